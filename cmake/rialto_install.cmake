@@ -1,0 +1,1 @@
+# Installing and find_package(rialto).

@@ -1,0 +1,54 @@
+// Binds training state to the store: loads a rank's boxes from a native checkpoint or a HF folder, saves everything.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rialto/base/file_ops.h"
+#include "rialto/base/progress.h"
+#include "rialto/model/weights.h"
+#include "rialto/optim/adamw.h"
+#include "rialto/spec/model_spec.h"
+#include "rialto/store/checkpoint.h"
+
+namespace rialto::checkpoint {
+
+/// Where weights come from: a HF folder, a native root, or an iter folder.
+struct Source {
+  spec::ModelSpec model;
+  fs::path path;            ///< the HF folder or the iter folder
+  bool native = false;
+  int64_t iteration = 0;
+  std::vector<std::string> notices;
+};
+/// Resolves a path to a model. Throws kInput.
+Source open_source(const fs::path& path, std::optional<int64_t> iteration = {});
+
+/// Fills `weights` (cast to their dtype) box by box; every weight is filled or it throws. Returns rounded values.
+uint64_t load_weights(const Source& source, model::Weights& weights, Progress* progress);
+
+/// Training state as saved beside the weights.
+struct TrainingState {
+  int64_t iteration = 0, consumed_train_samples = 0, skipped_train_samples = 0, consumed_valid_samples = 0;
+  double floating_point_operations_so_far = 0;
+};
+
+struct SaveOptions {
+  fs::path root;
+  std::string run_config_yaml;            ///< sections besides model:
+  std::optional<fs::path> hf_source;      ///< its config, tokenizer... go to rialto_source/
+  std::optional<fs::path> previous_iter;  ///< carries rialto_source/ over from here instead
+  bool replace = false;
+};
+/// Weights, main parameters, both moments, scheduler and train state; see docs/checkpoint.md.
+fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& model, model::Weights& weights,
+              optim::AdamW* optimizer, const TrainingState& state, const Json& scheduler, Progress* progress);
+
+/// Weights, optimizer and training state from an iter folder, ours or Megatron's (distributed or plain bf16 optimizer).
+/// Throws kInput when a piece of optimizer state is missing.
+TrainingState load_training(const fs::path& iter_dir, const spec::ModelSpec& model, model::Weights& weights,
+                            optim::AdamW& optimizer, Progress* progress);
+
+}  // namespace rialto::checkpoint

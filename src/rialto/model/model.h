@@ -1,0 +1,67 @@
+// A decoder-only transformer built from ModelSpec. Knows axes, never ranks. Shape letters: B batch, S sequence, H hidden,
+// V vocabulary, N query heads, G key/value heads, D head size.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <vector>
+
+#include "rialto/comm/mesh.h"
+#include "rialto/model/batch.h"
+#include "rialto/model/weights.h"
+#include "rialto/spec/model_spec.h"
+
+namespace rialto::model {
+
+/// Keys and values of one layer for generation; capacity grows by doubling, or is a ring of `window` for windowed layers.
+struct LayerCache {
+  at::Tensor keys_BGSD, values_BGSD;
+  at::Tensor positions_S;   ///< position of each held key
+  int64_t length = 0;
+};
+struct Cache {
+  std::vector<LayerCache> layers;
+  int64_t next_position = 0;
+};
+
+/// What attention needs besides q, k, v: never a bare causal flag.
+struct AttentionContext {
+  at::Tensor positions_BS;  ///< of the queries
+  at::Tensor documents_BS;  ///< undefined: one document per row
+  Cache* cache = nullptr;   ///< generation: keys so far
+};
+
+/// Sum of weighted token losses and sum of weights; the caller divides once.
+struct LossSum {
+  at::Tensor sum;     ///< fp32 scalar with gradient
+  double weight = 0;
+};
+
+class Model {
+ public:
+  /// `weights` must outlive the model. Throws kConfig for layer kinds without model code (MLA, MoE).
+  Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& mesh, const spec::StageRange& stage);
+  ~Model();
+
+  at::Tensor embed(const at::Tensor& tokens_BS) const;                                   ///< -> [B,S,H]
+  at::Tensor blocks(at::Tensor hidden_BSH, const AttentionContext& context) const;       ///< this stage's layers
+  at::Tensor logits(const at::Tensor& hidden_BSH) const;                                 ///< final norm, head -> fp32 [B,S,V]
+  /// Final norm, head and cross entropy, fused and chunked: never holds B*S*V fp32 logits.
+  LossSum loss(const at::Tensor& hidden_BSH, const at::Tensor& labels_BS, const at::Tensor& loss_weights_BS) const;
+
+  /// Whole-model conveniences (one stage).
+  LossSum forward_loss(const Batch& batch) const;
+  at::Tensor forward_logits(const at::Tensor& tokens_BS, Cache* cache = nullptr) const;  ///< positions continue the cache
+
+  Cache make_cache() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Gradients of the loss sum, scaled by `scale` (1 / total weight), are added into each weight's main_grad.
+void backward(const LossSum& loss, double scale);
+
+}  // namespace rialto::model

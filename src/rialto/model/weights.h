@@ -1,0 +1,53 @@
+// The weights of one rank: laid out from param_table in flat buffers, so that optimizers and checkpoints work on ranges.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "rialto/model/context.h"
+#include "rialto/spec/param.h"
+
+namespace rialto::model {
+
+/// One parameter as this rank holds it. Shapes: `data` and `main_grad` have the memory shape (the logical shape with the
+/// split axis cut); offsets count elements in the flat buffers.
+struct Weight {
+  spec::Param param;
+  spec::Extent box;        ///< of param.view
+  int64_t offset = 0;      ///< first element in the flat buffers, a multiple of 64
+  int64_t size = 0;
+  at::Tensor data;         ///< view of flat_data, a leaf of autograd; requires grad unless frozen
+  at::Tensor main_grad;    ///< fp32 view of flat_grad; empty for inference
+  bool frozen = false;
+};
+
+class Weights {
+ public:
+  /// Allocates (zeroed) every parameter that `coords` holds. `training` also allocates fp32 gradients.
+  Weights(const spec::ModelSpec& model, const spec::Layout& layout, const spec::Coords& coords, const Context& context,
+          bool training);
+  Weight& at(const std::string& name);
+  const Weight& at(const std::string& name) const;
+  bool has(const std::string& name) const;
+  std::vector<Weight>& all() { return weights_; }  ///< in param_table order
+  const std::vector<Weight>& all() const { return weights_; }
+  at::Tensor& flat_data() { return flat_data_; }
+  at::Tensor& flat_grad() { return flat_grad_; }
+  int64_t flat_size() const { return flat_size_; }  ///< padding included; padding stays 0
+  const Context& context() const { return context_; }
+  void zero_grad();
+  /// Random initial values: a pure function of (seed, parameter name, element index of the logical tensor).
+  void init_random(const spec::ModelSpec& model, uint64_t seed);
+
+ private:
+  Context context_;
+  std::vector<Weight> weights_;
+  std::map<std::string, size_t> index_;
+  at::Tensor flat_data_, flat_grad_;
+  int64_t flat_size_ = 0;
+};
+
+}  // namespace rialto::model

@@ -1,0 +1,28 @@
+// How a model is spread over ranks. All sizes 1 is one process; every function that places something takes a Layout.
+#pragma once
+
+#include <cstdint>
+
+namespace rialto::spec {
+
+struct Layout {
+  int tp = 1, cp = 1, dp = 1, pp = 1, vpp = 1, ep = 1, etp = 1;
+  int world() const { return tp * cp * dp * pp; }
+};
+
+/// Coordinates of a rank on the axes. Source of the order (tp fastest, then cp, dp, pp): Megatron-Core parallel_state.
+struct Coords {
+  int tp = 0, cp = 0, dp = 0, pp = 0;
+};
+Coords coords_of(const Layout& layout, int rank);
+int rank_of(const Layout& layout, const Coords& coords);
+
+/// Which part of the model a pipeline stage holds: embedding, layers [first, last), head.
+struct StageRange {
+  bool embedding = true, head = true;
+  int64_t first = 0, last = 0;
+};
+/// Even split; throws kConfig unless pp * vpp divides the number of layers.
+StageRange stage_range(int64_t num_layers, const Layout& layout, int pp_rank, int chunk = 0);
+
+}  // namespace rialto::spec
