@@ -24,9 +24,9 @@ int exit_code(ErrorKind kind);
 
 /// Optional parts of a message. Empty parts are left out.
 struct ErrorParts {
-  std::string got;
-  std::string want;
-  std::string hint;
+  std::string got = {};
+  std::string want = {};
+  std::string hint = {};
 };
 
 /// `what()` is the whole line: "[where] what; got X, want Y. Hint: ...".

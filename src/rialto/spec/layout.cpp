@@ -1,0 +1,42 @@
+// Ranks and their coordinates; which layers a pipeline stage holds.
+#include "rialto/spec/layout.h"
+
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+
+namespace rialto::spec {
+
+Coords coords_of(const Layout& layout, int rank) {
+  if (rank < 0 || rank >= layout.world())
+    throw Error(ErrorKind::kInternal, "spec.layout", "rank outside the world",
+                {.got = fmt::to_string(rank), .want = fmt::format("0 to {}", layout.world() - 1)});
+  Coords coords;
+  coords.tp = rank % layout.tp;
+  rank /= layout.tp;
+  coords.cp = rank % layout.cp;
+  rank /= layout.cp;
+  coords.dp = rank % layout.dp;
+  coords.pp = rank / layout.dp;
+  return coords;
+}
+
+int rank_of(const Layout& layout, const Coords& coords) {
+  return coords.tp + layout.tp * (coords.cp + layout.cp * (coords.dp + layout.dp * coords.pp));
+}
+
+StageRange stage_range(int64_t num_layers, const Layout& layout, int pp_rank, int chunk) {
+  const int num_stages = layout.pp * layout.vpp;
+  if (num_stages < 1 || num_layers % num_stages != 0)
+    throw Error(ErrorKind::kConfig, "pipeline_model_parallel_size", "does not divide the layers evenly",
+                {.got = fmt::format("{} layers on {} stages", num_layers, num_stages),
+                 .want = "a number of stages that divides the number of layers"});
+  const int stage = chunk * layout.pp + pp_rank;
+  const int64_t per_stage = num_layers / num_stages;
+  return {.embedding = stage == 0,
+          .head = stage == num_stages - 1,
+          .first = stage * per_stage,
+          .last = (stage + 1) * per_stage};
+}
+
+}  // namespace rialto::spec

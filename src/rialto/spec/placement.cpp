@@ -1,0 +1,72 @@
+// Which stage and which box of a parameter a rank holds: a pure function beside the table.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "rialto/base/error.h"
+#include "rialto/spec/param.h"
+
+namespace rialto::spec {
+namespace {
+
+/// A rank's place in the grid that splits a parameter: part `index` of `size`.
+struct Share {
+  int index = 0, size = 1;
+};
+
+/// Experts live in a grid of their own over the ranks of a stage: etp fastest, then ep.
+/// Source: Megatron-Core parallel_state.py, expert_decoder_rank_generator.
+int rank_in_stage(const Layout& layout, const Coords& coords) {
+  return coords.tp + layout.tp * (coords.cp + layout.cp * coords.dp);
+}
+Share tensor_share(const Param& param, const Layout& layout, const Coords& coords) {
+  if (!param.expert_sharded) return {coords.tp, layout.tp};
+  return {rank_in_stage(layout, coords) % layout.etp, layout.etp};
+}
+
+bool holds_expert(const Param& param, const ModelSpec& model, const Layout& layout, const Coords& coords) {
+  if (param.expert < 0 || layout.ep == 1) return true;
+  const int64_t experts = std::get<MoeFfn>(model.layers[static_cast<size_t>(param.layer)].ffn).num_experts;
+  if (experts % layout.ep != 0)
+    throw Error(ErrorKind::kShape, param.name, "experts do not spread evenly",
+                {.got = fmt::format("{} experts on {} ranks", experts, layout.ep)});
+  const int ep = rank_in_stage(layout, coords) / layout.etp % layout.ep;
+  return param.expert / (experts / layout.ep) == ep;
+}
+
+}  // namespace
+
+std::vector<int> stages_of(const Param& param, const ModelSpec& model, const Layout& layout) {
+  const int last = layout.pp * layout.vpp - 1;
+  switch (param.stack) {
+    case Stack::kEmbedding:
+      if (param.tied_head && last > 0) return {0, last};
+      return {0};
+    case Stack::kHead:
+      return {last};
+    case Stack::kDecoder:
+      break;
+  }
+  const auto num_layers = static_cast<int64_t>(model.layers.size());
+  const StageRange first = stage_range(num_layers, layout, 0);
+  return {static_cast<int>(param.layer / (first.last - first.first))};
+}
+
+std::optional<Extent> rank_box(const Param& param, const ModelSpec& model, const Layout& layout, const Coords& coords) {
+  const std::vector<int> stages = stages_of(param, model, layout);
+  if (std::none_of(stages.begin(), stages.end(), [&](int stage) { return stage % layout.pp == coords.pp; })) return {};
+  if (!holds_expert(param, model, layout, coords)) return {};
+  Extent box{Shape(param.view.size(), 0), param.view};
+  if (!param.tp_axis) return box;
+  const auto [index, size] = tensor_share(param, layout, coords);
+  const auto axis = static_cast<size_t>(*param.tp_axis);
+  if (param.view[axis] % size != 0)
+    throw Error(ErrorKind::kShape, param.name, "does not split evenly over tensor-parallel ranks",
+                {.got = fmt::format("{} of {} over {} ranks", param.view[axis], to_text(param.view), size)});
+  const int64_t part = param.view[axis] / size;
+  box.lo[axis] = index * part;
+  box.hi[axis] = (index + 1) * part;
+  return box;
+}
+
+}  // namespace rialto::spec
