@@ -1,0 +1,178 @@
+// Opens a Hugging Face model directory: the index against the shards' headers, both ways, before any tensor is read.
+#include "rialto/hub/hf_directory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "rialto/base/error.h"
+
+namespace rialto::hub {
+namespace {
+
+constexpr const char* kSingleFile = "model.safetensors";
+constexpr const char* kIndexFile = "model.safetensors.index.json";
+constexpr uint64_t kMaxConfigBytes = 16u << 20;
+constexpr size_t kMaxShards = 10'000;
+
+Error bad(const fs::path& path, std::string_view what, const ErrorParts& parts = {}) {
+  return Error(ErrorKind::kInput, path.string(), what, parts);
+}
+
+Json read_object(const fs::path& path, uint64_t max_bytes) {
+  Json json = read_json_file(path, max_bytes);
+  if (!json.is_object()) throw bad(path, "is not a JSON object");
+  return json;
+}
+
+/// A shard is a file of this folder: no directories, no way out of it.
+void check_shard_name(const fs::path& index, const std::string& name) {
+  const fs::path path(name);
+  if (name.empty() || name.find('\0') != std::string::npos || name.find('\\') != std::string::npos || path.filename() != path ||
+      path.extension() != ".safetensors")
+    throw bad(index, "names a shard that is not a plain .safetensors file name", {.got = fmt::format("'{}'", name)});
+}
+
+/// tensor name -> shard file name.
+std::map<std::string, std::string> read_index(const fs::path& path) {
+  const Json index = read_object(path, 256u << 20);
+  const auto found = index.find("weight_map");
+  if (found == index.end() || !found->is_object() || found->empty())
+    throw bad(path, "has no tensors", {.want = "an object 'weight_map' from tensor names to shard files"});
+  std::map<std::string, std::string> shard_of;
+  for (const auto& [tensor, shard] : found->items()) {
+    if (!shard.is_string()) throw bad(path, fmt::format("names no file for tensor '{}'", tensor));
+    check_shard_name(path, shard.get<std::string>());
+    shard_of[tensor] = shard.get<std::string>();
+  }
+  return shard_of;
+}
+
+bool is_companion(const std::string& name) {
+  static constexpr std::array kNames = {"generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+                                        "vocab.txt",              "merges.txt",              "spiece.model"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() || name.starts_with("tokenizer") ||
+         name.starts_with("chat_template");
+}
+
+}  // namespace
+
+struct HfDirectory::Impl {
+  fs::path path;
+  Json config;
+  bool has_index = false;
+  std::vector<std::string> shards;
+  std::vector<ReadFile> files;
+  std::vector<uint64_t> data_starts;
+  std::vector<std::map<std::string, std::string>> metadata;
+  std::map<std::string, HfTensor> tensors;
+
+  void find_shards(std::map<std::string, std::string>& shard_of);
+  void open_shard(const std::string& name);
+  void check_against(const std::map<std::string, std::string>& shard_of) const;
+};
+
+void HfDirectory::Impl::find_shards(std::map<std::string, std::string>& shard_of) {
+  has_index = fs::exists(path / kIndexFile);
+  if (!has_index) {
+    if (!fs::exists(path / kSingleFile))
+      throw bad(path, "holds no weights",
+                {.want = fmt::format("{} or {}", kSingleFile, kIndexFile),
+                 .hint = fs::exists(path / "pytorch_model.bin") || fs::exists(path / "pytorch_model.bin.index.json")
+                             ? "pickled weights are not read; save the model as safetensors"
+                             : "incomplete download?"});
+    shards = {kSingleFile};
+    return;
+  }
+  shard_of = read_index(path / kIndexFile);
+  for (const auto& [tensor, shard] : shard_of) shards.push_back(shard);
+  std::sort(shards.begin(), shards.end());
+  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+  if (shards.size() > kMaxShards)
+    throw bad(path / kIndexFile, "names too many shards", {.got = fmt::to_string(shards.size()), .want = fmt::format("at most {}", kMaxShards)});
+  // transformers would read the single file and leave the index aside; which of the two is meant is not ours to guess.
+  if (fs::exists(path / kSingleFile) && !std::binary_search(shards.begin(), shards.end(), kSingleFile))
+    throw bad(path, fmt::format("holds both {} and {}", kSingleFile, kIndexFile), {.hint = "remove the one that is not meant"});
+}
+
+void HfDirectory::Impl::open_shard(const std::string& name) {
+  if (!fs::is_regular_file(path / name))
+    throw bad(path / name, "is missing", {.hint = has_index ? fmt::format("{} names it; incomplete download?", kIndexFile) : ""});
+  ReadFile& file = files.emplace_back(path / name);
+  formats::SafetensorsHeader header = formats::read_safetensors_header(file);
+  metadata.push_back(std::move(header.metadata));
+  data_starts.push_back(header.data_start);
+  for (formats::SafetensorsEntry& entry : header.entries) {
+    std::string key = entry.name;
+    const auto [at, fresh] = tensors.try_emplace(std::move(key), HfTensor{std::move(entry), files.size() - 1});
+    if (!fresh) throw bad(path / name, fmt::format("tensor '{}' is also in {}", at->first, shards[at->second.shard]));
+  }
+}
+
+void HfDirectory::Impl::check_against(const std::map<std::string, std::string>& shard_of) const {
+  for (const auto& [name, tensor] : tensors)
+    if (!shard_of.contains(name))
+      throw bad(path / shards[tensor.shard], fmt::format("holds tensor '{}', which the index does not name", name));
+  for (const auto& [name, shard] : shard_of) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) throw bad(path / shard, fmt::format("lacks tensor '{}', which the index names", name));
+    if (shards[found->second.shard] != shard)
+      throw bad(path / kIndexFile, fmt::format("puts tensor '{}' into the wrong shard", name),
+                {.got = shard, .want = shards[found->second.shard]});
+  }
+}
+
+HfDirectory::HfDirectory(const fs::path& path) : impl_(std::make_unique<Impl>()) {
+  impl_->path = path;
+  if (!fs::is_directory(path)) throw bad(path, "is not a directory");
+  if (!fs::is_regular_file(path / "config.json")) throw bad(path, "has no config.json", {.hint = "is this a Hugging Face model?"});
+  impl_->config = read_object(path / "config.json", kMaxConfigBytes);
+  std::map<std::string, std::string> shard_of;
+  impl_->find_shards(shard_of);
+  for (const std::string& shard : impl_->shards) impl_->open_shard(shard);
+  if (impl_->has_index) impl_->check_against(shard_of);
+}
+
+HfDirectory::~HfDirectory() = default;
+HfDirectory::HfDirectory(HfDirectory&&) noexcept = default;
+
+const fs::path& HfDirectory::path() const { return impl_->path; }
+const Json& HfDirectory::config() const { return impl_->config; }
+const std::vector<std::string>& HfDirectory::shards() const { return impl_->shards; }
+const std::map<std::string, HfTensor>& HfDirectory::tensors() const { return impl_->tensors; }
+std::map<std::string, std::string> HfDirectory::shard_metadata(size_t shard) const { return impl_->metadata.at(shard); }
+bool HfDirectory::has_index() const { return impl_->has_index; }
+
+std::string HfDirectory::architecture() const {
+  const auto found = impl_->config.find("architectures");
+  if (found == impl_->config.end() || !found->is_array() || found->empty() || !found->front().is_string())
+    throw bad(impl_->path / "config.json", "does not say which model it is", {.want = "\"architectures\": [\"...ForCausalLM\"]"});
+  return found->front().get<std::string>();
+}
+
+void HfDirectory::read(const HfTensor& tensor, uint64_t begin, std::span<std::byte> out) const {
+  if (begin > tensor.entry.size() || out.size() > tensor.entry.size() - begin)
+    throw Error(ErrorKind::kInternal, tensor.entry.name, "read past the end of a tensor",
+                {.got = fmt::format("bytes {} to {}", begin, begin + out.size()), .want = fmt::format("at most {}", tensor.entry.size())});
+  impl_->files.at(tensor.shard).read_at(impl_->data_starts[tensor.shard] + tensor.entry.begin + begin, out);
+}
+
+std::vector<std::string> HfDirectory::companion_files() const {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(impl_->path))
+    if (entry.is_regular_file() && is_companion(entry.path().filename().string())) names.push_back(entry.path().filename().string());
+  const fs::path templates = impl_->path / "additional_chat_templates";
+  if (fs::is_directory(templates))
+    for (const fs::directory_entry& entry : fs::directory_iterator(templates))
+      if (entry.is_regular_file()) names.push_back((templates.filename() / entry.path().filename()).string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool is_hf_directory(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path / "config.json", ignored);
+}
+
+}  // namespace rialto::hub
