@@ -1,0 +1,51 @@
+// Field rows from member pointers: one line per key gives reading, writing, help and the type's name.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "rialto/base/schema.h"
+
+namespace rialto::config {
+
+// Values of each type that a section may hold. Reading throws kConfig with the node's place, what it got and wants.
+inline void read_value(const Node& node, int64_t& out) { out = read_int(node); }
+inline void read_value(const Node& node, double& out) { out = read_float(node); }
+inline void read_value(const Node& node, bool& out) { out = read_bool(node); }
+inline void read_value(const Node& node, std::string& out) {
+  if (node.kind == Node::Kind::kNull) out.clear();  // Bridge writes null for a path that is not set
+  else out = read_string(node);
+}
+/// One text, or a list of texts; null is the empty list.
+void read_value(const Node& node, std::vector<std::string>& out);
+template <class T>
+void read_value(const Node& node, std::optional<T>& out) {
+  if (node.kind == Node::Kind::kNull) {
+    out.reset();
+  } else {
+    T value{};
+    read_value(node, value);
+    out = std::move(value);
+  }
+}
+
+inline std::string write_value(int64_t value) { return write_scalar(value); }
+inline std::string write_value(double value) { return write_scalar(value); }
+inline std::string write_value(bool value) { return write_scalar(value); }
+inline std::string write_value(const std::string& value) { return write_scalar(value); }
+std::string write_value(const std::vector<std::string>& value);
+template <class T>
+std::string write_value(const std::optional<T>& value) {
+  return value ? write_value(*value) : "null";
+}
+
+/// The row of key `key`, kept in `member`.
+template <class Section, class Value>
+Field<Section> field(std::string_view key, Value Section::*member, std::string_view help) {
+  return {key, help, [member](Section& section, const Node& node) { read_value(node, section.*member); },
+          [member](const Section& section) { return write_value(section.*member); }};
+}
+
+}  // namespace rialto::config

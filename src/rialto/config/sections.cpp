@@ -1,0 +1,185 @@
+// The rows of every section. Names: Megatron Bridge's ConfigContainer.
+#include "rialto/config/sections.h"
+
+#include <algorithm>
+
+#include "rialto/config/fields.h"
+
+namespace rialto::config {
+
+void read_value(const Node& node, std::vector<std::string>& out) {
+  out.clear();
+  if (node.kind == Node::Kind::kNull) return;
+  if (node.kind != Node::Kind::kList) {
+    out.push_back(read_string(node));
+    return;
+  }
+  for (const Node& item : node.items) out.push_back(read_string(item));
+}
+
+std::string write_value(const std::vector<std::string>& value) {
+  std::string text = "[";
+  for (size_t i = 0; i < value.size(); ++i) {
+    if (i > 0) text += ", ";
+    // Inside a flow list a comma or bracket would end the text, so anything but a plain path is quoted.
+    const bool plain = value[i].find_first_of(",[]{}\"'#:& ") == std::string::npos;
+    std::string item = write_scalar(value[i]);
+    if (!plain && (item.empty() || (item[0] != '"' && item[0] != '\''))) {
+      std::string quoted = "'";
+      for (char c : value[i]) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+      item = quoted + "'";
+    }
+    text += item;
+  }
+  return text + "]";
+}
+
+namespace {
+
+template <class Section>
+void add_rows(std::vector<KeyRow>& rows, std::string_view name, Section RunConfig::*section,
+              const std::vector<Field<Section>>& fields) {
+  for (const auto& row : fields) {
+    rows.push_back({name, row.key, row.help,
+                    [section, read = row.read](RunConfig& config, const Node& node) { read(config.*section, node); },
+                    [section, write = row.write](const RunConfig& config) { return write(config.*section); }});
+  }
+}
+
+std::vector<Field<ModelSection>> model_fields() {
+  using M = ModelSection;
+  return {
+      field("family", &M::family, "family of the HF model an export makes: llama, mistral, qwen2, qwen3"),
+      field("num_layers", &M::num_layers, "transformer layers"),
+      field("hidden_size", &M::hidden_size, "width of the residual stream"),
+      field("ffn_hidden_size", &M::ffn_hidden_size, "width of gate and of up"),
+      field("num_attention_heads", &M::num_attention_heads, "query heads"),
+      field("num_query_groups", &M::num_query_groups, "key/value heads; unset: as many as query heads"),
+      field("kv_channels", &M::kv_channels, "size of a head; unset: hidden_size / num_attention_heads"),
+      field("vocab_size", &M::vocab_size, "rows of the embedding; unset: the tokenizer's"),
+      field("rotary_base", &M::rotary_base, "base of the rotary frequencies; unset: 10000"),
+      field("layernorm_epsilon", &M::layernorm_epsilon, "added to the mean square in RMSNorm; unset: 1e-5"),
+      field("init_method_std", &M::init_method_std, "standard deviation of random weights; unset: 0.02"),
+      field("share_embeddings_and_output_weights", &M::share_embeddings_and_output_weights,
+            "the head is the embedding; unset: false"),
+      field("add_qkv_bias", &M::add_qkv_bias, "biases on query, key and value (qwen2); unset: as the family"),
+      field("qk_layernorm", &M::qk_layernorm, "RMSNorm on each query and key head (qwen3); unset: as the family"),
+      field("seq_length", &M::seq_length, "tokens of a training sequence and, for random weights, the longest position"),
+      field("window_size", &M::window_size, "keys a query sees, itself included, as transformers counts; unset: all"),
+      field("tensor_model_parallel_size", &M::tensor_model_parallel_size, "ranks that share each layer; 1 in this version"),
+      field("pipeline_model_parallel_size", &M::pipeline_model_parallel_size, "pipeline stages; 1 in this version"),
+      field("context_parallel_size", &M::context_parallel_size, "ranks that share each sequence; 1 in this version"),
+  };
+}
+
+std::vector<Field<OptimizerSection>> optimizer_fields() {
+  using O = OptimizerSection;
+  return {
+      field("optimizer", &O::optimizer, "adam (decoupled weight decay: AdamW)"),
+      field("lr", &O::lr, "highest learning rate"),
+      field("min_lr", &O::min_lr, "lowest learning rate of the decay"),
+      field("weight_decay", &O::weight_decay, "decay of matrices; norms and biases have none"),
+      field("adam_beta1", &O::adam_beta1, "decay of the first moment"),
+      field("adam_beta2", &O::adam_beta2, "decay of the second moment"),
+      field("adam_eps", &O::adam_eps, "added to the root of the second moment"),
+      field("clip_grad", &O::clip_grad, "largest norm of the gradient; 0: no clipping"),
+      field("use_distributed_optimizer", &O::use_distributed_optimizer,
+            "recorded in checkpoints; the state is written so that both of Megatron's optimizers read it"),
+  };
+}
+
+std::vector<Field<SchedulerSection>> scheduler_fields() {
+  using S = SchedulerSection;
+  return {
+      field("lr_decay_style", &S::lr_decay_style, "constant, linear, cosine or WSD"),
+      field("lr_decay_iters", &S::lr_decay_iters, "iteration at which the decay ends; unset: train.train_iters"),
+      field("lr_wsd_decay_iters", &S::lr_wsd_decay_iters, "iterations of the final decay of WSD"),
+      field("lr_wsd_decay_style", &S::lr_wsd_decay_style, "linear, cosine, exponential or minus_sqrt"),
+      field("lr_warmup_iters", &S::lr_warmup_iters, "iterations of linear warm-up"),
+      field("lr_warmup_init", &S::lr_warmup_init, "learning rate at the start of the warm-up"),
+  };
+}
+
+std::vector<Field<DatasetSection>> dataset_fields() {
+  using D = DatasetSection;
+  return {
+      field("data_path", &D::data_path, "prefix of the training .bin/.idx"),
+      field("valid_data_path", &D::valid_data_path, "prefix of held-out .bin/.idx; unset: `split` of data_path"),
+      field("split", &D::split, "parts of data_path for training, validation, test (when valid_data_path is unset)"),
+      field("seq_length", &D::seq_length, "tokens of a sample; unset: model.seq_length"),
+      field("random_seed", &D::random_seed, "seed of the shuffle"),
+      field("eod_mask_loss", &D::eod_mask_loss, "end-of-document tokens carry no loss"),
+      field("reset_position_ids", &D::reset_position_ids, "positions restart after an end-of-document token"),
+      field("reset_attention_mask", &D::reset_attention_mask, "tokens see only their own document"),
+  };
+}
+
+std::vector<Field<CheckpointSection>> checkpoint_fields() {
+  using C = CheckpointSection;
+  return {
+      field("save", &C::save, "folder that gets iter_N folders; unset: nothing is saved"),
+      field("load", &C::load, "folder to resume from; empty or absent: a new run"),
+      field("pretrained_checkpoint", &C::pretrained_checkpoint, "HF folder or native checkpoint whose weights a new run starts from"),
+      field("save_interval", &C::save_interval, "iterations between saves; unset: only at the end"),
+      field("ckpt_step", &C::ckpt_step, "iteration to load; unset: the newest good one"),
+      field("save_optim", &C::save_optim, "save the optimizer's state"),
+      field("load_optim", &C::load_optim, "resume with the optimizer's state"),
+      field("save_rng", &C::save_rng, "false: no random state exists beyond the seeds"),
+      field("fully_parallel_save", &C::fully_parallel_save, "recorded for Megatron; one process writes everything"),
+  };
+}
+
+std::vector<KeyRow> make_rows() {
+  std::vector<KeyRow> rows;
+  add_rows(rows, "model", &RunConfig::model, model_fields());
+  using T = TrainSection;
+  add_rows<T>(rows, "train", &RunConfig::train,
+              {field("micro_batch_size", &T::micro_batch_size, "sequences of one forward and backward pass"),
+               field("global_batch_size", &T::global_batch_size, "sequences of one optimizer step"),
+               field("train_iters", &T::train_iters, "optimizer steps of the whole run"),
+               field("exit_interval", &T::exit_interval, "save and exit at every multiple of this iteration")});
+  using V = ValidationSection;
+  add_rows<V>(rows, "validation", &RunConfig::validation,
+              {field("eval_iters", &V::eval_iters, "global batches of one evaluation"),
+               field("eval_interval", &V::eval_interval, "iterations between evaluations; unset: none")});
+  add_rows(rows, "optimizer", &RunConfig::optimizer, optimizer_fields());
+  add_rows(rows, "scheduler", &RunConfig::scheduler, scheduler_fields());
+  add_rows(rows, "dataset", &RunConfig::dataset, dataset_fields());
+  add_rows<TokenizerSection>(
+      rows, "tokenizer", &RunConfig::tokenizer,
+      {field("tokenizer_model", &TokenizerSection::tokenizer_model, "HF folder with tokenizer.json")});
+  add_rows(rows, "checkpoint", &RunConfig::checkpoint, checkpoint_fields());
+  using L = LoggerSection;
+  add_rows<L>(rows, "logger", &RunConfig::logger,
+              {field("log_interval", &L::log_interval, "iterations between step lines"),
+               field("metrics_jsonl", &L::metrics_jsonl, "file with one JSON record per iteration; unset: SAVE/metrics.jsonl")});
+  add_rows<RngSection>(rows, "rng", &RunConfig::rng, {field("seed", &RngSection::seed, "seed of random weights")});
+  rows.push_back({"", "mixed_precision", "bf16_mixed (bf16 weights, fp32 main parameters and gradients) or fp32",
+                  [](RunConfig& config, const Node& node) { config.mixed_precision = read_string(node); },
+                  [](const RunConfig& config) { return write_scalar(config.mixed_precision); }});
+  return rows;
+}
+
+}  // namespace
+
+std::string KeyRow::full_name() const {
+  return section.empty() ? std::string(key) : std::string(section) + "." + std::string(key);
+}
+
+const std::vector<KeyRow>& key_rows() {
+  static const std::vector<KeyRow> rows = make_rows();
+  return rows;
+}
+
+const std::vector<std::string>& section_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out;
+    for (const KeyRow& row : key_rows()) {
+      if (!row.section.empty() && std::find(out.begin(), out.end(), row.section) == out.end()) out.emplace_back(row.section);
+    }
+    return out;
+  }();
+  return names;
+}
+
+}  // namespace rialto::config
