@@ -17,6 +17,7 @@ struct TensorInfo {
   Shape shape;
   Shape view;
   DType dtype = DType::kF32;  ///< as stored on that side
+  bool pinned = false;        ///< native only: dtype is the parameter's own, whatever the source holds
 };
 
 struct Box {
@@ -33,7 +34,7 @@ enum class Relation : uint8_t {
 
 struct Piece {
   Box hf, native;
-  std::vector<uint8_t> axes;  ///< native axis a is HF axis axes[a]; empty: the same order
+  std::vector<uint8_t> axes = {};  ///< native axis a is HF axis axes[a]; empty: the same order
   Relation relation = Relation::kCopy;
   double fill = 0;
 };
@@ -43,14 +44,22 @@ struct Ignored {
   std::string name, reason;
 };
 
+/// A HF tensor that repeats a whole native one, in files that carry it (a tied head).
+struct OptionalCopy {
+  std::string hf;
+  uint32_t native = 0;
+};
+
 struct Map {
-  std::vector<TensorInfo> hf, native;
+  std::vector<TensorInfo> hf, native;  ///< native: the rows of spec::param_table, in its order
   std::vector<Piece> pieces;
   std::vector<Ignored> ignored;
+  std::vector<OptionalCopy> optional;  ///< turned into kCopies pieces by match_source
 };
 
 /// Proves that the pieces tile every tensor of both sides exactly once (copies and fills declared), that views fit
-/// shapes and that boxes of a piece have equal sizes. Throws kShape naming the first tensor and box that do not.
+/// shapes, names are unique and boxes of a piece have equal sizes. Throws kShape naming the tensor and the first element
+/// (as an index of its view) that no piece or more than one piece covers.
 /// Time O(P log P) in the number of pieces, whatever the tensors' sizes.
 void prove_complete(const Map& map);
 

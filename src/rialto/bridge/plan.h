@@ -24,26 +24,32 @@ struct SourceTensor {
   Shape shape;
   DType dtype = DType::kF32;
 };
-/// Matches the map's HF side with a file's tensors: sets dtypes; adds a kCopies piece for a tied head that the file
-/// carries; moves tensors named by `ignored` aside. Throws kInput listing (up to ten) missing, extra and reshaped tensors.
+/// Matches the map's HF side with a file's tensors: sets its dtypes; adds a kCopies piece for a tied head that the file
+/// carries; moves tensors named by `ignored` aside. A native dtype becomes the narrowest that holds all its HF tensors,
+/// so that nothing is rounded; set another one afterwards where it is wanted. Throws kInput listing (up to ten each)
+/// missing, extra, reshaped, repeated and quantised tensors.
 void match_source(Map& map, std::span<const SourceTensor> source, std::span<const IgnoredRow> ignored);
 
 /// Stored bytes [begin, begin + out.size()) of tensor `index` of one side. Must be thread-safe.
 using ByteReader = std::function<void(uint32_t index, uint64_t begin, std::span<std::byte> out)>;
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 
-/// Produces the bytes of one destination tensor front to back through buffers of at most `buffer_bytes`, gathering the
-/// pieces from the source side and casting where dtypes differ. kCopies pieces are compared with their canonical box
-/// when the native side is the destination (throws kInput naming both). Returns how many values were rounded.
 enum class Direction { kToNative, kToHf };
+/// Walks a proven map on bytes. Gathers the pieces of a destination from the source side and casts where dtypes differ.
+/// All methods may be called from several threads at once; each call at work holds two buffers of `buffer_bytes`,
+/// which later calls reuse. Keeps a copy of the map. Throws kInternal on a call that does not fit the map.
 class Executor {
  public:
   Executor(const Map& map, Direction direction, ByteReader source, size_t buffer_bytes = 8u << 20);
   ~Executor();
+  /// One destination tensor, front to back. Returns how many values were rounded (as cast_elements counts them).
   uint64_t produce(uint32_t destination, const ByteSink& sink);
   /// Elements [begin, end) of the destination tensor (row-major) into `out`, in the destination's dtype.
-  void produce_range(uint32_t destination, int64_t begin, int64_t end, std::span<std::byte> out);
-  /// kToNative: compares every kCopies piece with its canonical box. Throws kInput.
+  uint64_t produce_range(uint32_t destination, int64_t begin, int64_t end, std::span<std::byte> out);
+  /// The box of the destination's view, row-major into `out`: what a rank holds (spec::rank_box).
+  uint64_t produce_box(uint32_t destination, const Shape& lo, const Shape& hi, std::span<std::byte> out);
+  /// What the source states twice or as a constant: kToNative compares every kCopies piece with the box that it
+  /// repeats, both directions compare kFill boxes of the source with their value. Throws kInput naming the tensors.
   void check_copies();
 
  private:

@@ -18,7 +18,7 @@ enum class Op : uint8_t {
 /// When a row applies to a layer (or to the model).
 enum class When : uint8_t { kAlways, kQkvBias, kQkNorm, kUntied, kTied };
 
-/// Patterns: `{l}` is the layer; `{q,k,v}` names several HF tensors in the op's order.
+/// Patterns: `{l}` is the layer, `{e}` the expert; `{q,k,v}` names several HF tensors in the op's order.
 struct ParamRow {
   std::string_view hf;
   std::string_view native;
@@ -45,5 +45,69 @@ struct ConfigRow {
   ConfigKind kind;
   std::string_view value = {};  ///< kMustEqual: the accepted JSON texts, separated by '|'; others: the default when absent, "" = required
 };
+
+/// What the groups in braces of a pattern are.
+struct PatternGroups {
+  size_t layers = 0, experts = 0;
+  size_t lists = 0, names = 1;  ///< comma lists, and how many tensors they name
+  bool valid = true;            ///< braces pair up and hold a known wildcard or a list without empty names
+};
+constexpr PatternGroups groups_of(std::string_view pattern) {
+  PatternGroups groups;
+  for (size_t at = 0; at < pattern.size(); ++at) {
+    if (pattern[at] == '}') groups.valid = false;
+    if (pattern[at] != '{') continue;
+    const size_t end = pattern.find_first_of("{}", at + 1);
+    if (end == std::string_view::npos || pattern[end] != '}') return {.valid = false};
+    const std::string_view text = pattern.substr(at + 1, end - at - 1);
+    if (text == "l") {
+      ++groups.layers;
+    } else if (text == "e") {
+      ++groups.experts;
+    } else {
+      ++groups.lists;
+      for (const char c : text) groups.names += c == ',';
+      if (groups.names == 1 || text.front() == ',' || text.back() == ',' || text.find(",,") != std::string_view::npos)
+        groups.valid = false;
+    }
+    at = end;
+  }
+  return groups;
+}
+
+constexpr size_t num_hf_tensors(Op op) { return op == Op::kQkv ? 3 : op == Op::kGateUp ? 2 : 1; }
+
+/// What is wrong with a family's tensor rows, "" when nothing: a pattern that does not parse, a list whose length does
+/// not fit the op, wildcards that differ between the sides, a name that two rows claim for the same case.
+constexpr std::string_view flaw_of(std::span<const ParamRow> rows) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const PatternGroups hf = groups_of(rows[i].hf), native = groups_of(rows[i].native);
+    if (!hf.valid || !native.valid || rows[i].hf.empty() || rows[i].native.empty()) return "a pattern does not parse";
+    if (hf.names != num_hf_tensors(rows[i].op) || hf.lists > 1) return "the names on the HF side do not fit the op";
+    if (native.lists != 0) return "a native pattern names several parameters";
+    if (hf.layers != native.layers || hf.experts != native.experts || hf.layers > 1 || hf.experts > 1)
+      return "the wildcards of the two sides differ";
+    for (size_t j = 0; j < i; ++j) {
+      if (rows[j].hf == rows[i].hf && rows[j].when == rows[i].when) return "an HF name stands in two rows";
+      if (rows[j].native == rows[i].native && rows[j].op != Op::kTiedHead && rows[i].op != Op::kTiedHead)
+        return "a native name stands in two rows";
+    }
+  }
+  return {};
+}
+constexpr std::string_view flaw_of(std::span<const ConfigRow> rows) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].key.empty()) return "a row without a key";
+    if (rows[i].kind == ConfigKind::kMustEqual && rows[i].value.empty()) return "a required value is not given";
+    for (size_t j = 0; j < i; ++j)
+      if (rows[j].key == rows[i].key) return "a key stands in two rows";
+  }
+  return {};
+}
+/// For static_assert beside the tables.
+template <class Row, size_t N>
+constexpr bool well_formed(const Row (&rows)[N]) {
+  return flaw_of(std::span<const Row>(rows)).empty();
+}
 
 }  // namespace rialto::bridge

@@ -1,0 +1,67 @@
+// Matching and expanding tensor name patterns.
+#include "rialto/bridge/names.h"
+
+namespace rialto::bridge {
+namespace {
+
+constexpr size_t kMaxDigits = 9;
+
+/// Takes a number off the front of `text`.
+std::optional<int64_t> take_number(std::string_view& text) {
+  int64_t value = 0;
+  size_t digits = 0;
+  while (digits < text.size() && digits <= kMaxDigits && text[digits] >= '0' && text[digits] <= '9')
+    value = value * 10 + (text[digits++] - '0');
+  if (digits == 0 || digits > kMaxDigits || (digits > 1 && text.front() == '0')) return {};
+  text.remove_prefix(digits);
+  return value;
+}
+
+}  // namespace
+
+std::optional<Indices> match_pattern(std::string_view pattern, std::string_view text) {
+  Indices indices;
+  while (!pattern.empty()) {
+    const bool layer = pattern.starts_with("{l}");
+    if (layer || pattern.starts_with("{e}")) {
+      const std::optional<int64_t> number = take_number(text);
+      if (!number) return {};
+      (layer ? indices.layer : indices.expert) = *number;
+      pattern.remove_prefix(3);
+      continue;
+    }
+    if (text.empty() || text.front() != pattern.front()) return {};
+    pattern.remove_prefix(1);
+    text.remove_prefix(1);
+  }
+  if (!text.empty()) return {};
+  return indices;
+}
+
+std::vector<std::string> expand_pattern(std::string_view pattern, const Indices& indices) {
+  std::vector<std::string> names(1);
+  while (!pattern.empty()) {
+    const size_t open = pattern.find('{');
+    const std::string_view plain = pattern.substr(0, open);
+    for (std::string& name : names) name += plain;
+    if (open == std::string_view::npos) break;
+    const size_t close = pattern.find('}', open);
+    std::string_view group = pattern.substr(open + 1, close - open - 1);
+    pattern.remove_prefix(close + 1);
+    if (group == "l" || group == "e") {
+      for (std::string& name : names) name += std::to_string(group == "l" ? indices.layer : indices.expert);
+      continue;
+    }
+    std::vector<std::string> longer;
+    for (bool more = true; more;) {
+      const size_t comma = group.find(',');
+      for (const std::string& name : names) longer.push_back(name + std::string(group.substr(0, comma)));
+      more = comma != std::string_view::npos;
+      if (more) group.remove_prefix(comma + 1);
+    }
+    names = std::move(longer);
+  }
+  return names;
+}
+
+}  // namespace rialto::bridge

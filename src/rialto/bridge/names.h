@@ -1,0 +1,23 @@
+// Tensor name patterns: `{l}` and `{e}` stand for numbers, `{a,b}` for several names.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rialto::bridge {
+
+/// The numbers that a pattern's wildcards stand for; -1 where the pattern has none.
+struct Indices {
+  int64_t layer = -1, expert = -1;
+};
+
+/// Matches `text` against a pattern without lists. Numbers are plain decimals: no sign, no leading zero.
+std::optional<Indices> match_pattern(std::string_view pattern, std::string_view text);
+
+/// The names of a pattern, in the order of its list.
+std::vector<std::string> expand_pattern(std::string_view pattern, const Indices& indices);
+
+}  // namespace rialto::bridge
