@@ -1,7 +1,7 @@
 # cmake -DSOURCE_DIR=... -DOUTPUT=header -P build_id.cmake: writes RIALTO_BUILD_ID, a hash over names and contents of the
 # sources that both programs are built from. An unchanged id leaves the file alone, so nothing is rebuilt.
 cmake_minimum_required(VERSION 3.25)
-file(GLOB_RECURSE sources RELATIVE ${SOURCE_DIR}
+file(GLOB_RECURSE sources FOLLOW_SYMLINKS RELATIVE ${SOURCE_DIR}
   ${SOURCE_DIR}/src/*.h ${SOURCE_DIR}/src/*.cpp ${SOURCE_DIR}/src/*.cu ${SOURCE_DIR}/src/*.cuh
   ${SOURCE_DIR}/rust/*.rs ${SOURCE_DIR}/rust/Cargo.lock ${SOURCE_DIR}/recipes/*.yaml)
 list(FILTER sources EXCLUDE REGEX "^rust/target/")
