@@ -22,14 +22,19 @@ class Tokenizer {
   /// UTF-8 text in; thread-safe. `add_special`: as the tokenizer's post-processor says (BOS...).
   std::vector<int32_t> encode(std::string_view text, bool add_special) const;
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
-  int64_t vocab_size() const;                        ///< added tokens included
+  int64_t vocab_size() const;  ///< every id is below this: the number of tokens, added ones included, unless ids have holes
   std::optional<int32_t> id_of(std::string_view token) const;
 
  private:
   void* handle_ = nullptr;
+  fs::path path_;
 };
 
-/// Streaming decode: gives out text only when no later token can change it (complete UTF-8, no trailing merge).
+/// The end-of-text token that a tokenizer folder's tokenizer_config.json or special_tokens_map.json names, if any.
+std::optional<std::string> eos_token(const fs::path& dir);
+
+/// Streaming decode: gives out text only when it is whole characters that no later token changes; all pieces together
+/// are the decoded text. A run of 16 tokens that make no character is given out as it is.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true);
@@ -47,9 +52,11 @@ struct BpeTrainOptions {
   int64_t vocab_size = 8192;
   std::vector<std::string> special_tokens = {"<|endoftext|>"};
   int64_t min_frequency = 2;
+  size_t threads = 0;  ///< 0: all of this process; never changes the result
 };
-/// Trains a byte-level BPE (GPT-2 pre-tokenizer) and returns tokenizer.json. `next` gives texts until it returns false.
-/// The same texts in the same order give the same bytes.
+/// Trains a byte-level BPE (GPT-2 pre-tokenizer) and returns tokenizer.json. `next` gives UTF-8 texts until it returns
+/// false; what it throws comes out of here. The same texts give the same bytes, in whatever order. A corpus with too few
+/// repeated pairs gives fewer tokens than asked. Throws kConfig (no room for the 256 bytes and the special tokens).
 std::string train_bpe(const BpeTrainOptions& options, const std::function<bool(std::string&)>& next);
 
 }  // namespace rialto::hub

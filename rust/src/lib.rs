@@ -1,0 +1,46 @@
+//! The Hugging Face tokenizers crate behind a small C ABI. Every function catches panics and reports errors as text;
+//! nothing here keeps state between calls but the tokenizer handles. The C side is src/rialto/hub/tokenizer_abi.h.
+
+mod abi;
+pub mod count;
+pub mod train;
+
+use tokenizers::Tokenizer;
+
+/// A tokenizer as `tokenizer.json` describes it, without the truncation and padding that file may ask for: callers
+/// want all tokens of a text and no others (transformers switches both off in the same way).
+pub struct Loaded {
+    tokenizer: Tokenizer,
+    vocab_size: u32,
+}
+
+impl Loaded {
+    /// Parses the bytes of a `tokenizer.json`.
+    pub fn from_json(json: &[u8]) -> Result<Self, String> {
+        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|e| e.to_string())?;
+        tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
+        tokenizer.with_padding(None);
+        let largest = tokenizer.get_vocab(true).into_values().max();
+        let vocab_size = largest.map_or(0, |id| id.saturating_add(1));
+        Ok(Self { tokenizer, vocab_size })
+    }
+
+    /// Token ids of `text`; `add_special` applies the post-processor's template (BOS, EOS).
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, String> {
+        let encoding = self.tokenizer.encode_fast(text, add_special).map_err(|e| e.to_string())?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, String> {
+        self.tokenizer.decode(ids, skip_special).map_err(|e| e.to_string())
+    }
+
+    /// Every id is below this; equal to the number of tokens where ids have no holes.
+    pub fn vocab_size(&self) -> u32 {
+        self.vocab_size
+    }
+
+    pub fn id_of(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+}
