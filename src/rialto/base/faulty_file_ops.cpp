@@ -96,6 +96,9 @@ class FaultyFileOps final : public FileOps {
   void rename(const fs::path& from, const fs::path& to) override {
     fuse_->around(FileOp::kRename, [&] { inner_.rename(from, to); });
   }
+  void exchange(const fs::path& a, const fs::path& b) override {
+    fuse_->around(FileOp::kRename, [&] { inner_.exchange(a, b); });
+  }
   void sync_dir(const fs::path& path) override {
     fuse_->around(FileOp::kSyncDir, [&] { inner_.sync_dir(path); });
   }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "rialto/base/error.h"
@@ -98,6 +99,14 @@ class RealFileOps final : public FileOps {
     if (::rename(from.c_str(), to.c_str()) != 0) throw io_error(from, "rename to '" + to.string() + "'", errno);
   }
 
+  void exchange(const fs::path& a, const fs::path& b) override {
+#ifdef RENAME_EXCHANGE
+    if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return;
+    if (errno != EINVAL && errno != ENOSYS) throw io_error(a, "exchange with '" + b.string() + "'", errno);
+#endif
+    FileOps::exchange(a, b);
+  }
+
   void sync_dir(const fs::path& path) override {
     const int fd = ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) throw io_error(path, "open the folder", errno);
@@ -125,6 +134,14 @@ std::span<const std::byte> as_bytes(std::string_view text) {
 }
 
 }  // namespace
+
+void FileOps::exchange(const fs::path& a, const fs::path& b) {
+  fs::path aside = b;
+  aside.replace_filename(".tmp.aside." + b.filename().string());
+  rename(b, aside);
+  rename(a, b);
+  rename(aside, a);
+}
 
 std::string_view name_of(FileOp op) {
   switch (op) {

@@ -35,6 +35,8 @@ class FileOps {
   virtual ~FileOps() = default;
   virtual std::unique_ptr<WriteFile> create(const fs::path& path) = 0;  ///< truncates
   virtual void rename(const fs::path& from, const fs::path& to) = 0;
+  /// Two existing files or folders swap names, at once where the file system can. Counted as a rename.
+  virtual void exchange(const fs::path& a, const fs::path& b);
   virtual void sync_dir(const fs::path& path) = 0;
   virtual void remove_all(const fs::path& path) = 0;
   virtual void make_dirs(const fs::path& path) = 0;

@@ -35,7 +35,7 @@ ChunkSpec chunk_of(const spec::Param& param, DType dtype, const std::string& pre
 /// Writes ROOT/.tmp.iter_N, then commits it as ROOT/iter_N. Destroyed without commit(): the temporary folder is removed.
 class CheckpointWriter {
  public:
-  /// Throws kConfig when ROOT/iter_N exists already (unless `replace`).
+  /// Throws kConfig when ROOT/iter_N exists already (unless `replace`: then it gives way when the new one is complete).
   CheckpointWriter(FileOps& ops, const fs::path& root, int64_t iteration, bool replace = false);
   ~CheckpointWriter();
 
@@ -94,6 +94,9 @@ class CheckpointReader {
   /// The box [offsets, offsets + sizes) of a global tensor, as stored, row-major into `out`, joined from whichever
   /// chunks hold it. With a manifest each chunk touched whole is hashed once and compared. Throws kInput naming key, file.
   void read(const std::string& key, const Shape& offsets, const Shape& sizes, std::span<std::byte> out) const;
+  /// The key that holds `param`: its own, an alias, the local layer spec's spelling, stacked or per layer. Throws kInput
+  /// when there is none, kShape when the tensor there has another shape (padded vocabulary rows are accepted).
+  std::string find_key(const spec::Param& param, const std::string& prefix = "") const;
   /// Logical bytes [begin, begin + out.size()) of a parameter's tensor (its axes applied), for streaming. Thread-safe.
   void read_param(const spec::Param& param, const std::string& prefix, uint64_t begin, std::span<std::byte> out) const;
   std::string read_object(const std::string& key) const;
@@ -114,7 +117,9 @@ struct Found {
 /// The iteration to load: the trackers' if it is good; else the newest complete one, with a notice. `wanted` asks for one
 /// iteration. A path that is itself an iter folder is taken as it is. nullopt: nothing there. Throws kInput when
 /// something is there but nothing good.
-std::optional<Found> find_checkpoint(const fs::path& root, std::optional<int64_t> wanted = {});
+/// `verify`: how deeply an iteration is checked before it counts as good.
+std::optional<Found> find_checkpoint(const fs::path& root, std::optional<int64_t> wanted = {},
+                                     CheckpointReader::Verify verify = CheckpointReader::Verify::kSizes);
 bool is_native_checkpoint(const fs::path& path);
 std::vector<int64_t> list_iterations(const fs::path& root);
 
