@@ -41,13 +41,19 @@ struct TorchFile {
 };
 TorchFile read_torch_file(const ReadFile& file, uint64_t begin, uint64_t length, std::span<const std::string_view> allowed);
 
-/// Everything of a one-tensor archive but the elements. The elements go at `data_offset`; the crc is patched in three
-/// places or known before. total = prefix + elements + suffix.
+/// True for the call that a tensor appears as.
+bool is_tensor(const PickleValue& value);
+/// The value of a tensor of one element: kInt, kFloat or kBool. Throws kInput on other tensors.
+PicklePtr read_scalar(const TorchFile& file, const PickleValue& tensor);
+
+/// Everything of a one-tensor archive but the elements. total = prefix + elements + suffix.
 struct TensorArchive {
   std::string prefix;  ///< up to the first element
   std::string suffix;  ///< after the last: byteorder, version, directory
 };
-/// Layout for a contiguous tensor with the CRC-32 of its elements. Prefix and suffix sizes do not depend on `crc`.
+/// Layout for a contiguous tensor with the CRC-32 of its elements. The prefix does not depend on `crc` (it stands behind
+/// the elements, flagged as the zip format provides), and the suffix's size does not: so archives are streamed.
+/// The prefix is a multiple of 64 bytes and so is the whole archive: archives may be put one after the other.
 TensorArchive make_tensor_archive(DType dtype, const Shape& shape, uint32_t crc);
 
 /// torch.save of a value without tensors, or with tensors given as small storages (key -> bytes).
