@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rialto/base/file_ops.h"
+#include "rialto/base/json.h"
 #include "rialto/base/progress.h"
 #include "rialto/model/weights.h"
 #include "rialto/optim/adamw.h"
@@ -38,6 +39,9 @@ struct TrainingState {
 struct SaveOptions {
   fs::path root;
   std::string run_config_yaml;            ///< sections besides model:
+  Json args = Json::object();             ///< Megatron-LM's `args` beyond what the model says: batch sizes, train_iters...
+  optim::AdamWOptions adam;               ///< of the parameter groups
+  double lr = 0;                          ///< learning rate of the next step, recorded in the parameter groups
   std::optional<fs::path> hf_source;      ///< its config, tokenizer... go to rialto_source/
   std::optional<fs::path> previous_iter;  ///< carries rialto_source/ over from here instead
   bool replace = false;
@@ -45,6 +49,9 @@ struct SaveOptions {
 /// Weights, main parameters, both moments, scheduler and train state; see docs/checkpoint.md.
 fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& model, model::Weights& weights,
               optim::AdamW* optimizer, const TrainingState& state, const Json& scheduler, Progress* progress);
+
+/// Only the counters of an iter folder, ours or Megatron's.
+TrainingState load_state(const fs::path& iter_dir);
 
 /// Weights, optimizer and training state from an iter folder, ours or Megatron's (distributed or plain bf16 optimizer).
 /// Throws kInput when a piece of optimizer state is missing.

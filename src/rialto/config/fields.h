@@ -34,7 +34,7 @@ void read_value(const Node& node, std::optional<T>& out) {
 inline std::string write_value(int64_t value) { return write_scalar(value); }
 inline std::string write_value(double value) { return write_scalar(value); }
 inline std::string write_value(bool value) { return write_scalar(value); }
-inline std::string write_value(const std::string& value) { return write_scalar(value); }
+inline std::string write_value(const std::string& value) { return value.empty() ? "null" : write_scalar(value); }
 std::string write_value(const std::vector<std::string>& value);
 template <class T>
 std::string write_value(const std::optional<T>& value) {

@@ -120,10 +120,13 @@ RunConfig read_run_config(const std::string& path, const std::vector<std::string
   return config;
 }
 
-std::string write_run_config(const RunConfig& config) {
+namespace {
+
+std::string write_rows(const RunConfig& config, std::string_view without) {
   std::string text;
   std::string_view section;
   for (const KeyRow& row : key_rows()) {
+    if (!without.empty() && row.section == without) continue;
     if (row.section != section) {
       section = row.section;
       if (!section.empty()) text += fmt::format("{}:\n", section);
@@ -131,6 +134,29 @@ std::string write_run_config(const RunConfig& config) {
     text += fmt::format("{}{}: {}\n", section.empty() ? "" : "  ", row.key, row.write(config));
   }
   return text;
+}
+
+/// A relative path as it is, an absolute one by its last component.
+std::string portable(const std::string& path) {
+  const std::filesystem::path parsed(path);
+  return parsed.is_absolute() ? parsed.filename().string() : path;
+}
+
+}  // namespace
+
+std::string write_run_config(const RunConfig& config) { return write_rows(config, ""); }
+
+std::string write_portable_sections(const RunConfig& config) {
+  RunConfig copy = config;
+  copy.checkpoint.save.clear();
+  copy.checkpoint.load.clear();
+  copy.checkpoint.pretrained_checkpoint.clear();
+  copy.logger.metrics_jsonl.clear();
+  copy.tokenizer.tokenizer_model = portable(copy.tokenizer.tokenizer_model);
+  for (auto* paths : {&copy.dataset.data_path, &copy.dataset.valid_data_path}) {
+    for (std::string& path : *paths) path = portable(path);
+  }
+  return write_rows(copy, "model");
 }
 
 std::string describe_run_config() {

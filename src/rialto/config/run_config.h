@@ -39,6 +39,7 @@ struct SchedulerSection {
   std::string lr_wsd_decay_style = "exponential";
   int64_t lr_warmup_iters = 0;
   double lr_warmup_init = 0;
+  bool override_opt_param_scheduler = false;  ///< resume although the schedule differs from the checkpoint's
 };
 struct DatasetSection {
   std::vector<std::string> data_path;         ///< .bin/.idx prefix
@@ -82,6 +83,9 @@ struct RunConfig {
 RunConfig read_run_config(const std::string& path, const std::vector<std::string>& overrides);
 /// Every key with its value, as YAML that read_run_config takes back unchanged.
 std::string write_run_config(const RunConfig& config);
+/// The sections besides `model:` as a checkpoint records them: folders of this machine are left out (null), dataset and
+/// tokenizer paths keep their last component.
+std::string write_portable_sections(const RunConfig& config);
 /// Checks the arithmetic (batch sizes, warm-up against decay, precision names). Throws kConfig naming the keys.
 void check_rules(const RunConfig& config);
 /// Help text for every key, grouped by section.

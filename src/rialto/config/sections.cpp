@@ -97,6 +97,8 @@ std::vector<Field<SchedulerSection>> scheduler_fields() {
       field("lr_wsd_decay_style", &S::lr_wsd_decay_style, "linear, cosine, exponential or minus_sqrt"),
       field("lr_warmup_iters", &S::lr_warmup_iters, "iterations of linear warm-up"),
       field("lr_warmup_init", &S::lr_warmup_init, "learning rate at the start of the warm-up"),
+      field("override_opt_param_scheduler", &S::override_opt_param_scheduler,
+            "resume although the schedule differs from the checkpoint's"),
   };
 }
 

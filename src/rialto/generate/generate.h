@@ -21,7 +21,8 @@ struct Sampling {
 };
 
 /// Next tokens after `prompt`, one by one through `on_token` (return false to stop). Deterministic for a seed.
+/// `device` is where the model's weights are. Throws kUsage for an empty prompt.
 std::vector<int64_t> generate(const model::Model& model, std::vector<int64_t> prompt, const Sampling& sampling,
-                              const std::function<bool(int64_t)>& on_token);
+                              const std::function<bool(int64_t)>& on_token, at::Device device = at::kCPU);
 
 }  // namespace rialto::generate

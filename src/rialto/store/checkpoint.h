@@ -61,7 +61,9 @@ class CheckpointWriter {
     double floating_point_operations_so_far = 0;
     bool do_train = false, do_valid = false, do_test = false;
   };
-  void commit(const formats::PickleValue& common, const TrainState& state);
+  /// `storages`: elements of the small tensors in `common` (key -> bytes), as formats::make_torch_file takes them.
+  void commit(const formats::PickleValue& common, const TrainState& state,
+              const std::vector<std::pair<std::string, std::string>>& storages = {});
 
  private:
   struct Impl;

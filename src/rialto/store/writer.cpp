@@ -155,11 +155,12 @@ void CheckpointWriter::copy_file(const std::string& relative, const fs::path& fr
 
 void CheckpointWriter::set_fact(const std::string& key, const Json& value) { impl_->facts[key] = value; }
 
-void CheckpointWriter::commit(const formats::PickleValue& common, const TrainState& state) {
+void CheckpointWriter::commit(const formats::PickleValue& common, const TrainState& state,
+                              const std::vector<std::pair<std::string, std::string>>& storages) {
   Impl& impl = *impl_;
   impl.data->finish();
   for (const FileRecord& file : impl.data->files()) impl.files.push_back(file);
-  impl.add_file(std::string(kCommon), formats::make_torch_file(common));
+  impl.add_file(std::string(kCommon), formats::make_torch_file(common, storages));
   impl.add_file(std::string(kMetadataJson), kMetadataJsonText);
   const std::string train_state = make_train_state(state);
   impl.add_file(std::string(kTrainState), train_state);

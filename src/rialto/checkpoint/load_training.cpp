@@ -1,0 +1,100 @@
+// Resuming: weights, main parameters, moments and counters from one iteration, ours or Megatron's.
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/checkpoint/checkpoint.h"
+#include "rialto/checkpoint/common_state.h"
+#include "rialto/checkpoint/stored_param.h"
+#include "rialto/checkpoint/tensors.h"
+#include "rialto/store/param_keys.h"
+
+namespace rialto::checkpoint {
+namespace {
+
+void fill_state(const store::CheckpointReader& reader, const model::Weight& weight, const std::string& prefix, const at::Tensor& target) {
+  const ElementSource elements = stored_param(reader, weight.param, prefix);
+  if (elements.dtype != DType::kF32) {
+    throw Error(ErrorKind::kInput, reader.path().string(), fmt::format("'{}' is not stored as it was computed", reader.find_key(weight.param, prefix)),
+                {.got = std::string(torch_name(elements.dtype)), .want = "float32", .hint = {}});
+  }
+  fill_bytes(target, [&](std::span<std::byte> out) { read_box(elements, weight.param.view, weight.box, DType::kF32, out); });
+}
+
+/// Main parameters stand under either of Megatron's names (distributed, plain bf16); an fp32 model's are its weights.
+std::optional<std::string> main_prefix(const store::CheckpointReader& reader, const spec::Param& param) {
+  for (const char* prefix : {"optimizer.state.param.", "optimizer.state.fp32_param."}) {
+    for (const store::KeyCandidate& candidate : store::key_candidates(param, prefix)) {
+      if (reader.has_tensor(candidate.key)) return prefix;
+    }
+  }
+  return std::nullopt;
+}
+
+void load_optimizer(const store::CheckpointReader& reader, model::Weights& weights, optim::AdamW& optimizer, Progress& shown) {
+  const std::string where = reader.path().string();
+  shown.begin("load optimizer", weights.all().size(), "tensors");
+  uint64_t done = 0;
+  for (const model::Weight& weight : weights.all()) {
+    check_cancelled(shown, "load optimizer");
+    if (weight.param.buffer || weight.frozen) continue;
+    if (const auto prefix = main_prefix(reader, weight.param)) {
+      // An fp32 model's main parameters are its weights; both were stored, so this only repeats them.
+      fill_state(reader, weight, *prefix, optimizer.main_of(weight));
+    } else if (!optimizer.main_is_weights() || reader.dtype(reader.find_key(weight.param)) != DType::kF32) {
+      throw Error(ErrorKind::kInput, where, fmt::format("no main parameter of '{}'", weight.param.disk.key),
+                  {.got = {}, .want = "optimizer.state.param or optimizer.state.fp32_param",
+                   .hint = "checkpoint.load_optim=false starts with a fresh optimizer"});
+    }
+    fill_state(reader, weight, "optimizer.state.exp_avg.", optimizer.exp_avg_of(weight));
+    fill_state(reader, weight, "optimizer.state.exp_avg_sq.", optimizer.exp_avg_sq_of(weight));
+    shown.update(++done);
+  }
+  shown.end();
+  optimizer.set_num_steps(read_optimizer_steps(read_common(reader.path()), (reader.path() / "common.pt").string()));
+}
+
+}  // namespace
+
+TrainingState load_state(const fs::path& iter_dir) {
+  const store::CheckpointReader reader(iter_dir);
+  TrainingState state;
+  state.iteration = reader.iteration();
+  if (const auto saved = reader.train_state()) {
+    state.iteration = saved->step;
+    state.consumed_train_samples = saved->consumed_train_samples;
+    state.skipped_train_samples = saved->skipped_train_samples;
+    state.consumed_valid_samples = saved->consumed_valid_samples;
+    state.floating_point_operations_so_far = saved->floating_point_operations_so_far;
+    return state;
+  }
+  // Megatron-LM keeps its counters in `args`.
+  const auto common = reader.common();
+  const formats::PickleValue* args = common->get("args");
+  const formats::PickleValue* values = args != nullptr && args->state ? args->state.get() : nullptr;
+  const auto counter = [&](const char* name) -> int64_t {
+    const formats::PickleValue* value = values ? values->get(name) : nullptr;
+    return value != nullptr && value->kind == formats::PickleValue::Kind::kInt ? value->integer : 0;
+  };
+  state.consumed_train_samples = counter("consumed_train_samples");
+  state.skipped_train_samples = counter("skipped_train_samples");
+  state.consumed_valid_samples = counter("consumed_valid_samples");
+  if (const auto* flops = common->get("num_floating_point_operations_so_far")) {
+    state.floating_point_operations_so_far =
+        flops->kind == formats::PickleValue::Kind::kInt ? static_cast<double>(flops->integer) : flops->number;
+  }
+  return state;
+}
+
+TrainingState load_training(const fs::path& iter_dir, const spec::ModelSpec& model, model::Weights& weights,
+                            optim::AdamW& optimizer, Progress* progress) {
+  Source source;
+  source.model = model;
+  source.path = iter_dir;
+  source.native = true;
+  load_weights(source, weights, progress);
+  const store::CheckpointReader reader(iter_dir);
+  load_optimizer(reader, weights, optimizer, progress ? *progress : silent());
+  return load_state(iter_dir);
+}
+
+}  // namespace rialto::checkpoint

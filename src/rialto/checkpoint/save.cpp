@@ -1,0 +1,89 @@
+// Saving a training state: weights, main parameters, moments and what stands beside them, streamed parameter by parameter.
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/checkpoint/checkpoint.h"
+#include "rialto/checkpoint/common_state.h"
+#include "rialto/checkpoint/source_files.h"
+#include "rialto/checkpoint/tensors.h"
+#include "rialto/resolve/resolve.h"
+
+namespace rialto::checkpoint {
+namespace {
+
+constexpr const char* kState = "optimizer.state.";
+
+void require_whole(const model::Weight& weight) {
+  for (size_t i = 0; i < weight.param.view.size(); ++i) {
+    if (weight.box.lo[i] != 0 || weight.box.hi[i] != weight.param.view[i]) {
+      throw Error(ErrorKind::kInternal, weight.param.name, "this version saves from one rank, which holds whole parameters");
+    }
+  }
+}
+
+void add_tensor(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, const at::Tensor& tensor) {
+  writer.add_chunk(chunk, [&](const store::ByteSink& sink) { push_bytes(tensor, sink); });
+}
+
+void alias_all(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, const store::ChunkSpec& names) {
+  writer.add_alias(chunk, names.key);
+  for (const std::string& alias : names.aliases) writer.add_alias(chunk, alias);
+}
+
+/// `param` is what Megatron's distributed optimizer asks for, `fp32_param` what its plain bf16 optimizer does.
+void add_optimizer_state(store::CheckpointWriter& writer, const model::Weight& weight, optim::AdamW& optimizer) {
+  const std::string state = kState;
+  const auto named = [&](const char* name) { return store::chunk_of(weight.param, DType::kF32, state + name + "."); };
+  store::ChunkSpec stored;
+  if (optimizer.main_is_weights()) {
+    stored = store::chunk_of(weight.param, DType::kF32);
+    alias_all(writer, stored, named("param"));
+  } else {
+    stored = named("param");
+    add_tensor(writer, stored, optimizer.main_of(weight));
+  }
+  alias_all(writer, stored, named("fp32_param"));
+  add_tensor(writer, named("exp_avg"), optimizer.exp_avg_of(weight));
+  add_tensor(writer, named("exp_avg_sq"), optimizer.exp_avg_sq_of(weight));
+}
+
+}  // namespace
+
+fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& model, model::Weights& weights,
+              optim::AdamW* optimizer, const TrainingState& state, const Json& scheduler, Progress* progress) {
+  Progress& shown = progress ? *progress : silent();
+  store::CheckpointWriter writer(ops, options.root, state.iteration, options.replace);
+  shown.begin(fmt::format("save iteration {}", state.iteration), weights.all().size(), "tensors");
+  uint64_t done = 0;
+  for (const model::Weight& weight : weights.all()) {
+    require_whole(weight);
+    add_tensor(writer, store::chunk_of(weight.param, dtype_of(weight.data.scalar_type())), weight.data);
+    shown.update(++done);
+  }
+  if (optimizer != nullptr) {
+    for (const model::Weight& weight : weights.all()) {
+      if (!weight.param.buffer && !weight.frozen) add_optimizer_state(writer, weight, *optimizer);
+    }
+  }
+  writer.add_extra_states(model);
+  writer.add_file("run_config.yaml", resolve::run_config_from_model(model, options.run_config_yaml));
+  if (options.hf_source) add_source_files(writer, *options.hf_source);
+  else if (options.previous_iter) carry_source_files(writer, *options.previous_iter);
+  writer.set_fact("layout", Json{{"tp", 1}, {"pp", 1}, {"cp", 1}, {"dp", 1}});
+  writer.set_fact("true_vocab", model.vocab);
+
+  const CommonState common = make_training_common(options, model, state, scheduler,
+                                                  optimizer ? std::optional(optimizer->num_steps()) : std::nullopt);
+  store::CheckpointWriter::TrainState train_state;
+  train_state.step = state.iteration;
+  train_state.consumed_train_samples = state.consumed_train_samples;
+  train_state.skipped_train_samples = state.skipped_train_samples;
+  train_state.consumed_valid_samples = state.consumed_valid_samples;
+  train_state.floating_point_operations_so_far = state.floating_point_operations_so_far;
+  train_state.do_train = true;
+  writer.commit(*common.tree, train_state, common.storages);
+  shown.end();
+  return options.root / fmt::format("iter_{:07d}", state.iteration);
+}
+
+}  // namespace rialto::checkpoint

@@ -1,0 +1,47 @@
+// What the commands of rialto-train share: options, environment, output.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "rialto/base/dtype.h"
+#include "rialto/base/file_ops.h"
+#include "rialto/base/json.h"
+#include "rialto/base/progress.h"
+
+namespace rialto::cli_train {
+
+/// Options that every command has.
+struct Common {
+  bool json = false;
+  int threads = 0;             ///< 0: as many as the CPUs of this process
+  std::string device = "auto";
+};
+void add_common(CLI::App& command, Common& common);
+/// Applies --threads. Throws kUsage.
+void apply(const Common& common);
+
+/// "fp32", "bf16" or empty. Throws kUsage.
+std::optional<DType> parse_dtype(const std::string& name);
+
+/// A command: registers itself; `run` is called when it was chosen and returns the exit code.
+using Run = std::function<int()>;
+Run add_train(CLI::App& app);
+Run add_generate(CLI::App& app);
+Run add_logits(CLI::App& app);
+
+/// The operating system's file operations, wrapped by what RIALTO_TEST_FAULT asks for.
+FileOps& file_ops();
+
+/// Progress on standard error: a bar after two seconds on a terminal, notices always, nothing else otherwise.
+std::unique_ptr<Progress> terminal_progress();
+
+/// Installs handlers: the first SIGINT or SIGTERM sets the flag that stop_requested() reads, the second kills.
+void install_stop_handlers();
+bool stop_requested();
+
+}  // namespace rialto::cli_train

@@ -1,0 +1,62 @@
+// Shared options, environment and the stop flag of rialto-train.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "rialto/base/error.h"
+#include "rialto/base/parallel.h"
+#include "rialto/cli_train/command.h"
+
+namespace rialto::cli_train {
+namespace {
+
+volatile std::sig_atomic_t stop_flag = 0;
+
+// SA_RESETHAND put the default action back, so the next signal ends the process.
+void on_signal(int) { stop_flag = 1; }
+
+}  // namespace
+
+void add_common(CLI::App& command, Common& common) {
+  command.add_flag("--json", common.json, "print one JSON object instead of text");
+  command.add_option("--threads", common.threads, "CPU threads (default: all CPUs of this process)");
+  command.add_option("--device", common.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+}
+
+void apply(const Common& common) {
+  if (common.threads < 0 || common.threads > 4096) {
+    throw Error(ErrorKind::kUsage, "--threads", "out of range", {.got = std::to_string(common.threads), .want = "1 to 4096", .hint = {}});
+  }
+  at::set_num_threads(common.threads > 0 ? common.threads : static_cast<int>(available_threads()));
+}
+
+std::optional<DType> parse_dtype(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  const auto dtype = dtype_from_torch(name);
+  if (dtype != DType::kF32 && dtype != DType::kBF16) {
+    throw Error(ErrorKind::kUsage, "--dtype", "not a dtype to compute in", {.got = name, .want = "fp32 or bf16", .hint = {}});
+  }
+  return dtype;
+}
+
+FileOps& file_ops() {
+  static const std::unique_ptr<FileOps> faulty = [] {
+    const char* spec = std::getenv("RIALTO_TEST_FAULT");
+    return spec != nullptr && *spec != '\0' ? faulty_file_ops(real_file_ops(), spec) : nullptr;
+  }();
+  return faulty ? *faulty : real_file_ops();
+}
+
+void install_stop_handlers() {
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool stop_requested() { return stop_flag != 0; }
+
+}  // namespace rialto::cli_train

@@ -1,0 +1,59 @@
+// rialto-train logits MODEL: the numbers another program can compare.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "rialto/base/error.h"
+#include "rialto/cli_train/command.h"
+#include "rialto/train/gradients.h"
+#include "rialto/train/logits.h"
+#include "rialto/train/setup.h"
+
+namespace rialto::cli_train {
+namespace {
+
+struct Options {
+  Common common;
+  std::string model, tokens, out, gradients, dtype = "fp32";
+};
+
+int run(const Options& options) {
+  if (options.out.empty() && options.gradients.empty()) throw Error(ErrorKind::kUsage, "logits", "give --out FILE.safetensors");
+  apply(options.common);
+  const at::Device device = train::parse_device(options.common.device);
+  const auto progress = terminal_progress();
+  const bool training = !options.gradients.empty();
+  const generate::LoadedModel model = generate::open_model(options.model, parse_dtype(options.dtype), device, training, progress.get());
+  const auto rows = train::read_token_rows(options.tokens, model.spec.vocab);
+  Json report = {{"model", options.model}, {"rows", rows.size()}, {"length", rows.front().size()}, {"vocab", model.spec.vocab}};
+  if (!options.out.empty()) {
+    train::write_logits(model, rows, file_ops(), options.out, progress.get());
+    report["logits"] = options.out;
+  }
+  if (training) {
+    train::write_gradients(model, rows, file_ops(), options.gradients);
+    report["gradients"] = options.gradients;
+  }
+  const std::string line = options.common.json
+                               ? report.dump()
+                               : fmt::format("logits of {} x {} tokens: {}", rows.size(), rows.front().size(), options.out.empty() ? options.gradients : options.out);
+  std::puts(line.c_str());
+  return 0;
+}
+
+}  // namespace
+
+Run add_logits(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("logits", "Write fp32 logits for given token ids");
+  command->add_option("model", options->model, "Hugging Face folder or native checkpoint")->required();
+  command->add_option("--tokens", options->tokens, "JSON file: a list of lists of ids, all of one length")->required();
+  command->add_option("--out", options->out, "safetensors file; tensor `logits` [rows, length, vocabulary]");
+  command->add_option("--gradients", options->gradients,
+                      "also write `loss` (mean next-token cross entropy) and `grad.<HF name>` of every parameter to this safetensors file");
+  command->add_option("--dtype", options->dtype, "fp32 or bf16, of weights and compute")->capture_default_str();
+  add_common(*command, options->common);
+  return [options] { return run(*options); };
+}
+
+}  // namespace rialto::cli_train

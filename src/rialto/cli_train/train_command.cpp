@@ -1,0 +1,92 @@
+// rialto-train train RECIPE: the loop, and the export at its end.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "rialto/base/error.h"
+#include "rialto/cli_train/command.h"
+#include "rialto/convert/convert.h"
+#include "rialto/train/train.h"
+
+namespace rialto::cli_train {
+namespace {
+
+struct Options {
+  Common common;
+  std::string recipe, export_hf;
+  std::vector<std::string> overrides;
+};
+
+/// Refused before the first step rather than after the last.
+void check_export(const Options& options, const config::RunConfig& config) {
+  if (options.export_hf.empty()) return;
+  if (config.checkpoint.save.empty()) {
+    throw Error(ErrorKind::kConfig, "--export-hf", "exports the last checkpoint, but checkpoint.save is not set");
+  }
+  const fs::path folder = options.export_hf;
+  if (fs::exists(folder) && (!fs::is_directory(folder) || !fs::is_empty(folder))) {
+    throw Error(ErrorKind::kConfig, folder.string(), "the destination is not empty");
+  }
+}
+
+void print_line(std::string_view line) {
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+}
+
+int run(const Options& options) {
+  apply(options.common);
+  const config::RunConfig config = config::read_run_config(options.recipe, options.overrides);
+  config::check_rules(config);
+  check_export(options, config);
+  install_stop_handlers();
+  const auto progress = terminal_progress();
+  train::Hooks hooks;
+  hooks.progress = progress.get();
+  hooks.file_ops = &file_ops();
+  hooks.device = options.common.device;
+  hooks.stop_requested = stop_requested;
+  if (!options.common.json) hooks.print = print_line;
+  const train::Result result = train::train(config, hooks);
+
+  Json report = train::to_json(result);
+  if (!options.export_hf.empty() && result.end == train::End::kFinished) {
+    convert::ConvertOptions conversion;
+    conversion.source = *result.checkpoint;
+    conversion.destination = options.export_hf;
+    conversion.to = convert::Target::kHf;
+    const convert::ConvertReport converted = convert::convert(conversion, file_ops(), progress.get());
+    report["export"] = convert::to_json(converted);
+    if (!options.common.json) print_line(convert::to_text(converted));
+  }
+  if (options.common.json) {
+    print_line(report.dump());
+  } else if (result.checkpoint) {
+    print_line(fmt::format("{} at iteration {}; checkpoint: {}",
+                           result.end == train::End::kFinished ? "finished" : "stopped", result.iteration, result.checkpoint->string()));
+  }
+  if (result.end != train::End::kStopped) return 0;
+  if (config.checkpoint.save.empty()) {
+    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", result.iteration), "stopped on request, and nothing was saved: checkpoint.save is not set");
+  }
+  // torchrun takes any code but 0 for a crash and would start the ranks again.
+  return std::getenv("TORCHELASTIC_RUN_ID") != nullptr ? 0 : exit_code(ErrorKind::kStopped);
+}
+
+}  // namespace
+
+Run add_train(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("train", "Pretrain or go on training: random weights, a Hugging Face folder or a checkpoint");
+  command->add_option("recipe", options->recipe, "YAML file, or the name of a built-in recipe")->required();
+  command->add_option("--set", options->overrides, "section.key=value; may be repeated")->allow_extra_args(false);
+  command->add_option("--export-hf", options->export_hf, "write the finished model as a Hugging Face folder");
+  add_common(*command, options->common);
+  command->footer([] { return "Keys:\n" + config::describe_run_config() +
+                              "\nThe first Ctrl-C saves and stops (exit 75: start the same command again to go on), the second kills."; });
+  return [options] { return run(*options); };
+}
+
+}  // namespace rialto::cli_train

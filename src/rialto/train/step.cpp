@@ -1,0 +1,53 @@
+// The runner of one stage.
+#include "rialto/train/step.h"
+
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "rialto/base/error.h"
+#include "rialto/schedule/actions.h"
+
+namespace rialto::train {
+
+double run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
+                     const std::function<void()>& step) {
+  if (!(batch.total_weight > 0)) {
+    throw Error(ErrorKind::kInput, fmt::format("sample {}", batch.micro_batches.front().sample_numbers.front()),
+                "no token of this global batch carries a loss");
+  }
+  const double scale = 1.0 / batch.total_weight;
+  weights.zero_grad();
+  std::vector<model::LossSum> losses(batch.micro_batches.size());
+  double sum = 0;
+  for (const schedule::Action& action : schedule::pipeline_order({}, 0, static_cast<int>(losses.size()))) {
+    const auto micro = static_cast<size_t>(action.microbatch);
+    switch (action.act) {
+      case schedule::Act::kForward:
+        losses[micro] = model.forward_loss(batch.micro_batches[micro]);
+        break;
+      case schedule::Act::kBackward:
+        sum += losses[micro].sum.item<double>();
+        // A gradient of a loss that is not finite would only spread it.
+        if (std::isfinite(sum)) model::backward(losses[micro], scale);
+        losses[micro] = {};
+        break;
+      case schedule::Act::kReduceGrads:
+        break;  // one data-parallel rank: its gradients are the sum
+      case schedule::Act::kStep:
+        if (std::isfinite(sum)) step();
+        break;
+      default:
+        throw Error(ErrorKind::kInternal, "schedule", "an action that one stage does not have", {.got = schedule::to_text(action), .want = {}, .hint = {}});
+    }
+  }
+  return sum * scale;
+}
+
+model::LossSum forward_only(const model::Model& model, const model::Batch& batch) {
+  const at::NoGradGuard no_grad;
+  return model.forward_loss(batch);
+}
+
+}  // namespace rialto::train
