@@ -1,0 +1,139 @@
+"""transformers as the reference: logits, loss, every gradient, greedy tokens; and the way HF -> native -> HF."""
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import closeness
+import programs
+import toys
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def token_rows(toy, rows=3, length=24):
+    """Rows longer than any window of the toys."""
+    return [toys.prompt(toy, length, seed=100 + row) for row in range(rows)]
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value))
+    return path
+
+
+@pytest.fixture(scope="module")
+def native(shelf, tmp_path_factory):
+    """native(toy, dtype): the toy converted by rialto, once."""
+    made = {}
+
+    def get(toy, dtype=torch.float32):
+        key = toy.name, dtype
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("native") / toy.name
+            programs.rialto("convert", shelf.path(toy, dtype), made[key])
+        return made[key]
+    return get
+
+
+def our_logits(model, rows, folder, gradients=False):
+    tokens = write_json(folder / "tokens.json", rows)
+    out, grads = folder / "logits.safetensors", folder / "gradients.safetensors"
+    extra = ["--gradients", grads] if gradients else []
+    programs.rialto_train("logits", model, "--tokens", tokens, "--out", out, *extra)
+    return load_file(out)["logits"], load_file(grads) if gradients else None
+
+
+@pytest.mark.parametrize("toy", toys.TOYS, ids=lambda t: t.name)
+def test_logits_loss_and_every_gradient(toy, shelf, native, tmp_path, proves):
+    for column in ("logits", "gradients"):
+        proves(toy.family, column)
+    rows = token_rows(toy)
+    model = toys.load(shelf.path(toy))
+    ids = torch.tensor(rows)
+    want = model(ids, labels=ids)
+    want.loss.backward()
+
+    logits, ours = our_logits(shelf.path(toy), rows, tmp_path, gradients=True)
+    closeness.assert_close("logits", logits, want.logits.detach())
+    closeness.assert_close("loss", ours.pop("loss"), want.loss.detach())
+    assert all(name.startswith("grad.") for name in ours), sorted(ours)
+    closeness.assert_gradients_close({name.removeprefix("grad."): g for name, g in ours.items()},
+                                     {name: p.grad for name, p in model.named_parameters()})
+
+    from_native, again = our_logits(native(toy), rows, tmp_path, gradients=True)
+    closeness.assert_same_bits("logits of the native checkpoint", from_native, logits)
+    for name, gradient in ours.items():
+        closeness.assert_same_bits(name, again[name], gradient)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_logits_of_half_precision_shards(family, dtype, shelf, tmp_path):
+    toy = toys.BY_NAME[family]
+    folder = shelf.path(toy, DTYPES[dtype], sharded=True)
+    rows = token_rows(toy)
+    with torch.no_grad():
+        want = toys.load(folder)(torch.tensor(rows)).logits
+    closeness.assert_close("logits", our_logits(folder, rows, tmp_path)[0], want)
+
+
+@pytest.mark.parametrize("toy", toys.TOYS, ids=lambda t: t.name)
+def test_greedy_generation_of_32_tokens(toy, shelf, native, proves):
+    proves(toy.family, "generate")
+    ids = toys.prompt(toy)
+    want, margin = toys.greedy(toys.load(shelf.path(toy)), ids, toys.NEW_TOKENS)
+    assert margin >= toys.MARGIN
+    for source in (shelf.path(toy), native(toy)):
+        report = programs.rialto_json("generate", source, "--prompt-tokens", json.dumps(ids), "--max-new-tokens", toys.NEW_TOKENS, "--greedy",
+                                      program="rialto-train")
+        assert report["tokens"] == want
+        assert report["prompt_tokens"] == ids and report["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("sharded", [False, True], ids=["single", "sharded"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("toy", toys.TOYS, ids=lambda t: t.name)
+def test_round_trip_is_byte_identical(toy, dtype, sharded, shelf, tmp_path, proves):
+    proves(toy.family, "round trip")
+    source, native_root, back = shelf.path(toy, DTYPES[dtype], sharded), tmp_path / "native", tmp_path / "back"
+    programs.rialto("convert", source, native_root)
+    programs.rialto("verify", source, native_root)
+    programs.rialto("convert", native_root, back)
+    programs.rialto("verify", source, back)
+    for name in ("config.json", "generation_config.json"):
+        assert (back / name).read_bytes() == (source / name).read_bytes(), name
+    weights = sorted(p.name for p in source.glob("*.safetensors"))
+    assert sorted(p.name for p in back.glob("*.safetensors")) == weights
+    for name in weights:   # the same tensors in the same shards
+        want, got = load_file(source / name), load_file(back / name)
+        assert got.keys() == want.keys(), name
+        for key, value in want.items():
+            closeness.assert_same_bits(key, got[key], value)
+    index = "model.safetensors.index.json"
+    assert (back / index).exists() == (source / index).exists()
+    if (source / index).exists():
+        want, got = (json.loads((folder / index).read_text()) for folder in (source, back))
+        assert got["weight_map"] == want["weight_map"]
+        assert got["metadata"]["total_size"] == want["metadata"]["total_size"]
+
+
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_dtype_casts_as_torch_does(family, shelf, tmp_path):
+    toy = toys.BY_NAME[family]
+    source = shelf.path(toy)
+    programs.rialto("convert", source, tmp_path / "native", "--dtype", "bf16")
+    programs.rialto("convert", tmp_path / "native", tmp_path / "back")
+    got = toys.tensors(tmp_path / "back")
+    for name, value in toys.tensors(source).items():
+        closeness.assert_same_bits(name, got[name], value.to(torch.bfloat16))
+
+
+def test_transformers_loads_an_export_without_a_word(shelf, tmp_path):
+    """An export of a native checkpoint is a model directory like any other: nothing missing, nothing unexpected."""
+    import transformers
+    for family in toys.FAMILIES:
+        programs.rialto("convert", shelf.path(toys.BY_NAME[family], torch.bfloat16, sharded=True), tmp_path / family / "native")
+        programs.rialto("convert", tmp_path / family / "native", tmp_path / family / "back")
+        _, info = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / family / "back", output_loading_info=True)
+        assert not any(info.values()), info
