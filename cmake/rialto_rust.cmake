@@ -4,11 +4,11 @@ if(NOT RIALTO_CARGO)
   message(FATAL_ERROR "no cargo found. Hint: run ./dev setup")
 endif()
 set(rialto_rust_dir ${CMAKE_SOURCE_DIR}/rust)
-set(rialto_rust_target ${RIALTO_RUST_TARGET})
-if(NOT rialto_rust_target)
-  set(rialto_rust_target ${CMAKE_BINARY_DIR}/rust)
+set(RIALTO_RUST_TARGET_DIR ${RIALTO_RUST_TARGET})
+if(NOT RIALTO_RUST_TARGET_DIR)
+  set(RIALTO_RUST_TARGET_DIR ${CMAKE_BINARY_DIR}/rust)
 endif()
-set(rialto_rust_archive ${rialto_rust_target}/release/librialto_tokenizers.a)
+set(rialto_rust_archive ${RIALTO_RUST_TARGET_DIR}/release/librialto_tokenizers.a)
 # Its own copy: the shared target folder's archive may be renewed by another build tree while this one links.
 set(rialto_rust_copy ${CMAKE_BINARY_DIR}/librialto_tokenizers.a)
 
@@ -16,7 +16,7 @@ file(GLOB rialto_rust_sources CONFIGURE_DEPENDS ${rialto_rust_dir}/src/*.rs)
 add_custom_command(
   OUTPUT ${rialto_rust_copy}
   COMMAND ${RIALTO_CARGO} build --release --locked --quiet
-          --manifest-path ${rialto_rust_dir}/Cargo.toml --target-dir ${rialto_rust_target}
+          --manifest-path ${rialto_rust_dir}/Cargo.toml --target-dir ${RIALTO_RUST_TARGET_DIR}
   COMMAND ${CMAKE_COMMAND} -E copy ${rialto_rust_archive} ${rialto_rust_copy}
   DEPENDS ${rialto_rust_sources} ${rialto_rust_dir}/Cargo.toml ${rialto_rust_dir}/Cargo.lock
   COMMENT "Building the tokenizers crate with cargo"

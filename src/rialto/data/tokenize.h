@@ -11,15 +11,20 @@
 namespace rialto::data {
 
 /// Text documents of files and folders: a .jsonl line's `json_key`, or a whole text file. Folders are walked in sorted
-/// order. Held-out split: files whose relative path's XXH3-64 modulo `modulo` is 0 form the held-out part.
+/// order. Held-out split: files whose path's hash modulo `held_out_modulo` is 0 form the held-out part. The path is
+/// relative to the input folder it was found in ("json/decoder.py"; the name alone for an input that is a file), the
+/// hash the low 64 bits of XXH3-128, so the split is the same on every machine.
 struct TextSource {
   std::vector<fs::path> inputs;
   std::string json_key = "text";
-  std::vector<std::string> include = {};   ///< file name suffixes; empty: .txt .md .py .jsonl ...
-  std::vector<std::string> exclude_dirs = {};
+  std::vector<std::string> include = {};   ///< file name suffixes looked for in folders; empty: default_suffixes()
+  std::vector<std::string> exclude_dirs = {};  ///< folder names left out at any depth below an input
   int64_t held_out_modulo = 0;             ///< 0: no split
   enum class Part { kAll, kTrain, kHeldOut } part = Part::kAll;
 };
+
+/// .txt .md .rst .py .c .h .cc .cpp .jsonl
+const std::vector<std::string>& default_suffixes();
 
 struct TokenizeOptions {
   TextSource source;
@@ -28,16 +33,21 @@ struct TokenizeOptions {
   size_t threads = 0;
   bool overwrite = false;
 };
-/// Writes PREFIX.bin and PREFIX.idx. Documents keep their order whatever the number of threads. Returns counts: documents,
-/// tokens, bytes of text, skipped files with reasons. Throws kConfig when the output exists, kInput with file:line.
+/// Writes PREFIX.bin and PREFIX.idx. Documents keep their order whatever the number of threads; memory does not grow with
+/// the corpus. Tokens are the tokenizer's own, without its template (no BOS), as Megatron's preprocessing makes them.
+/// Returns {"documents", "files", "tokens", "bytes" (of UTF-8 text), "vocab_size", "eod", "skipped": {reason: count}}.
+/// Throws kConfig when the output exists or no end-of-text token is known, kInput with file:line for a bad JSONL line.
 Json tokenize(const TokenizeOptions& options, FileOps& ops, Progress* progress);
 
 struct TrainTokenizerOptions {
   TextSource source;
   fs::path output;                         ///< folder that gets tokenizer.json, tokenizer_config.json
   int64_t vocab_size = 8192;
+  size_t threads = 0;
   bool overwrite = false;
 };
+/// Trains a byte-level BPE whose end-of-text token is `<|endoftext|>` and writes a folder that transformers' AutoTokenizer
+/// loads. The same texts give the same bytes. Returns {"documents", "files", "bytes", "vocab_size", "skipped"}.
 Json train_tokenizer(const TrainTokenizerOptions& options, FileOps& ops, Progress* progress);
 
 }  // namespace rialto::data

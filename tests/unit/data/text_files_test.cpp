@@ -1,0 +1,80 @@
+// Which files a source means: order, suffixes, excluded folders, the held-out part.
+#include "rialto/data/text_files.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/unit/data/fixture.h"
+
+namespace rialto::data {
+namespace {
+
+using data_test::DataTest;
+using Part = TextSource::Part;
+
+class TextFilesTest : public DataTest {
+ protected:
+  std::vector<std::string> list(const TextSource& source) {
+    skipped_.clear();
+    std::vector<std::string> out;
+    for (const TextFile& file : list_text_files(source, skipped_)) out.push_back(file.path.lexically_relative(dir_).string());
+    return out;
+  }
+  SkipCounts skipped_;
+};
+
+TEST_F(TextFilesTest, FoldersAreWalkedInByteOrderAndOthersCounted) {
+  for (const char* name : {"b.py", "a/z.py", "a.py", "a/b/c.txt", "x.bin", "B.md", "skip/me.py", "a/skip/too.py"}) write(name, "x");
+  EXPECT_EQ(list({.inputs = {dir_}, .exclude_dirs = {"skip"}}),
+            (std::vector<std::string>{"B.md", "a.py", "a/b/c.txt", "a/z.py", "b.py"}));
+  EXPECT_EQ(skipped_, (SkipCounts{{"excluded folder", 2}, {"other suffix", 1}}));
+  EXPECT_EQ(list({.inputs = {dir_}, .include = {".bin"}}), (std::vector<std::string>{"x.bin"}));
+}
+
+TEST_F(TextFilesTest, AFileGivenByNameIsTakenWhateverItsSuffix) {
+  const fs::path file = write("notes.log", "x");
+  EXPECT_EQ(list({.inputs = {file}}), (std::vector<std::string>{"notes.log"}));
+}
+
+TEST_F(TextFilesTest, TheTwoPartsAreDisjointAndTogetherAll) {
+  for (int i = 0; i < 300; ++i) write("lib/f" + std::to_string(i) + ".py", "x");
+  const auto all = list({.inputs = {dir_ / "lib"}});
+  const auto train = list({.inputs = {dir_ / "lib"}, .held_out_modulo = 20, .part = Part::kTrain});
+  const auto held_out = list({.inputs = {dir_ / "lib"}, .held_out_modulo = 20, .part = Part::kHeldOut});
+  EXPECT_GT(held_out.size(), 4u);
+  EXPECT_LT(held_out.size(), 40u);
+  std::set<std::string> both(train.begin(), train.end());
+  both.insert(held_out.begin(), held_out.end());
+  EXPECT_EQ(both.size(), train.size() + held_out.size());
+  EXPECT_EQ(both.size(), all.size());
+}
+
+TEST_F(TextFilesTest, ThePartDependsOnThePathInsideTheInputOnly) {
+  write("one/json/decoder.py", "x");
+  write("two/deep/json/decoder.py", "y");
+  for (int64_t modulo = 2; modulo < 30; ++modulo) {
+    const bool held_out = is_held_out("json/decoder.py", modulo);
+    EXPECT_EQ(list({.inputs = {dir_ / "one"}, .held_out_modulo = modulo, .part = Part::kHeldOut}).size(), held_out ? 1u : 0u);
+    EXPECT_EQ(list({.inputs = {dir_ / "two/deep"}, .held_out_modulo = modulo, .part = Part::kHeldOut}).size(), held_out ? 1u : 0u);
+  }
+}
+
+TEST_F(TextFilesTest, RefusesMissingInputsAndHalfSplits) {
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { list({.inputs = {dir_ / "none"}}); }).find("does not exist"),
+            std::string::npos);
+  data_test::error_of(ErrorKind::kConfig, [&] { list({.inputs = {dir_}, .part = Part::kTrain}); });
+  data_test::error_of(ErrorKind::kConfig, [&] { list({.inputs = {dir_}, .held_out_modulo = 20}); });
+  data_test::error_of(ErrorKind::kConfig, [&] { list({.inputs = {dir_}, .held_out_modulo = 1, .part = Part::kTrain}); });
+  data_test::error_of(ErrorKind::kConfig, [&] { list({.inputs = {dir_}, .held_out_modulo = -4, .part = Part::kTrain}); });
+  data_test::error_of(ErrorKind::kUsage, [&] { list({}); });
+}
+
+TEST_F(TextFilesTest, LinksToFoldersAreNotFollowed) {
+  write("a/x.py", "x");
+  fs::create_directory_symlink(dir_, dir_ / "a/loop");
+  EXPECT_EQ(list({.inputs = {dir_}}), (std::vector<std::string>{"a/x.py"}));
+}
+
+}  // namespace
+}  // namespace rialto::data
