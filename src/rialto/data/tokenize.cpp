@@ -4,6 +4,7 @@
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
 #include "rialto/data/document_reader.h"
+#include "rialto/data/entropy.h"
 #include "rialto/formats/indexed_dataset.h"
 #include "rialto/hub/tokenizer.h"
 
@@ -63,6 +64,7 @@ Json tokenize(const TokenizeOptions& options, FileOps& ops, Progress* progress) 
   const size_t threads = options.threads > 0 ? options.threads : available_threads();
   std::vector<std::string> batch;
   std::vector<std::vector<int32_t>> tokens;
+  UnigramCounter counter;
   told.begin("tokenize", reader.total_bytes(), "bytes");
   while (read_batch(reader, kBatchBytesPerThread * threads, batch)) {
     check_cancelled(told, "data tokenize");
@@ -71,7 +73,10 @@ Json tokenize(const TokenizeOptions& options, FileOps& ops, Progress* progress) 
       tokens[i] = tokenizer.encode(batch[i], false);
       if (eod) tokens[i].push_back(*eod);
     });
-    for (const std::vector<int32_t>& document : tokens) writer.add_document(document);
+    for (const std::vector<int32_t>& document : tokens) {
+      writer.add_document(document);
+      counter.add(document);
+    }
     told.update(reader.bytes_read());
   }
   if (writer.num_documents() == 0) {
@@ -89,6 +94,7 @@ Json tokenize(const TokenizeOptions& options, FileOps& ops, Progress* progress) 
   report["bytes"] = reader.text_bytes();
   report["vocab_size"] = tokenizer.vocab_size();
   report["eod"] = eod ? Json(*eod) : Json(nullptr);
+  report["unigram"] = unigram_report(counter.entropy(), static_cast<int64_t>(reader.text_bytes()));
   report["skipped"] = Json::object();
   for (const auto& [reason, count] : skipped) report["skipped"][reason] = count;
   return report;

@@ -35,7 +35,8 @@ struct TokenizeOptions {
 };
 /// Writes PREFIX.bin and PREFIX.idx. Documents keep their order whatever the number of threads; memory does not grow with
 /// the corpus. Tokens are the tokenizer's own, without its template (no BOS), as Megatron's preprocessing makes them.
-/// Returns {"documents", "files", "tokens", "bytes" (of UTF-8 text), "vocab_size", "eod", "skipped": {reason: count}}.
+/// Returns {"prefix", "documents", "files", "tokens", "bytes" (of UTF-8 text), "vocab_size", "eod", "unigram" (see
+/// entropy.h), "skipped": {reason: count}}.
 /// Throws kConfig when the output exists or no end-of-text token is known, kInput with file:line for a bad JSONL line.
 Json tokenize(const TokenizeOptions& options, FileOps& ops, Progress* progress);
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "rialto/data/entropy.h"
 #include "rialto/hub/tokenizer.h"
 #include "tests/unit/data/fixture.h"
 
@@ -44,6 +45,7 @@ TEST_F(TokenizeTest, DocumentsAreTheirTextAndAnEndOfTextToken) {
   EXPECT_EQ(report.at("bytes"), text_bytes);
   EXPECT_EQ(report.at("documents"), 30);
   EXPECT_EQ(report.at("vocab_size"), 400);
+  EXPECT_DOUBLE_EQ(report.at("unigram").at("nats_per_token").get<double>(), unigram_entropy(dir_ / "out/t").nats_per_token);
 }
 
 TEST_F(TokenizeTest, ThreadsDoNotChangeABit) {
