@@ -95,7 +95,7 @@ def test_greedy_generation_of_32_tokens(toy, shelf, native, proves):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("toy", toys.TOYS, ids=lambda t: t.name)
 def test_round_trip_is_byte_identical(toy, dtype, sharded, shelf, tmp_path, proves):
-    proves(toy.family, "round trip")
+    proves(toy.family, "convert")
     source, native_root, back = shelf.path(toy, DTYPES[dtype], sharded), tmp_path / "native", tmp_path / "back"
     programs.rialto("convert", source, native_root)
     programs.rialto("verify", source, native_root)

@@ -36,7 +36,10 @@ spec::Ffn make_ffn(const Json& m, int64_t layer) {
 }
 
 spec::ModelSpec make_model(const Json& m) {
-  spec::ModelSpec model{.family = "test", .hidden = m.at("hidden"), .vocab = m.at("vocab"), .tied = m.at("tied")};
+  spec::ModelSpec model;
+  model.hidden = m.at("hidden");
+  model.vocab = m.at("vocab");
+  model.tied = m.at("tied");
   model.per_layer_keys = m.at("kind") == "mla";
   for (int64_t layer = 0; layer < m.at("layers").get<int64_t>(); ++layer) {
     model.layers.push_back({.mixer_norm = {}, .mixer = make_mixer(m), .ffn_norm = {}, .ffn = make_ffn(m, layer)});

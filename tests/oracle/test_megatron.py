@@ -1,0 +1,223 @@
+"""Real Megatron-Core opens what we write, weights and optimizer, and we open what it writes: each family, with its plain bf16
+and its distributed optimizer, alone and as TP 2 x PP 2. State is compared bit for bit; then both sides go one step further."""
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import closeness
+import key_tables
+import programs
+import torch_dist
+import toys
+import training_runs
+from megatron_client import joined_logits, on_last_stage
+
+LEARNING_RATE = 1e-3
+OPTIMIZERS = {"plain": False, "distributed": True}
+LAYOUTS = ["1x1", "2x2"]
+STEPS = 3
+
+
+def row_of(toy):
+    """One row whose last token is its first: see training_runs.repeated_row."""
+    row = toys.prompt(toy, 25, seed=77)
+    return row + row[:1]
+
+
+def batch_of(toy):
+    return [row_of(toy)] * training_runs.RECIPE["train.global_batch_size"]
+
+
+def evaluate(model, rows, folder):
+    """(logits, loss) of a checkpoint by rialto, fp32."""
+    (folder / "tokens.json").write_text(json.dumps(rows))
+    programs.rialto_train("logits", model, "--tokens", folder / "tokens.json", "--out", folder / "l.safetensors", "--gradients", folder / "g.safetensors")
+    return load_file(folder / "l.safetensors")["logits"], load_file(folder / "g.safetensors")["loss"].item()
+
+
+class Ours:
+    """A toy trained by rialto for STEPS steps, saved, and for one step more."""
+
+    def __init__(self, toy, source, folder):
+        self.toy, self.source, self.root = toy, source, folder / "run"
+        self.data = training_runs.repeated_row(folder / "data", row_of(toy), 64)
+        self.folder = folder
+        self.values = {"checkpoint.pretrained_checkpoint": source, "checkpoint.save": self.root, "dataset.data_path": self.data,
+                       "dataset.seq_length": len(row_of(toy)) - 1, "optimizer.lr": LEARNING_RATE}
+        training_runs.train(folder, {**self.values, "train.train_iters": STEPS})
+        self.saved = self.root / f"iter_{STEPS:07d}"
+        self.rows = [toys.prompt(toy, 24, seed=200 + n) for n in range(2)]
+        self.logits, self.loss = evaluate(self.saved, self.rows, folder)
+        self.loss_before = evaluate(self.saved, batch_of(toy), folder)[1]
+        self.loss_after = self.one_step_more(folder / "next", self.root)
+
+    def one_step_more(self, folder, load):
+        """fp32 loss on the batch after one more step from a checkpoint root."""
+        values = {**self.values, "checkpoint.load": load, "checkpoint.save": folder / "run", "train.train_iters": STEPS + 1}
+        training_runs.train(folder, values)
+        return evaluate(folder / "run", batch_of(self.toy), folder)[1]
+
+
+@pytest.fixture(scope="module")
+def ours(shelf, tmp_path_factory):
+    made = {}
+
+    def get(family):
+        if family not in made:
+            toy = toys.MEGATRON[family]
+            made[family] = Ours(toy, shelf.path(toy, torch.bfloat16), tmp_path_factory.mktemp(f"ours-{family}"))
+        return made[family]
+    return get
+
+
+def new(toy, source, optimizer, dtype="bfloat16"):
+    return "new", {"config": json.loads((source / "config.json").read_text()), "dtype": dtype, "distributed": OPTIMIZERS[optimizer]}
+
+
+def assert_step_counts(before, after, want, name):
+    """The two sides agree after the step, and the step was large enough to tell them apart."""
+    assert abs(after - before) > 100 * closeness.TOLERANCE * max(1, abs(before)), f"the step moved the loss by {after - before} only"
+    closeness.assert_close(name, after, want)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_megatron_goes_on_from_our_checkpoint(family, layout, optimizer, ours, megatron, proves):
+    proves(family, "megatron")
+    run = ours(family)
+    answers = megatron(layout, new(run.toy, run.source, optimizer), ("load", {"path": str(run.saved)}), ("compare", {"path": str(run.saved)}),
+                       ("logits", {"rows": run.rows}), ("loss", {"rows": batch_of(run.toy)}),
+                       ("step", {"rows": batch_of(run.toy), "learning_rate": LEARNING_RATE}), ("loss", {"rows": batch_of(run.toy)}))
+    for _, loaded, compared, *_ in answers:
+        assert loaded == {"iteration": STEPS, "steps": [float(STEPS)], "version": 3.0, "num_steps": 2 * STEPS}
+        assert compared["wrong"] == [] and compared["compared"] > 30
+    closeness.assert_close("logits", joined_logits(answers, 3), run.logits)
+    before, after = on_last_stage(answers, 4), on_last_stage(answers, 6)
+    closeness.assert_close("loss before the step", before, run.loss_before)
+    assert_step_counts(before, after, run.loss_after, "loss after one more step")
+
+
+class Theirs:
+    """A toy trained by Megatron from our conversion of it, and saved as Megatron-LM and Bridge lay out a root."""
+
+    def __init__(self, toy, source, layout, optimizer, megatron, folder):
+        self.root, self.folder, self.toy = folder / "run", folder, toy
+        programs.rialto("convert", source, folder / "converted")
+        weights = next((folder / "converted").glob("iter_*"))
+        self.saved = self.root / f"iter_{STEPS:07d}"
+        self.root.mkdir()
+        self.rows = [toys.prompt(toy, 24, seed=300 + n) for n in range(2)]
+        batch = batch_of(toy)
+        step = "step", {"rows": batch, "learning_rate": LEARNING_RATE}
+        answers = megatron(layout, new(toy, source, optimizer), ("load_weights", {"path": str(weights)}), step, step, step,
+                           ("save", {"path": str(self.saved), "iteration": STEPS, "samples": STEPS * len(batch)}),
+                           ("logits", {"rows": self.rows}), ("loss", {"rows": batch}), step, ("loss", {"rows": batch}))
+        self.logits = joined_logits(answers, 6)
+        self.loss_before, self.loss_after = on_last_stage(answers, 7), on_last_stage(answers, 9)
+        (self.saved / "run_config.yaml").write_text(run_config(json.loads((source / "config.json").read_text())))
+        (self.root / "latest_checkpointed_iteration.txt").write_text(str(STEPS))
+
+
+def run_config(config):
+    """The model section that Megatron Bridge writes for such a model."""
+    family, heads = config["model_type"], config["num_attention_heads"]
+    rope = config.get("rope_parameters") or {"rope_theta": config["rope_theta"], **(config.get("rope_scaling") or {"rope_type": "default"})}
+    window = config.get("sliding_window") if family == "mistral" else None
+    return f"""model:
+  _target_: megatron.bridge.models.gpt_provider.GPTModelProvider
+  activation_func:
+    _call_: false
+    _target_: torch.nn.functional.silu
+  add_bias_linear: false
+  add_qkv_bias: {str(family == "qwen2").lower()}
+  attention_dropout: 0.0
+  bf16: true
+  ffn_hidden_size: {config["intermediate_size"]}
+  gated_linear_unit: true
+  hidden_dropout: 0.0
+  hidden_size: {config["hidden_size"]}
+  kv_channels: {config.get("head_dim") or config["hidden_size"] // heads}
+  layernorm_epsilon: {config["rms_norm_eps"]}
+  normalization: RMSNorm
+  num_attention_heads: {heads}
+  num_layers: {config["num_hidden_layers"]}
+  num_query_groups: {config["num_key_value_heads"]}
+  params_dtype:
+    _call_: false
+    _target_: torch.bfloat16
+  pipeline_model_parallel_size: 1
+  position_embedding_type: rope
+  qk_layernorm: {str(family == "qwen3").lower()}
+  rope_scaling: {str(rope["rope_type"] == "llama3").lower()}
+  rope_scaling_factor: {rope.get("factor", 8.0)}
+  rotary_base: {rope["rope_theta"]}
+  seq_length: {config["max_position_embeddings"]}
+  share_embeddings_and_output_weights: {str(config["tie_word_embeddings"]).lower()}
+  tensor_model_parallel_size: 1
+  vocab_size: {config["vocab_size"]}
+  window_size: {f"[{window - 1}, 0]" if window else "null"}
+"""
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_we_go_on_from_megatrons_checkpoint(family, layout, optimizer, ours, megatron, tmp_path, proves):
+    proves(family, "megatron")
+    run = ours(family)   # for the data and the recipe
+    theirs = Theirs(run.toy, run.source, layout, optimizer, megatron, tmp_path)
+    logits, _ = evaluate(theirs.root, theirs.rows, tmp_path)
+    closeness.assert_close("logits", logits, theirs.logits)
+
+    # main parameters and moments: read by us, written by us, compared without either side's help
+    programs.run("state_tool", theirs.saved, tmp_path / "again", "bf16")
+    stored = torch_dist.tensors(theirs.saved)
+    again = torch_dist.tensors(tmp_path / "again" / theirs.saved.name)
+    for key, value in stored.items():
+        closeness.assert_same_bits(key, again[key], value)
+    main = "fp32_param" if optimizer == "plain" else "param"
+    for state in ("exp_avg", "exp_avg_sq", main):
+        assert sum(key.startswith(f"optimizer.state.{state}.") for key in stored) == sum(not key.startswith("optimizer.") for key in stored)
+
+    loss = run.one_step_more(tmp_path / "next", theirs.root)
+    assert_step_counts(theirs.loss_before, loss, theirs.loss_after, "loss after one more step")
+
+
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_a_trained_checkpoint_holds_every_key(family, ours):
+    """The real thing against the tables: keys, global shapes, and nothing stored twice."""
+    run = ours(family)
+    config = json.loads((run.source / "config.json").read_text())
+    heads = config["num_attention_heads"]
+    model = key_tables.Model("dense", config["num_hidden_layers"], config["hidden_size"], config["vocab_size"], config["intermediate_size"], heads,
+                             config["num_key_value_heads"], config.get("head_dim") or config["hidden_size"] // heads,
+                             qkv_bias=family == "qwen2", qk_norm=family == "qwen3", tied=config["tie_word_embeddings"])
+    tensors, objects = torch_dist.shapes(run.saved)
+    written = {**tensors, **dict.fromkeys(objects)}
+    assert key_tables.missing(written, model) == []
+    asked = [key_tables.asked(model, reader) for reader in ("te", "local")]
+    for key in set().union(*asked):   # any one taken away is missed
+        assert key_tables.missing({k: v for k, v in written.items() if k != key}, model) != []
+    entries = torch_dist.metadata(run.saved)
+    spans = {(i.relative_path, i.offset, i.length) for i in entries.storage_data.values()}
+    files = sum(path.stat().st_size for path in run.saved.glob("*.distcp"))
+    assert sum(length for _, _, length in spans) <= files < 1.05 * sum(length for _, _, length in spans) + 65536
+    assert len(spans) < len(entries.storage_data) / 1.3   # aliases point at the same bytes
+    assert not any(str(run.root) in str(value) for value in vars(entries.storage_meta).values()), "a path of this machine is inside"
+
+
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_a_converted_checkpoint_holds_every_key(family, shelf, tmp_path):
+    """Straight from a HF directory: weights and objects, no optimizer."""
+    toy = toys.BY_NAME[family]
+    config = toy.hf_config()
+    programs.rialto("convert", shelf.path(toy), tmp_path / "native")
+    heads = config.num_attention_heads
+    model = key_tables.Model("dense", config.num_hidden_layers, config.hidden_size, config.vocab_size, config.intermediate_size, heads,
+                             config.num_key_value_heads, getattr(config, "head_dim", None) or config.hidden_size // heads,
+                             qkv_bias=family == "qwen2", qk_norm=family == "qwen3", tied=config.tie_word_embeddings)
+    tensors, objects = torch_dist.shapes(next((tmp_path / "native").glob("iter_*")))
+    assert key_tables.missing({**tensors, **dict.fromkeys(objects)}, model, optimizer=False) == []

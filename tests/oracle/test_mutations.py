@@ -1,0 +1,102 @@
+"""Checkpoints damaged in one place: the structure's damage is refused by convert, the values' is found by verify and the manifest."""
+import shutil
+
+import pytest
+import torch
+
+import mutations
+import programs
+import toys
+
+FULL, ROTATING = 200, 30
+
+
+@pytest.fixture(scope="module")
+def natives(shelf, tmp_path_factory):
+    made = {}
+
+    def get(family):
+        if family not in made:
+            made[family] = tmp_path_factory.mktemp("natives") / family
+            programs.rialto("convert", source_of(shelf, family), made[family])
+        return made[family]
+    return get
+
+
+def source_of(shelf, family):
+    return shelf.path(toys.BY_NAME[family], torch.bfloat16, sharded=family in ("llama", "qwen3"))
+
+
+def check(mutation, damaged, reference, out):
+    """What must be said about a damaged checkpoint."""
+    where = f"{mutation.kind} of {mutation.target}"
+    done = programs.rialto("convert", damaged, out, exit_code=None)
+    if mutation.value:
+        assert done.returncode == 0, f"{where}: only a value changed, and convert says\n{done.stderr}"
+        found = programs.rialto("verify", reference, damaged, exit_code=None)
+        assert found.returncode == 4, f"{where}: verify ends with {found.returncode}\n{found.stdout}{found.stderr}"
+        shutil.rmtree(out)
+        return found.stdout + found.stderr
+    assert done.returncode == 3, f"{where}: convert ends with {done.returncode}\n{done.stdout}{done.stderr}"
+    line = programs.refused(done)
+    assert any(name in line for name in mutation.named), f"{where}: none of {mutation.named} is named in: {line}"
+    assert not out.exists(), f"{where}: something was written"
+    return line
+
+
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_damaged_hf_directories(family, shelf, tmp_path, seed, full):
+    draw = mutations.drawn(seed, "hf", family)
+    kinds = set()
+    for number in range(FULL if full else ROTATING):
+        damaged = tmp_path / str(number)
+        mutation = mutations.mutate_hf(source_of(shelf, family), damaged, draw)
+        text = check(mutation, damaged, source_of(shelf, family), tmp_path / "out")
+        if mutation.value:
+            assert mutation.target in text, f"verify does not name {mutation.target}: {text}"
+        kinds.add(mutation.kind)
+        shutil.rmtree(damaged)
+    assert len(kinds) == 5
+
+
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_damaged_native_checkpoints_without_manifest(family, shelf, natives, tmp_path, seed, full):
+    draw = mutations.drawn(seed, "native", family)
+    for number in range(FULL if full else ROTATING):
+        damaged = tmp_path / str(number)
+        mutation = mutations.mutate_native(natives(family), damaged, draw)
+        check(mutation, damaged, natives(family), tmp_path / "out")
+        shutil.rmtree(damaged)
+
+
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_the_manifest_finds_any_flipped_bit(family, natives, tmp_path, seed, full):
+    """Any bit of any file of a native checkpoint: reading it says which file, and nothing is written."""
+    draw = mutations.drawn(seed, "manifest", family)
+    for number in range(FULL if full else ROTATING):
+        damaged = tmp_path / str(number)
+        mutation = mutations.flip_anywhere(natives(family), damaged, draw)
+        done = programs.rialto("inspect", damaged, "--hash", exit_code=None)
+        assert done.returncode in (3, 4), f"{mutation.target}: inspect --hash ends with {done.returncode}\n{done.stdout}{done.stderr}"
+        assert any(name in done.stdout + done.stderr for name in mutation.named), f"{mutation.target} is not named: {done.stdout}{done.stderr}"
+        verified = programs.rialto("verify", natives(family), damaged, exit_code=None)
+        assert verified.returncode in (3, 4), f"{mutation.target}: verify ends with {verified.returncode}\n{verified.stdout}{verified.stderr}"
+        shutil.rmtree(damaged)
+
+
+@pytest.mark.parametrize("family", toys.FAMILIES)
+def test_the_manifest_names_the_tensor(family, natives, tmp_path, seed):
+    """A flipped bit inside a tensor's elements: convert names tensor and file and writes nothing."""
+    import torch_dist
+    draw = mutations.drawn(seed, "names", family)
+    folder = next(natives(family).glob("iter_*"))
+    places = torch_dist.metadata(folder).storage_data
+    indices = sorted((i for i in places if ".distcp" in places[i].relative_path and "_extra_state" not in i.fqn), key=lambda i: (i.fqn, tuple(i.offset)))
+    for index in draw.sample(indices, 6):
+        damaged = tmp_path / "damaged"
+        shutil.copytree(natives(family), damaged)
+        mutations.flip_stored(next(damaged.glob("iter_*")), places[index], draw)
+        done = programs.rialto("convert", damaged, tmp_path / "out", exit_code=3)
+        programs.refused(done, index.fqn, places[index].relative_path)
+        assert not (tmp_path / "out").exists()
+        shutil.rmtree(damaged)

@@ -1,0 +1,82 @@
+"""A run that is stopped and resumed in a new process is the same run, bit for bit."""
+import random
+
+import pytest
+import torch
+
+import closeness
+import torch_dist
+import toys
+import training_runs
+
+STEPS, STOP = 20, 10   # stopped inside the warm-up (12 iterations) and between two evaluations (at 8 and 12)
+RANDOM_MODEL = {"model.family": "llama", "model.num_layers": 2, "model.hidden_size": 36, "model.ffn_hidden_size": 56, "model.num_attention_heads": 6,
+                "model.num_query_groups": 2, "model.kv_channels": 8, "model.vocab_size": 211, "model.seq_length": 32}
+
+
+def documents(count, seed, vocab=211):
+    """Random documents of uneven lengths; a skewed distribution, so that there is something to learn."""
+    draw = random.Random(seed)
+    return [[min(int(draw.expovariate(0.02)), vocab - 1) for _ in range(draw.randint(5, 90))] for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    return {"dataset.data_path": training_runs.write_indexed(folder / "train", documents(60, 1)),
+            "dataset.valid_data_path": training_runs.write_indexed(folder / "valid", documents(12, 2)), "dataset.seq_length": 24}
+
+
+def assert_same_checkpoint(a, b):
+    """Weights, main parameters, moments and counters of two iter folders."""
+    want, got = torch_dist.tensors(a), torch_dist.tensors(b)
+    assert got.keys() == want.keys()
+    for key, value in want.items():
+        closeness.assert_same_bits(key, got[key], value)
+    for name in ("optimizer", "opt_param_scheduler", "iteration", "num_floating_point_operations_so_far"):
+        assert repr(torch_dist.common(a).get(name)) == repr(torch_dist.common(b).get(name)), name
+    assert repr(torch.load(a / "train_state.pt")) == repr(torch.load(b / "train_state.pt"))
+
+
+@pytest.mark.parametrize("start", ["random", *toys.FAMILIES])
+@pytest.mark.parametrize("precision", ["fp32", "bf16_mixed"])
+def test_ten_and_ten_are_twenty(precision, start, data, shelf, tmp_path, proves):
+    if start == "random":
+        model = RANDOM_MODEL
+    else:
+        proves(start, "resume")
+        model = {"checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME[start], torch.bfloat16)}
+    values = {**data, **model, "mixed_precision": precision, "train.train_iters": STEPS, "train.micro_batch_size": 2, "train.global_batch_size": 4,
+              "validation.eval_interval": 4, "validation.eval_iters": 2, "scheduler.lr_decay_style": "cosine", "scheduler.lr_decay_iters": STEPS,
+              "scheduler.lr_warmup_iters": 12, "optimizer.lr": 2e-3, "optimizer.min_lr": 1e-4, "optimizer.adam_eps": 1e-8}
+    straight = training_runs.train(tmp_path / "a", {**values, "checkpoint.save": tmp_path / "straight"})
+    assert straight["iteration"] == STEPS and straight["end"] == "finished"
+
+    parts = {**values, "checkpoint.save": tmp_path / "parts", "checkpoint.load": tmp_path / "parts", "train.exit_interval": STOP}
+    first = training_runs.train(tmp_path / "b", parts)
+    assert first["iteration"] == STOP and first["end"] == "exit_interval"
+    half = training_runs.records(tmp_path / "parts" / "metrics.jsonl")
+    second = training_runs.train(tmp_path / "c", parts)
+    assert second["first_iteration"] == STOP and second["iteration"] == STEPS
+
+    want = training_runs.records(tmp_path / "straight" / "metrics.jsonl")
+    got = training_runs.records(tmp_path / "parts" / "metrics.jsonl")
+    assert [r["iteration"] for r in want if r["kind"] == "train"] == list(range(1, STEPS + 1))
+    assert [r["iteration"] for r in want if r["kind"] == "eval"] == [0, 4, 8, 12, 16, 20]
+    assert half == [r for r in want if r["iteration"] <= STOP]
+    assert got == want
+    losses = [r["lm_loss"] for r in want if r["kind"] == "train"]
+    assert losses[-1] < losses[0], "nothing was learned, so nothing was tested"
+    assert_same_checkpoint(tmp_path / "straight" / f"iter_{STEPS:07d}", tmp_path / "parts" / f"iter_{STEPS:07d}")
+
+
+def test_more_records_than_the_checkpoint_are_dropped(data, tmp_path):
+    """A run killed after its last save: what it wrote since then is written once more, not twice."""
+    values = {**data, **RANDOM_MODEL, "train.train_iters": 8, "checkpoint.save": tmp_path / "run", "checkpoint.load": tmp_path / "run"}
+    training_runs.train(tmp_path / "a", {**values, "train.exit_interval": 4})
+    path = tmp_path / "run" / "metrics.jsonl"
+    lines = path.read_text().splitlines()
+    later = lines[-1].replace('"iteration":4', '"iteration":5')
+    path.write_text("\n".join([*lines, later, lines[0][:17]]))
+    training_runs.train(tmp_path / "b", values)
+    assert [r["iteration"] for r in training_runs.records(path)] == list(range(1, 9))
