@@ -1,0 +1,88 @@
+// Stages, ranks and the boxes that ranks hold: together they tile the model, whatever the layout.
+#include <gtest/gtest.h>
+
+#include "rialto/base/error.h"
+#include "tests/unit/spec/toy_models.h"
+
+namespace rialto::spec {
+namespace {
+
+TEST(Layout, CoordinatesRoundTrip) {
+  const Layout layout{.tp = 2, .cp = 3, .dp = 2, .pp = 2};
+  for (int rank = 0; rank < layout.world(); ++rank) EXPECT_EQ(rank_of(layout, coords_of(layout, rank)), rank);
+  EXPECT_EQ(coords_of(layout, 1).tp, 1);
+  EXPECT_EQ(coords_of(layout, 2).cp, 1);
+  EXPECT_EQ(coords_of(layout, 6).dp, 1);
+  EXPECT_EQ(coords_of(layout, 12).pp, 1);
+  EXPECT_THROW(coords_of(layout, layout.world()), Error);
+}
+
+TEST(Layout, StagesSplitLayersEvenly) {
+  const Layout layout{.pp = 2, .vpp = 2};
+  const StageRange first = stage_range(8, layout, 0), last = stage_range(8, layout, 1, 1);
+  EXPECT_TRUE(first.embedding && !first.head && first.first == 0 && first.last == 2);
+  EXPECT_TRUE(!last.embedding && last.head && last.first == 6 && last.last == 8);
+  EXPECT_EQ(stage_range(8, layout, 0, 1).first, 4);
+  EXPECT_THROW(stage_range(6, layout, 0), Error);
+}
+
+/// How many ranks of a data-parallel replica hold each element of the parameter's view.
+std::vector<int> coverage(const Param& param, const ModelSpec& model, const Layout& layout) {
+  std::vector<int> count(static_cast<size_t>(num_elements(param.view)), 0);
+  for (int rank = 0; rank < layout.world(); ++rank) {
+    const std::optional<Extent> box = rank_box(param, model, layout, coords_of(layout, rank));
+    if (!box) continue;
+    for (int64_t element = 0; element < num_elements(param.view); ++element) {
+      int64_t rest = element;
+      bool inside = true;
+      for (size_t axis = param.view.size(); axis-- > 0; rest /= param.view[axis]) {
+        const int64_t index = rest % param.view[axis];
+        inside = inside && box->lo[axis] <= index && index < box->hi[axis];
+      }
+      if (inside) ++count[static_cast<size_t>(element)];
+    }
+  }
+  return count;
+}
+
+class Tiling : public testing::TestWithParam<bool> {};
+
+TEST_P(Tiling, BoxesOfTp2Pp2TileTheModel) {
+  const ModelSpec model = test::toy_model({.tied = GetParam(), .qkv_bias = true, .qk_norm = true});
+  const Layout layout{.tp = 2, .pp = 2};
+  for (const Param& param : param_table(model, layout)) {
+    const int copies = (param.tp_axis ? 1 : 2) * (param.tied_head ? 2 : 1);
+    for (const int count : coverage(param, model, layout)) ASSERT_EQ(count, copies) << param.name;
+  }
+}
+INSTANTIATE_TEST_SUITE_P(TiedOrNot, Tiling, testing::Bool());
+
+TEST(Placement, ExpertsSpreadOverTheirOwnGrid) {
+  const ModelSpec model = test::toy_moe(2, 4);
+  const Layout layout{.tp = 2, .dp = 2, .ep = 4};
+  for (const Param& param : param_table(model, layout)) {
+    if (param.expert < 0) continue;
+    for (const int count : coverage(param, model, layout)) ASSERT_EQ(count, 1) << param.name;
+  }
+}
+
+TEST(Placement, TiedEmbeddingIsOnBothEnds) {
+  const ModelSpec model = test::toy_model({.tied = true});
+  EXPECT_EQ(stages_of(param_table(model).front(), model, {.pp = 4}), (std::vector<int>{0, 3}));
+  EXPECT_EQ(stages_of(param_table(model).front(), model, {}), (std::vector<int>{0}));
+}
+
+TEST(Placement, UnevenSplitNamesTheParameter) {
+  const ModelSpec model = test::toy_model();
+  const Param param = param_table(model).front();  // 50 rows
+  try {
+    rank_box(param, model, {.tp = 4}, {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kShape);
+    EXPECT_NE(std::string(error.what()).find("embedding.word_embeddings.weight"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace rialto::spec
