@@ -28,15 +28,17 @@ def source_of(shelf, family):
 
 
 def check(mutation, damaged, reference, out):
-    """What must be said about a damaged checkpoint."""
+    """What must be said about a damaged checkpoint. Returns it."""
     where = f"{mutation.kind} of {mutation.target}"
     done = programs.rialto("convert", damaged, out, exit_code=None)
     if mutation.value:
-        assert done.returncode == 0, f"{where}: only a value changed, and convert says\n{done.stderr}"
         found = programs.rialto("verify", reference, damaged, exit_code=None)
-        assert found.returncode == 4, f"{where}: verify ends with {found.returncode}\n{found.stdout}{found.stderr}"
-        shutil.rmtree(out)
-        return found.stdout + found.stderr
+        said = found.stdout + found.stderr
+        assert found.returncode in (3, 4), f"{where}: verify ends with {found.returncode}\n{said}"
+        assert any(name in said for name in mutation.named), f"{where}: verify names none of {mutation.named}: {said}"
+        if done.returncode == 0:   # a reader that looks at the archive's own checksum refuses
+            shutil.rmtree(out)
+            return said
     assert done.returncode == 3, f"{where}: convert ends with {done.returncode}\n{done.stdout}{done.stderr}"
     line = programs.refused(done)
     assert any(name in line for name in mutation.named), f"{where}: none of {mutation.named} is named in: {line}"
@@ -51,9 +53,7 @@ def test_damaged_hf_directories(family, shelf, tmp_path, seed, full):
     for number in range(FULL if full else ROTATING):
         damaged = tmp_path / str(number)
         mutation = mutations.mutate_hf(source_of(shelf, family), damaged, draw)
-        text = check(mutation, damaged, source_of(shelf, family), tmp_path / "out")
-        if mutation.value:
-            assert mutation.target in text, f"verify does not name {mutation.target}: {text}"
+        check(mutation, damaged, source_of(shelf, family), tmp_path / "out")
         kinds.add(mutation.kind)
         shutil.rmtree(damaged)
     assert len(kinds) == 5
