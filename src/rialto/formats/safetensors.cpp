@@ -2,6 +2,7 @@
 #include "rialto/formats/safetensors.h"
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_set>
 
 #include "rialto/base/error.h"
@@ -192,8 +193,8 @@ SafetensorsHeader read_safetensors_header(const ReadFile& file) {
   if (!Json::sax_parse(text, &parser)) throw Error(ErrorKind::kInput, where, "the header is not valid JSON");
   SafetensorsHeader header = std::move(parser.header);
   header.data_start = 8 + length;
-  std::stable_sort(header.entries.begin(), header.entries.end(), [](const SafetensorsEntry& a, const SafetensorsEntry& b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+  std::sort(header.entries.begin(), header.entries.end(), [](const SafetensorsEntry& a, const SafetensorsEntry& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
   check_layout(header, file.size() - header.data_start, where);
   return header;
