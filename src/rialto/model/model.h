@@ -9,6 +9,7 @@
 
 #include "rialto/comm/mesh.h"
 #include "rialto/model/batch.h"
+#include "rialto/model/tape.h"
 #include "rialto/model/weights.h"
 #include "rialto/spec/model_spec.h"
 
@@ -45,7 +46,8 @@ class Model {
   ~Model();
 
   at::Tensor embed(const at::Tensor& tokens_BS) const;                                   ///< -> [B,S,H]
-  at::Tensor blocks(at::Tensor hidden_BSH, const AttentionContext& context) const;       ///< this stage's layers
+  /// This stage's layers. With a cache: the queries follow what it holds, and it grows by them.
+  at::Tensor blocks(at::Tensor hidden_BSH, const AttentionContext& context) const;
   at::Tensor logits(const at::Tensor& hidden_BSH) const;                                 ///< final norm, head -> fp32 [B,S,V]
   /// Final norm, head and cross entropy, fused and chunked: never holds B*S*V fp32 logits.
   LossSum loss(const at::Tensor& hidden_BSH, const at::Tensor& labels_BS, const at::Tensor& loss_weights_BS) const;
@@ -55,6 +57,9 @@ class Model {
   at::Tensor forward_logits(const at::Tensor& tokens_BS, Cache* cache = nullptr) const;  ///< positions continue the cache
 
   Cache make_cache() const;
+
+  /// Where kept tensors wait and where weight gradients go; both outlive the passes they serve. Null: the plain way.
+  void set_recorder(const Recorder& recorder);
 
  private:
   struct Impl;

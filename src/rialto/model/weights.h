@@ -39,6 +39,8 @@ class Weights {
   int64_t flat_size() const { return flat_size_; }  ///< padding included; padding stays 0
   const Context& context() const { return context_; }
   void zero_grad();
+  /// Frozen weights get no gradient and no update. Throws kConfig when weights made for inference should train.
+  void set_frozen(const std::string& name, bool frozen);
   /// Random initial values: a pure function of (seed, parameter name, element index of the logical tensor).
   void init_random(const spec::ModelSpec& model, uint64_t seed);
 

@@ -1,0 +1,59 @@
+// The products of a linear layer through ATen, choosing the operands' dtype for this machine.
+#include "rialto/kernels/gemm.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include "rialto/kernels/dispatch.h"
+
+namespace rialto::kernels {
+
+bool cpu_has_bf16_gemm() {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx512bf16") != 0;
+  return has;
+#else
+  return false;
+#endif
+}
+
+at::Tensor gemm_operand(const at::Tensor& x) {
+  const bool widen = x.scalar_type() == at::kBFloat16 && x.is_cpu() && !cpu_has_bf16_gemm();
+  return widen ? x.to(at::kFloat) : x;
+}
+
+at::Tensor gemm_forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::ScalarType out, GemmRecipe) {
+  const at::Tensor a = gemm_operand(x), b = gemm_operand(w).to(a.scalar_type());
+  const at::Tensor y = bias.defined() ? at::addmm(bias.to(a.scalar_type()), a, b.t()) : at::mm(a, b.t());
+  return y.to(out);
+}
+
+at::Tensor gemm_grad_input(const at::Tensor& dy, const at::Tensor& w, at::ScalarType out, GemmRecipe) {
+  const at::Tensor b = gemm_operand(w);
+  return at::mm(dy.to(b.scalar_type()), b).to(out);
+}
+
+void gemm_grad_input_out(at::Tensor dx, const at::Tensor& dy, const at::Tensor& w, GemmRecipe) {
+  const at::Tensor b = gemm_operand(w);
+  if (dx.scalar_type() == b.scalar_type()) {
+    at::mm_out(dx, dy.to(b.scalar_type()), b);
+  } else {
+    dx.copy_(at::mm(dy.to(b.scalar_type()), b));
+  }
+}
+
+void gemm_grad_weight(at::Tensor sum, const at::Tensor& dy, const at::Tensor& x, GemmRecipe) {
+  const at::Tensor a = gemm_operand(dy).t();
+  const at::Tensor b = gemm_operand(x).to(a.scalar_type());
+  if (a.scalar_type() == sum.scalar_type()) {
+    at::addmm_out(sum, sum, a, b);
+  } else if (a.is_cuda()) {
+    at::addmm_out(sum, sum, a, b, sum.scalar_type());  // bf16 operands, fp32 sum
+  } else {
+    sum.add_(at::mm(a, b));
+  }
+}
+
+void bias_grad(at::Tensor sum, const at::Tensor& dy) { sum.add_(at::sum(dy, {0}, false, sum.scalar_type())); }
+
+}  // namespace rialto::kernels

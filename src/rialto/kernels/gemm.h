@@ -1,0 +1,35 @@
+// The three matrix products of a linear layer. On a CPU without bf16 instructions, bf16 operands are multiplied in fp32
+// and the result is rounded: the vendor library's bf16 path is an order of magnitude slower there.
+// Shape letters: T tokens, I inputs, O outputs.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace rialto::kernels {
+
+/// How operands are brought to the multiplier.
+enum class GemmRecipe {
+  kAsStored,  ///< the dtype the weight is stored in, fp32 accumulation
+};
+
+/// Whether this CPU multiplies bf16 natively (avx512_bf16 or amx_bf16).
+bool cpu_has_bf16_gemm();
+
+/// The operand as this device multiplies it: itself, or a bf16 tensor widened. For callers that use it several times.
+at::Tensor gemm_operand(const at::Tensor& x);
+
+/// x [T,I] w [O,I]^T + bias [O] (or undefined) -> [T,O] in `out` dtype.
+at::Tensor gemm_forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::ScalarType out,
+                        GemmRecipe recipe = GemmRecipe::kAsStored);
+/// dy [T,O] w [O,I] -> [T,I] in `out` dtype.
+at::Tensor gemm_grad_input(const at::Tensor& dy, const at::Tensor& w, at::ScalarType out,
+                           GemmRecipe recipe = GemmRecipe::kAsStored);
+/// The same into `dx`, of the operands' dtype or wider.
+void gemm_grad_input_out(at::Tensor dx, const at::Tensor& dy, const at::Tensor& w,
+                         GemmRecipe recipe = GemmRecipe::kAsStored);
+/// sum [O,I] += dy [T,O]^T x [T,I]; sum is fp32 (fp64 for fp64 operands).
+void gemm_grad_weight(at::Tensor sum, const at::Tensor& dy, const at::Tensor& x, GemmRecipe recipe = GemmRecipe::kAsStored);
+/// sum [O] += the column sums of dy [T,O].
+void bias_grad(at::Tensor sum, const at::Tensor& dy);
+
+}  // namespace rialto::kernels

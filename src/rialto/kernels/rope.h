@@ -1,0 +1,37 @@
+// Splits Megatron's grouped QKV rows into heads, rotating queries and keys on the way (rotate-half pairing).
+// Shape letters: T tokens, G groups, R queries per group, N = G*R heads, D head size, P = rotated channels / 2.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace rialto::kernels {
+
+/// cos and sin of each token's angles, fp32 [T,P]; both undefined: no rotation.
+struct RopeTable {
+  at::Tensor cos_TP, sin_TP;
+  bool defined() const { return cos_TP.defined(); }
+};
+
+struct Heads {
+  at::Tensor q_TND, k_TGD, v_TGD;
+};
+
+/// qkv [T, G*(R+2)*D] -> heads, in `out` dtype.
+Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out);
+/// The transpose: gradients of heads -> gradient of qkv in `out` dtype, the rotation undone.
+at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType out);
+
+/// Rotates x [T,N,D]; `inverse` rotates back (the gradient). Same dtype.
+at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse);
+
+namespace ref {
+Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out);
+at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType out);
+at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse);
+}  // namespace ref
+namespace cpu {
+Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out);
+at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType out);
+}  // namespace cpu
+
+}  // namespace rialto::kernels

@@ -1,0 +1,96 @@
+// One layer's key/value cache: a growing buffer, or a ring for windowed layers.
+#include "rialto/model/cache.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include "rialto/base/error.h"
+#include "rialto/model/pass.h"
+
+namespace rialto::model {
+namespace {
+
+constexpr int64_t kFirstCapacity = 64;
+
+int64_t capacity(const LayerCache& cache) { return cache.keys_BGSD.defined() ? cache.keys_BGSD.size(2) : 0; }
+
+/// Room for `wanted` keys, doubling, at most `limit`. Only called while slots still equal positions.
+void reserve(LayerCache& cache, int64_t wanted, int64_t limit, const at::Tensor& k_BSGD) {
+  const int64_t have = capacity(cache);
+  if (have >= std::min(wanted, limit)) return;
+  int64_t size = std::max(have, kFirstCapacity);
+  while (size < wanted) size *= 2;
+  size = std::min(size, limit);
+  const auto grow = [&](at::Tensor& buffer) {
+    at::Tensor larger = at::zeros({k_BSGD.size(0), k_BSGD.size(2), size, k_BSGD.size(3)}, k_BSGD.options());
+    if (have > 0) larger.narrow(2, 0, have).copy_(buffer);
+    buffer = larger;
+  };
+  grow(cache.keys_BGSD);
+  grow(cache.values_BGSD);
+  at::Tensor positions = at::full({size}, -1, at::kLong);
+  if (have > 0) positions.narrow(0, 0, have).copy_(cache.positions_S);
+  cache.positions_S = positions;
+}
+
+/// The held keys in position order, as [B,K,G,D].
+at::Tensor in_order(const at::Tensor& buffer_BGSD, int64_t length, int64_t oldest_slot) {
+  const at::Tensor held = buffer_BGSD.narrow(2, 0, length);
+  const at::Tensor ordered = oldest_slot == 0 ? held
+                                              : at::cat({held.narrow(2, oldest_slot, length - oldest_slot),
+                                                         held.narrow(2, 0, oldest_slot)}, 2);
+  return ordered.transpose(1, 2);
+}
+
+void write(LayerCache& cache, const at::Tensor& k_BSGD, const at::Tensor& v_BSGD, int64_t first_position) {
+  const int64_t size = capacity(cache), tokens = k_BSGD.size(1);
+  const int64_t kept = std::min(tokens, size);  // of a ring, only the last keys survive
+  const int64_t first = first_position + tokens - kept;
+  for (int64_t done = 0; done < kept;) {
+    const int64_t slot = (first + done) % size, run = std::min(kept - done, size - slot);
+    const auto source = [&](const at::Tensor& x) { return x.narrow(1, tokens - kept + done, run).transpose(1, 2); };
+    cache.keys_BGSD.narrow(2, slot, run).copy_(source(k_BSGD));
+    cache.values_BGSD.narrow(2, slot, run).copy_(source(v_BSGD));
+    cache.positions_S.narrow(0, slot, run).copy_(at::arange(first + done, first + done + run, at::kLong));
+    done += run;
+  }
+  cache.length = std::min(size, cache.length + tokens);
+}
+
+}  // namespace
+
+CachedKeys append(LayerCache& cache, const at::Tensor& k_BSGD, const at::Tensor& v_BSGD, int64_t first_position,
+                  std::optional<int64_t> window) {
+  const int64_t rows = k_BSGD.size(0), tokens = k_BSGD.size(1), held = cache.length;
+  if (cache.keys_BGSD.defined() && cache.keys_BGSD.size(0) != rows) {
+    throw Error(ErrorKind::kShape, "cache", "the number of rows changed",
+                {.got = std::to_string(rows), .want = std::to_string(cache.keys_BGSD.size(0)), .hint = {}});
+  }
+  const int64_t limit = window.value_or(INT64_MAX);
+  const auto device = k_BSGD.device();
+  const auto view = [&] {
+    return CachedKeys{cache.keys_BGSD.narrow(2, 0, cache.length).transpose(1, 2),
+                      cache.values_BGSD.narrow(2, 0, cache.length).transpose(1, 2), {}};
+  };
+  if (tokens == 1 || first_position + tokens <= limit) {
+    reserve(cache, first_position + tokens, limit, k_BSGD);
+    write(cache, k_BSGD, v_BSGD, first_position);
+    CachedKeys keys = view();
+    // One query sees all that a ring holds, in any order; before the ring wraps slots are positions.
+    keys.range = tokens == 1 ? cached_key_range(rows, 1, cache.length - 1, {}, device)
+                             : cached_key_range(rows, tokens, held, window, device);
+    return keys;
+  }
+  // Several queries over a ring: the early ones need keys that the late ones overwrite, so they get a copy in order.
+  const int64_t oldest = held == limit ? first_position % limit : 0;
+  CachedKeys keys{k_BSGD, v_BSGD, cached_key_range(rows, tokens, held, window, device)};
+  if (held > 0) {
+    keys.k_BKGD = at::cat({in_order(cache.keys_BGSD, held, oldest), k_BSGD}, 1);
+    keys.v_BKGD = at::cat({in_order(cache.values_BGSD, held, oldest), v_BSGD}, 1);
+  }
+  reserve(cache, first_position + tokens, limit, k_BSGD);
+  write(cache, k_BSGD, v_BSGD, first_position);
+  return keys;
+}
+
+}  // namespace rialto::model

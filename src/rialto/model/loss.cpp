@@ -1,0 +1,69 @@
+// Head and cross entropy as one Function that never holds the logits of more than a chunk of tokens.
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include "rialto/kernels/cross_entropy.h"
+#include "rialto/kernels/dispatch.h"
+#include "rialto/model/functions.h"
+
+namespace rialto::model {
+namespace {
+
+constexpr int64_t kLogitsPerChunk = 2 << 20;  // 8 MB of fp32: near the cache, and enough rows for a good product
+
+int64_t rows_per_chunk(int64_t vocab) { return std::max<int64_t>(64, kLogitsPerChunk / vocab / 32 * 32); }
+
+/// In row order and fp64, so the sum does not depend on threads.
+at::Tensor ordered_sum(const at::Tensor& rows) {
+  if (!rows.is_cpu() || rows.scalar_type() != at::kFloat) return rows.sum();
+  const float* row = rows.const_data_ptr<float>();
+  double sum = 0;
+  for (int64_t i = 0; i < rows.numel(); ++i) sum += static_cast<double>(row[i]);
+  return at::scalar_tensor(sum, rows.options());
+}
+
+}  // namespace
+
+at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH, const Weight& weight,
+                                const at::Tensor& labels_T, const at::Tensor& loss_weights_T, kernels::GemmRecipe recipe) {
+  Tape tape(recorder, {x_TH, weight.data});
+  const bool want_dx = tape.wants(0), want_dw = tape.wants(1);
+  const int64_t tokens = x_TH.size(0), chunk = rows_per_chunk(weight.data.size(0));
+  const auto wide = kernels::wide_type(x_TH);
+  const at::Tensor w = kernels::gemm_operand(weight.data);
+  at::Tensor rows = at::empty({tokens}, x_TH.options().dtype(wide));
+  at::Tensor dx, dw;
+  if (want_dx) dx = at::empty(x_TH.sizes(), rows.options());
+  if (want_dw) dw = at::zeros(weight.data.sizes(), rows.options());
+  for (int64_t first = 0; first < tokens; first += chunk) {
+    const int64_t count = std::min(chunk, tokens - first);
+    const at::Tensor x = kernels::gemm_operand(x_TH.narrow(0, first, count));
+    const at::Tensor logits = kernels::gemm_forward(x, w, {}, wide, recipe);
+    rows.narrow(0, first, count)
+        .copy_(kernels::cross_entropy_rows(logits, labels_T.narrow(0, first, count), loss_weights_T.narrow(0, first, count),
+                                           want_dx || want_dw));
+    const at::Tensor dlogits = want_dx || want_dw ? logits.to(w.scalar_type()) : at::Tensor();
+    if (want_dx) kernels::gemm_grad_input_out(dx.narrow(0, first, count), dlogits, w, recipe);
+    if (want_dw) kernels::gemm_grad_weight(dw, dlogits, x, recipe);
+  }
+  const at::Tensor sum = ordered_sum(rows);
+  tape.keep(dx, "loss.input_grad");
+  tape.keep(dw, "loss.weight_grad");
+  tape.record({sum}, [recorder, main_grad = weight.main_grad, type = x_TH.scalar_type()](
+                         const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
+    const at::Tensor scale = douts[0];
+    if (kept[1].defined()) {
+      recorder.weight_gradient([main_grad, scale, dw = kept[1]] {
+        if (scale.is_cpu()) {
+          main_grad.add_(dw, scale.item());
+        } else {
+          main_grad.addcmul_(dw, scale);
+        }
+      });
+    }
+    return {kept[0].defined() ? kept[0].mul(scale).to(type) : at::Tensor(), at::Tensor()};
+  }, "linear_cross_entropy");
+  return sum;
+}
+
+}  // namespace rialto::model

@@ -1,0 +1,86 @@
+// Rotation tables and key ranges of one forward pass.
+#include "rialto/model/pass.h"
+
+#include <ATen/Functions.h>
+#include <fmt/format.h>
+
+#include <set>
+
+#include "rialto/base/error.h"
+#include "rialto/model/rope.h"
+
+namespace rialto::model {
+namespace {
+
+struct HostRange {
+  at::Tensor first, last;
+  int32_t *first_at, *last_at;
+  HostRange(int64_t rows, int64_t tokens)
+      : first(at::empty({rows, tokens}, at::kInt)), last(at::empty({rows, tokens}, at::kInt)),
+        first_at(first.data_ptr<int32_t>()), last_at(last.data_ptr<int32_t>()) {}
+  void set(int64_t i, int64_t from, int64_t to) {
+    first_at[i] = static_cast<int32_t>(from);
+    last_at[i] = static_cast<int32_t>(to);
+  }
+  kernels::KeyRange on(const at::Device& device) const { return {first.to(device), last.to(device)}; }
+};
+
+}  // namespace
+
+std::string rope_key(const spec::Rope& rope) {
+  std::string key = fmt::format("{} {}", rope.base, rope.dim);
+  if (const auto* linear = std::get_if<spec::LinearScaling>(&rope.scaling)) key += fmt::format(" linear {}", linear->factor);
+  if (const auto* llama3 = std::get_if<spec::Llama3Scaling>(&rope.scaling)) {
+    key += fmt::format(" llama3 {} {} {} {}", llama3->factor, llama3->low_freq_factor, llama3->high_freq_factor,
+                       llama3->original_max_positions);
+  }
+  return key;
+}
+
+kernels::KeyRange key_range(int64_t rows, int64_t tokens, const at::Tensor& documents_BS, std::optional<int64_t> window,
+                            const at::Device& device) {
+  HostRange range(rows, tokens);
+  const at::Tensor documents = documents_BS.defined() ? documents_BS.to(at::kCPU, at::kLong).contiguous() : documents_BS;
+  for (int64_t b = 0; b < rows; ++b) {
+    const int64_t* document = documents.defined() ? documents.const_data_ptr<int64_t>() + b * tokens : nullptr;
+    std::set<int64_t> seen;
+    int64_t start = 0;
+    for (int64_t i = 0; i < tokens; ++i) {
+      if (document && (i == 0 || document[i] != document[i - 1])) {
+        start = i;
+        if (!seen.insert(document[i]).second) {
+          throw Error(ErrorKind::kInput, "batch", fmt::format("document {} of row {} is in two places", document[i], b),
+                      {.got = {}, .want = "the tokens of a document side by side", .hint = {}});
+        }
+      }
+      range.set(b * tokens + i, window ? std::max(start, i - *window + 1) : start, i + 1);
+    }
+  }
+  return range.on(device);
+}
+
+kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, std::optional<int64_t> window,
+                                   const at::Device& device) {
+  HostRange range(rows, tokens);
+  for (int64_t b = 0; b < rows; ++b) {
+    for (int64_t i = 0; i < tokens; ++i) {
+      range.set(b * tokens + i, window ? std::max<int64_t>(0, held + i - *window + 1) : 0, held + i + 1);
+    }
+  }
+  return range.on(device);
+}
+
+const kernels::RopeTable& Pass::rope(const std::optional<spec::Rope>& rope) {
+  if (!rope) return none_;
+  auto [entry, fresh] = ropes_.try_emplace(rope_key(*rope));
+  if (fresh) entry->second = rope_table(*rope, context_.positions_BS.reshape({-1}));
+  return entry->second;
+}
+
+const kernels::KeyRange& Pass::range(std::optional<int64_t> window) {
+  auto [entry, fresh] = ranges_.try_emplace(window.value_or(0));
+  if (fresh) entry->second = key_range(rows_, tokens_, context_.documents_BS, window, context_.positions_BS.device());
+  return entry->second;
+}
+
+}  // namespace rialto::model

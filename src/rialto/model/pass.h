@@ -1,0 +1,40 @@
+// What one forward pass over a stage's layers shares between them: rotation tables and key ranges, each made once.
+#pragma once
+
+#include <map>
+
+#include "rialto/kernels/attention.h"
+#include "rialto/kernels/rope.h"
+#include "rialto/model/model.h"
+
+namespace rialto::model {
+
+/// Two layers share a rotation table exactly when these agree.
+std::string rope_key(const spec::Rope& rope);
+
+/// Visible keys of each query in a row without a cache: from the start of its document or its window, whichever is
+/// later, to itself. documents [B,S] or undefined. Throws kInput when a document's tokens are not adjacent.
+kernels::KeyRange key_range(int64_t rows, int64_t tokens, const at::Tensor& documents_BS, std::optional<int64_t> window,
+                            const at::Device& device);
+/// The same for queries that follow `held` cached keys, all in position order.
+kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, std::optional<int64_t> window,
+                                   const at::Device& device);
+
+class Pass {
+ public:
+  Pass(int64_t rows, int64_t tokens, const AttentionContext& context) : rows_(rows), tokens_(tokens), context_(context) {}
+  int64_t rows() const { return rows_; }
+  int64_t tokens() const { return tokens_; }
+  const AttentionContext& context() const { return context_; }
+  const kernels::RopeTable& rope(const std::optional<spec::Rope>& rope);
+  const kernels::KeyRange& range(std::optional<int64_t> window);
+
+ private:
+  int64_t rows_, tokens_;
+  const AttentionContext& context_;
+  kernels::RopeTable none_;
+  std::map<std::string, kernels::RopeTable> ropes_;
+  std::map<int64_t, kernels::KeyRange> ranges_;  ///< by window; 0: none
+};
+
+}  // namespace rialto::model

@@ -1,0 +1,98 @@
+// Blocked attention against the plain reference: windows, documents, caches, ragged lengths, both dtypes.
+#include "rialto/kernels/attention.h"
+
+#include <ATen/Parallel.h>
+
+#include <limits>
+
+#include "compare.h"
+
+namespace rialto::kernels {
+namespace {
+
+/// Query i of K - S + i sees the `window` keys before and itself, but nothing before its document.
+KeyRange make_range(int64_t rows, int64_t queries, int64_t keys, int64_t window, int64_t document) {
+  at::Tensor first = at::empty({rows, queries}, at::kInt), last = at::empty({rows, queries}, at::kInt);
+  for (int64_t b = 0; b < rows; ++b) {
+    for (int64_t i = 0; i < queries; ++i) {
+      const int64_t at = keys - queries + i;
+      const int64_t start = document ? (at + b) / document * document - b : 0;  // each row packed differently
+      first[b][i] = std::max({int64_t{0}, start, window ? at - window + 1 : 0});
+      last[b][i] = at + 1;
+    }
+  }
+  return {first, last};
+}
+
+struct Case {
+  int64_t rows, queries, keys, groups, per_group, dim, window, document;
+};
+class Attention : public testing::TestWithParam<Case> {};
+
+TEST_P(Attention, EqualsReference) {
+  const Case c = GetParam();
+  at::manual_seed(7);
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    const double tolerance = type == at::kFloat ? 3e-6 : 1.6e-2;
+    const at::Tensor q = random({c.rows, c.queries, c.groups * c.per_group, c.dim}, type);
+    const at::Tensor k = random({c.rows, c.keys, c.groups, c.dim}, type);
+    const at::Tensor v = random({c.rows, c.groups, c.keys, c.dim}, type).transpose(1, 2);  // as a cache lies
+    const at::Tensor dout = random(q.sizes(), type);
+    const KeyRange range = make_range(c.rows, c.queries, c.keys, c.window, c.document);
+    const auto fast = cpu::attention_forward(q, k, v, range, 0.3), plain = ref::attention_forward(q, k, v, range, 0.3);
+    expect_close(fast.out_BSND, plain.out_BSND, tolerance, "out");
+    expect_close(fast.lse_BNS, plain.lse_BNS, 3e-6, "lse");
+    const auto g = cpu::attention_backward(dout, q, k, v, plain, range, 0.3);
+    const auto h = ref::attention_backward(dout, q, k, v, plain, range, 0.3);
+    expect_close(g.dq_BSND, h.dq_BSND, tolerance, "dq");
+    expect_close(g.dk_BKGD, h.dk_BKGD, tolerance, "dk");
+    expect_close(g.dv_BKGD, h.dv_BKGD, tolerance, "dv");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
+                         testing::Values(Case{2, 96, 96, 2, 2, 32, 0, 0}, Case{1, 7, 7, 1, 1, 8, 0, 0},
+                                         Case{2, 131, 131, 2, 3, 24, 0, 0}, Case{1, 150, 150, 1, 2, 64, 20, 0},
+                                         Case{2, 150, 150, 2, 1, 16, 0, 37}, Case{2, 100, 100, 1, 7, 16, 60, 45},
+                                         Case{1, 10, 120, 2, 2, 16, 0, 0}, Case{3, 1, 77, 2, 4, 32, 0, 0},
+                                         Case{1, 1, 90, 2, 1, 16, 30, 0}, Case{1, 49, 49, 1, 1, 128, 1, 0}));
+
+TEST(Attention, DoesNotDependOnThreads) {
+  at::manual_seed(8);
+  const at::Tensor q = random({1, 200, 4, 16}), k = random({1, 200, 2, 16}), v = random({1, 200, 2, 16});
+  const KeyRange range = make_range(1, 200, 200, 0, 0);
+  at::set_num_threads(1);
+  const auto one = attention_forward(q, k, v, range, 0.25);
+  const auto grads_one = attention_backward(q, q, k, v, one, range, 0.25);
+  at::set_num_threads(2);
+  const auto two = attention_forward(q, k, v, range, 0.25);
+  const auto grads_two = attention_backward(q, q, k, v, one, range, 0.25);
+  EXPECT_TRUE(at::equal(one.out_BSND, two.out_BSND));
+  EXPECT_TRUE(at::equal(grads_one.dk_BKGD, grads_two.dk_BKGD));
+  EXPECT_TRUE(at::equal(grads_one.dq_BSND, grads_two.dq_BSND));
+}
+
+TEST(Attention, ExtremeScoresStayFinite) {
+  const at::Tensor q = at::full({1, 60, 1, 8}, 40.0F), k = random({1, 60, 1, 8}) * 40, v = random({1, 60, 1, 8});
+  const KeyRange range = make_range(1, 60, 60, 0, 0);
+  const auto fast = cpu::attention_forward(q, k, v, range, 1), plain = ref::attention_forward(q, k, v, range, 1);
+  expect_close(fast.out_BSND, plain.out_BSND, 1e-3);
+  expect_close(cpu::attention_backward(q, q, k, v, plain, range, 1).dv_BKGD,
+               ref::attention_backward(q, q, k, v, plain, range, 1).dv_BKGD, 1e-2);
+}
+
+TEST(Attention, UnseenKeysDoNotMatter) {
+  at::manual_seed(9);
+  const at::Tensor q = random({1, 100, 2, 16}), k = random({1, 100, 1, 16}), v = random({1, 100, 1, 16});
+  at::Tensor first = at::arange(100, at::kInt).view({1, 100}), last = first + 1;
+  const KeyRange itself{first, last};
+  const auto out = cpu::attention_forward(q, k, v, itself, 1);
+  EXPECT_TRUE(at::allclose(out.out_BSND, v.expand({1, 100, 2, 16})));
+  const at::Tensor poisoned = k.clone();
+  poisoned.slice(1, 50, 60).fill_(std::numeric_limits<float>::quiet_NaN());
+  const KeyRange before{at::zeros({1, 100}, at::kInt), at::clamp_max(last, 48)};
+  EXPECT_TRUE(at::isfinite(cpu::attention_forward(q, poisoned, v, before, 1).out_BSND).all().item<bool>());
+}
+
+}  // namespace
+}  // namespace rialto::kernels

@@ -1,0 +1,102 @@
+// SwiGLU, rotation, cross entropy and embedding: fast bodies against plain references, and labels and tokens that name
+// nothing.
+#include <ATen/Parallel.h>
+
+#include "compare.h"
+#include "rialto/base/error.h"
+#include "rialto/kernels/cross_entropy.h"
+#include "rialto/kernels/embedding.h"
+#include "rialto/kernels/rope.h"
+#include "rialto/kernels/swiglu.h"
+
+namespace rialto::kernels {
+namespace {
+
+TEST(SwiGlu, EqualsReference) {
+  at::manual_seed(3);
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    for (const int64_t width : {5, 8, 43}) {
+      const at::Tensor x = random({37, 2 * width}, type) * 4, dy = random({37, width}, type);
+      expect_close(cpu::swiglu_forward(x), ref::swiglu_forward(x), tolerance_of(type));
+      expect_close(cpu::swiglu_backward(dy, x), ref::swiglu_backward(dy, x), tolerance_of(type));
+    }
+  }
+}
+
+TEST(SwiGlu, LargeGatesStayFinite) {
+  const at::Tensor x = at::tensor({-1e4F, -100.0F, -88.0F, 0.0F, 88.0F, 1e4F, 1.0F, 2.0F}).repeat({2}).view({1, 16});
+  expect_close(cpu::swiglu_forward(x), ref::swiglu_forward(x), 1e-6);
+  expect_close(cpu::swiglu_backward(at::ones({1, 8}), x), ref::swiglu_backward(at::ones({1, 8}), x), 1e-6);
+}
+
+TEST(Rope, SplitsAndMergesLikeReference) {
+  at::manual_seed(4);
+  const int64_t tokens = 19, groups = 3, queries = 2;
+  for (const int64_t dim : {6, 16, 40}) {
+    for (const int64_t pairs : {int64_t{0}, dim / 2, dim / 4}) {
+      const at::Tensor angles = random({tokens, pairs}) * 3;
+      const RopeTable rope = pairs ? RopeTable{at::cos(angles), at::sin(angles)} : RopeTable{};
+      for (const auto in : {at::kFloat, at::kBFloat16}) {
+        for (const auto out : {at::kFloat, at::kBFloat16}) {
+          const double tolerance = in == out && in == at::kFloat ? 1e-6 : 1.6e-2;
+          const at::Tensor qkv = random({tokens, groups * (queries + 2) * dim}, in);
+          const Heads fast = cpu::split_heads(qkv, groups, dim, rope, out), plain = ref::split_heads(qkv, groups, dim, rope, out);
+          expect_close(fast.q_TND, plain.q_TND, tolerance, "q");
+          expect_close(fast.k_TGD, plain.k_TGD, tolerance, "k");
+          expect_close(fast.v_TGD, plain.v_TGD, 0, "v");
+          expect_close(cpu::merge_heads(plain, rope, in), ref::merge_heads(plain, rope, in), tolerance, "merge");
+          // A rotation's transpose is its inverse: merging what was split gives the row back.
+          expect_close(cpu::merge_heads(fast, rope, in), qkv, in == out && in == at::kFloat ? 1e-6 : 2.5e-2, "round trip");
+        }
+      }
+    }
+  }
+}
+
+TEST(CrossEntropy, EqualsReference) {
+  at::manual_seed(5);
+  for (const int64_t vocab : {3, 16, 517}) {
+    const at::Tensor logits = random({23, vocab}) * 5, labels = at::randint(vocab, {23}, at::kLong);
+    at::Tensor weights = at::rand({23});
+    weights[4] = 0;
+    labels[4] = -100;  // costs nothing, so may be anything
+    at::Tensor fast = logits.clone(), plain = logits.clone();
+    const at::Tensor a = cpu::cross_entropy_rows(fast, labels, weights, true);
+    const at::Tensor b = ref::cross_entropy_rows(plain, labels, weights, true);
+    expect_close(a, b, 2e-6, "loss");
+    expect_close(fast, plain, 2e-6, "gradient");
+    EXPECT_EQ(a[4].item<float>(), 0);
+    EXPECT_EQ(fast[4].abs().max().item<float>(), 0);
+    at::Tensor kept = logits.clone();
+    expect_close(cross_entropy_rows(kept, labels, weights, false), b, 2e-6, "loss alone");
+    EXPECT_TRUE(at::equal(kept, logits));
+  }
+}
+
+TEST(CrossEntropy, RefusesLabelsOutsideTheVocabulary) {
+  at::Tensor logits = random({2, 4});
+  for (const int64_t bad : {-1, 4}) {
+    EXPECT_THROW(cross_entropy_rows(logits, at::tensor({int64_t{0}, bad}), at::ones({2}), true), Error);
+  }
+}
+
+TEST(Embedding, SumsInTokenOrder) {
+  at::manual_seed(6);
+  const at::Tensor table = random({11, 5}), tokens = at::randint(11, {300}, at::kLong), dy = random({300, 5});
+  EXPECT_TRUE(at::equal(embedding_forward(tokens, table), table.index({tokens})));
+  at::Tensor plain = at::ones({11, 5});
+  for (int64_t t = 0; t < 300; ++t) plain[tokens[t].item<int64_t>()] += dy[t];
+  for (const int threads : {1, 2}) {
+    at::set_num_threads(threads);
+    at::Tensor sum = at::ones({11, 5});
+    embedding_grad(sum, tokens, dy);
+    EXPECT_TRUE(at::equal(sum, plain));
+  }
+}
+
+TEST(Embedding, RefusesTokensOutsideTheVocabulary) {
+  for (const int64_t bad : {-1, 11}) EXPECT_THROW(embedding_forward(at::tensor({bad}), random({11, 5})), Error);
+}
+
+}  // namespace
+}  // namespace rialto::kernels

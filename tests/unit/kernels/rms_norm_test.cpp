@@ -1,0 +1,54 @@
+// The CPU body of RMSNorm against the plain reference.
+#include "rialto/kernels/rms_norm.h"
+
+#include <ATen/Parallel.h>
+
+#include "compare.h"
+
+namespace rialto::kernels {
+namespace {
+
+struct Case {
+  int64_t rows, width;
+  at::ScalarType type;
+  bool delta;
+};
+class RmsNorm : public testing::TestWithParam<Case> {};
+
+TEST_P(RmsNorm, EqualsReference) {
+  const auto [rows, width, type, with_delta] = GetParam();
+  at::manual_seed(1);
+  const at::Tensor x = random({rows, width}, type), w = random({width}, type), dy = random({rows, width}, type);
+  const at::Tensor delta = with_delta ? random({rows, width}, type) : at::Tensor();
+  const at::Tensor dsum = with_delta ? random({rows, width}, type) : at::Tensor();
+  const auto fast = cpu::rms_norm_forward(x, delta, w, 1e-5), plain = ref::rms_norm_forward(x, delta, w, 1e-5);
+  expect_close(fast.sum, plain.sum, 0, "sum");
+  expect_close(fast.y, plain.y, tolerance_of(type), "y");
+  expect_close(fast.rstd, plain.rstd, 2e-6, "rstd");
+  const auto g = cpu::rms_norm_backward(dy, dsum, plain.sum, plain.rstd, w, true);
+  const auto h = ref::rms_norm_backward(dy, dsum, plain.sum, plain.rstd, w, true);
+  expect_close(g.dx, h.dx, tolerance_of(type), "dx");
+  expect_close(g.dweight, h.dweight, 2e-6, "dweight");
+  EXPECT_FALSE(cpu::rms_norm_backward(dy, dsum, plain.sum, plain.rstd, w, false).dweight.defined());
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, RmsNorm,
+                         testing::Values(Case{3, 64, at::kFloat, false}, Case{100, 33, at::kFloat, true},
+                                         Case{65, 7, at::kFloat, true}, Case{70, 128, at::kBFloat16, true},
+                                         Case{1, 20, at::kBFloat16, false}));
+
+TEST(RmsNorm, DoesNotDependOnThreads) {
+  at::manual_seed(2);
+  const at::Tensor x = random({200, 48}), w = random({48}), dy = random({200, 48});
+  const auto run = [&](int threads) {
+    at::set_num_threads(threads);
+    const auto y = rms_norm_forward(x, {}, w, 1e-6);
+    return rms_norm_backward(dy, {}, x, y.rstd, w, true);
+  };
+  const auto one = run(1), two = run(2);
+  EXPECT_TRUE(at::equal(one.dweight, two.dweight));
+  EXPECT_TRUE(at::equal(one.dx, two.dx));
+}
+
+}  // namespace
+}  // namespace rialto::kernels
