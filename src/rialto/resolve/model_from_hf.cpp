@@ -29,7 +29,9 @@ const families::Family& family_of(const Json& config, const std::string& where) 
               {.got = name, .want = fmt::format("one of {}", fmt::join(known, ", ")), .hint = near.empty() ? "" : fmt::format("the nearest is {}", near)});
 }
 
+/// Null is what transformers takes it for: float32.
 DType read_dtype(const HfConfig& config) {
+  if (config.value(ConfigKind::kDtype).is_null()) return DType::kF32;
   const std::string text = config.text(ConfigKind::kDtype);
   const std::optional<DType> dtype = dtype_from_torch(text);
   if (dtype != DType::kF32 && dtype != DType::kBF16 && dtype != DType::kF16)
