@@ -9,7 +9,6 @@ find_program(RIALTO_MOLD mold)
 add_library(rialto_flags INTERFACE)
 target_include_directories(rialto_flags INTERFACE
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/src> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_compile_definitions(rialto_flags INTERFACE FMT_HEADER_ONLY)
 target_compile_options(rialto_flags INTERFACE $<BUILD_INTERFACE:-Wall;-Wextra;-Wconversion;-Wshadow;-fvisibility=hidden>)
 target_link_libraries(rialto_flags INTERFACE Threads::Threads)
 if(RIALTO_MOLD)

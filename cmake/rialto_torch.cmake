@@ -28,6 +28,11 @@ target_link_options(rialto_libtorch INTERFACE
   -Wl,--no-as-needed -Wl,--allow-shlib-undefined -Wl,--disable-new-dtags -Wl,-rpath,${rialto_torch_rpath})
 target_link_libraries(rialto_libtorch INTERFACE ${rialto_torch_libs})
 
+# LibTorch's include folder brings a newer {fmt} than Debian's: its compiled half, for the files that see these headers.
+add_library(rialto_fmt_torch STATIC ${CMAKE_SOURCE_DIR}/src/rialto/base/fmt_library.cpp)
+target_include_directories(rialto_fmt_torch SYSTEM PRIVATE ${RIALTO_TORCH_ROOT}/include)
+target_link_libraries(rialto_libtorch INTERFACE rialto_fmt_torch)
+
 # One precompiled header for every target right of the torch line: 16 s once, then 2 s a file instead of 6.
 file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cpp "")
 add_library(rialto_torch_pch OBJECT ${CMAKE_BINARY_DIR}/torch_pch.cpp)
