@@ -36,7 +36,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, WholeModel,
                                          Named{"qk_norm", {.hidden = 40, .head_dim = 24, .qk_norm = true}}, Named{"window", {.window = 20}},
                                          Named{"scaled", {.scaling = spec::LinearScaling{4.0}}},
                                          Named{"odd_head", {.hidden = 36, .head_dim = 6}}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Model, GradientsAccumulateOverMicroBatches) {
   const spec::ModelSpec spec = toy_spec({.tied = true});
@@ -62,7 +62,7 @@ TEST(Model, PackedDocumentsEqualSeparateOnes) {
     Batch packed = toy_batch(spec, 1, 100);
     packed.positions_BS = at::cat({at::arange(57, at::kLong), at::arange(43, at::kLong)}).unsqueeze(0);
     packed.documents_BS = at::cat({at::zeros({57}, at::kLong), at::ones({43}, at::kLong)}).unsqueeze(0);
-    const at::Tensor logits = model.logits(model.blocks(model.embed(packed.tokens_BS), {.positions_BS = packed.positions_BS, .documents_BS = packed.documents_BS}));
+    const at::Tensor logits = model.logits(model.blocks(model.embed(packed.tokens_BS), {.positions_BS = packed.positions_BS, .documents_BS = packed.documents_BS, .cache = nullptr}));
     backward(model.forward_loss(packed), 0.01);
     int64_t first = 0;
     for (const int64_t length : lengths) {
@@ -96,7 +96,7 @@ TEST(Model, StagesChainToTheWhole) {
     const Model front(spec, split_weights, {}, {.embedding = true, .head = false, .first = 0, .last = 1});
     const Model back(spec, split_weights, {}, {.embedding = false, .head = true, .first = 1, .last = 3});
     const Batch batch = toy_batch(spec, 2, 12);
-    const AttentionContext context{.positions_BS = batch.positions_BS};
+    const AttentionContext context{.positions_BS = batch.positions_BS, .documents_BS = {}, .cache = nullptr};
     const LossSum one = model.forward_loss(batch);
     const LossSum two = back.loss(back.blocks(front.blocks(front.embed(batch.tokens_BS), context), context), batch.labels_BS, batch.loss_weights_BS);
     EXPECT_TRUE(at::equal(one.sum, two.sum));
@@ -162,7 +162,7 @@ TEST(Model, Bf16StaysNearFp32AndGradientsAreFp32) {
 TEST(Model, KindsWithoutCodeAreRefused) {
   spec::ModelSpec spec = toy_spec({});
   Weights weights = toy_weights(spec, at::kFloat);
-  spec.layers[1].ffn = spec::MoeFfn{.num_experts = 4, .expert_hidden = 8, .top_k = 2};
+  spec.layers[1].ffn = spec::MoeFfn{};
   try {
     const Model model(spec, weights, {}, whole(spec));
     FAIL() << "accepted";

@@ -12,8 +12,8 @@ namespace rialto::model {
 struct ToyOptions {
   int64_t hidden = 48, layers = 2, heads = 6, groups = 2, head_dim = 16, ffn = 40, vocab = 97;
   bool tied = false, qkv_bias = false, qk_norm = false;
-  std::optional<int64_t> window;
-  spec::RopeScaling scaling;
+  std::optional<int64_t> window = {};
+  spec::RopeScaling scaling = {};
 };
 
 inline spec::ModelSpec toy_spec(const ToyOptions& o) {
