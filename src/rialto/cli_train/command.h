@@ -44,4 +44,7 @@ std::unique_ptr<Progress> terminal_progress();
 void install_stop_handlers();
 bool stop_requested();
 
+/// 75 (stopped on request) becomes 0 under torchrun, which takes any other code for a crash and starts the ranks again.
+int final_code(int code);
+
 }  // namespace rialto::cli_train

@@ -59,4 +59,8 @@ void install_stop_handlers() {
 
 bool stop_requested() { return stop_flag != 0; }
 
+int final_code(int code) {
+  return code == exit_code(ErrorKind::kStopped) && std::getenv("TORCHELASTIC_RUN_ID") != nullptr ? 0 : code;
+}
+
 }  // namespace rialto::cli_train

@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const Error& error) {
     std::fputs(fmt::format("error: {}\n", error.what()).c_str(), stderr);
-    return exit_code(error.kind());
+    return cli_train::final_code(exit_code(error.kind()));
   } catch (const std::bad_alloc&) {
     std::fputs("error: out of memory\n", stderr);
   } catch (const std::exception& error) {

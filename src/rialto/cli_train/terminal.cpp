@@ -45,6 +45,7 @@ class TerminalProgress final : public Progress {
     clear();
     std::fputs(fmt::format("{}\n", line).c_str(), stderr);
   }
+  bool cancelled() const override { return stop_requested(); }
 
  private:
   void clear() {

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <cstdlib>
 
 #include "rialto/base/error.h"
 #include "rialto/cli_train/command.h"
@@ -71,8 +70,7 @@ int run(const Options& options) {
   if (config.checkpoint.save.empty()) {
     throw Error(ErrorKind::kInternal, fmt::format("iteration {}", result.iteration), "stopped on request, and nothing was saved: checkpoint.save is not set");
   }
-  // torchrun takes any code but 0 for a crash and would start the ranks again.
-  return std::getenv("TORCHELASTIC_RUN_ID") != nullptr ? 0 : exit_code(ErrorKind::kStopped);
+  return final_code(exit_code(ErrorKind::kStopped));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Megatron's lines and JSON records.
 #include "rialto/train/records.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +8,17 @@
 #include <ctime>
 
 namespace rialto::train {
+namespace {
+
+std::string now() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm local = {};
+  localtime_r(&seconds, &local);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local)};
+}
+
+}  // namespace
 
 Json to_json(const StepRecord& record) {
   return {{"kind", "train"},
@@ -34,7 +44,7 @@ Json to_json(const EvalRecord& record) {
 
 std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
                       int64_t train_iters, std::string timestamp) {
-  if (timestamp.empty()) timestamp = fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(std::time(nullptr)));
+  if (timestamp.empty()) timestamp = now();
   std::string line = fmt::format(" [{}] iteration {:8d}/{:8d} |", timestamp, last.iteration, train_iters);
   line += fmt::format(" consumed samples: {:12d} |", last.consumed_samples);
   line += fmt::format(" elapsed time per iteration (ms): {:.1f} |", mean_elapsed_ms);

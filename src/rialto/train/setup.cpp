@@ -199,6 +199,7 @@ Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
   const auto layers = static_cast<int64_t>(setup.model_spec.layers.size());
   setup.model = std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
   load(config, origin, hooks, setup);
+  if (setup.resumed_from) progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));
   open_data(config, setup);
   return setup;
 }

@@ -1,0 +1,65 @@
+// Megatron's lines, to the letter.
+#include "rialto/train/records.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace rialto::train {
+namespace {
+
+StepRecord record() {
+  StepRecord record;
+  record.iteration = 10;
+  record.consumed_samples = 320;
+  record.loss = 10.5;
+  record.learning_rate = 9e-5;
+  record.next_learning_rate = 1e-4;
+  record.grad_norm = 1.2345;
+  record.global_batch_size = 32;
+  record.num_tokens = 1024;
+  record.elapsed_ms = 512;
+  record.flops = 1e12;
+  return record;
+}
+
+TEST(RecordsTest, StepLineIsMegatrons) {
+  EXPECT_EQ(step_line(record(), 10.25, 500.06, 328.44, 100, "2026-01-31 12:00:00"),
+            " [2026-01-31 12:00:00] iteration       10/     100 | consumed samples:          320 | elapsed time per iteration (ms): 500.1 |"
+            " throughput per GPU (TFLOP/s/GPU): 328.4 | learning rate: 1.000000E-04 | global batch size:    32 | lm loss: 1.025000E+01 |"
+            " loss scale: 1.0 | grad norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:   0 |");
+}
+
+TEST(RecordsTest, TimestampIsNowWhenNoneIsGiven) {
+  EXPECT_THAT(step_line(record(), 1, 1, 1, 1), testing::MatchesRegex(" \\[[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\] iteration .*"));
+}
+
+TEST(RecordsTest, EvalLinesAreFramedByDashes) {
+  EvalRecord eval;
+  eval.iteration = 100;
+  eval.loss = 2.0;
+  const std::string line = " validation loss at iteration 100 | lm loss value: 2.000000E+00 | lm loss PPL: 7.389056E+00 | ";
+  const std::string dashes(line.size() + 1, '-');
+  EXPECT_EQ(eval_lines(eval), dashes + "\n" + line + "\n" + dashes);
+  eval.loss = 50;  // Megatron caps the exponent at 20
+  eval.at_end = true;
+  EXPECT_THAT(eval_lines(eval), testing::AllOf(testing::HasSubstr("iteration 100 on validation set"), testing::HasSubstr("PPL: 4.851652E+08")));
+}
+
+TEST(RecordsTest, JsonKeepsEveryBitAndTimesApart) {
+  StepRecord step = record();
+  step.loss = 1.0 / 3;
+  const Json json = Json::parse(to_json(step).dump());
+  EXPECT_EQ(json["lm loss"].get<double>(), 1.0 / 3);
+  EXPECT_EQ(json["kind"], "train");
+  EXPECT_EQ(json["learning rate"].get<double>(), 9e-5);
+  Json first = to_json(step);
+  step.elapsed_ms = 3;
+  Json second = to_json(step);
+  EXPECT_NE(first, second);
+  first.erase("time");
+  second.erase("time");
+  EXPECT_EQ(first, second);
+}
+
+}  // namespace
+}  // namespace rialto::train

@@ -1,0 +1,251 @@
+// Whole runs on a toy: learning, resuming bit for bit, stopping, refusing, and never saving what is not finite.
+#include "rialto/train/train.h"
+
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "rialto/base/error.h"
+#include "rialto/base/random.h"
+#include "rialto/checkpoint/checkpoint.h"
+#include "rialto/formats/indexed_dataset.h"
+
+namespace rialto::train {
+namespace {
+
+using testing::HasSubstr;
+
+class TrainTest : public testing::TestWithParam<const char*> {
+ protected:
+  TrainTest() : folder_(fs::temp_directory_path() / ("rialto_train_" + std::to_string(getpid()))) {
+    at::set_num_threads(1);
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    write_data("train", 600, 64);
+    write_data("valid", 80, 64);
+  }
+  ~TrainTest() override { fs::remove_all(folder_); }
+
+  /// Documents that count upwards by a step of their own: a toy can learn that.
+  void write_data(const std::string& name, int documents, int64_t vocab) {
+    formats::IndexedDatasetWriter writer(real_file_ops(), folder_ / name, vocab);
+    const RandomStream random(11, name);
+    for (int d = 0; d < documents; ++d) {
+      std::vector<int32_t> tokens(17 + random.bits(static_cast<uint64_t>(d)) % 23);
+      const auto step = static_cast<int32_t>(1 + d % 3);
+      for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>((d + step * static_cast<int32_t>(i)) % static_cast<int32_t>(vocab));
+      writer.add_document(tokens);
+    }
+    writer.finish();
+  }
+
+  config::RunConfig config(const std::string& run) const {
+    config::RunConfig config;
+    config.mixed_precision = GetParam();
+    config.model.num_layers = 2;
+    config.model.hidden_size = 32;
+    config.model.ffn_hidden_size = 48;
+    config.model.num_attention_heads = 4;
+    config.model.num_query_groups = 2;
+    config.model.vocab_size = 64;
+    config.model.seq_length = 24;
+    config.model.share_embeddings_and_output_weights = true;
+    config.train = {.micro_batch_size = 2, .global_batch_size = 4, .train_iters = 20, .exit_interval = {}};
+    config.validation = {.eval_iters = 2, .eval_interval = 8};
+    config.optimizer.lr = 1e-2;
+    config.optimizer.min_lr = 1e-3;
+    config.scheduler.lr_warmup_iters = 12;
+    config.dataset.data_path = {(folder_ / "train").string()};
+    config.dataset.valid_data_path = {(folder_ / "valid").string()};
+    config.checkpoint.save = (folder_ / run).string();
+    config.checkpoint.load = config.checkpoint.save;
+    config.logger.log_interval = 5;
+    return config;
+  }
+
+  std::vector<Json> records(const std::string& run) const {
+    std::vector<Json> out;
+    const std::string text = read_text_file(folder_ / run / "metrics.jsonl");
+    for (size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      Json record = Json::parse(text.substr(begin, end - begin));
+      record.erase("time");
+      out.push_back(record);
+    }
+    return out;
+  }
+
+  /// Everything that a checkpoint holds, by key.
+  std::map<std::string, std::string> state(const std::string& run, int64_t iteration) const {
+    const auto found = store::find_checkpoint(folder_ / run, iteration);
+    const store::CheckpointReader reader(found.value().iter_dir);
+    std::map<std::string, std::string> out;
+    for (const auto& [key, tensor] : reader.metadata().tensors) {
+      std::string bytes(static_cast<size_t>(num_elements(tensor.shape)) * size_of(tensor.dtype), '\0');
+      reader.read(key, Shape(tensor.shape.size(), 0), tensor.shape, std::as_writable_bytes(std::span(bytes)));
+      out[key] = bytes;
+    }
+    return out;
+  }
+
+  std::string failure(const config::RunConfig& config, ErrorKind kind) {
+    try {
+      train(config, {});
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), kind) << error.what();
+      return error.what();
+    }
+    ADD_FAILURE() << "the run did not fail";
+    return "";
+  }
+
+  fs::path folder_;
+};
+
+TEST_P(TrainTest, LearnsAndReports) {
+  config::RunConfig run = config("a");
+  run.train.train_iters = 60;
+  std::vector<std::string> lines;
+  std::vector<double> losses;
+  Hooks hooks;
+  hooks.print = [&](std::string_view line) { lines.emplace_back(line); };
+  hooks.on_step = [&](const StepRecord& record) { losses.push_back(record.loss); };
+  const Result result = train(run, hooks);
+  EXPECT_EQ(result.end, End::kFinished);
+  EXPECT_EQ(result.iteration, 60);
+  ASSERT_EQ(losses.size(), 60u);
+  EXPECT_NEAR(losses.front(), std::log(64), 0.5);
+  EXPECT_LT(losses.back(), 0.6 * losses.front());
+  ASSERT_TRUE(result.last_eval_loss);
+  EXPECT_LT(*result.last_eval_loss, 0.7 * std::log(64));
+  EXPECT_EQ(std::count_if(lines.begin(), lines.end(), [](const std::string& line) { return line.find(" lm loss: ") != std::string::npos; }), 12);
+  const auto written = records("a");
+  EXPECT_EQ(written.front()["kind"], "validation");
+  EXPECT_EQ(written.front()["iteration"], 0);
+  EXPECT_EQ(written.back()["kind"], "validation");
+  EXPECT_EQ(written.back()["iteration"], 60);
+  EXPECT_EQ(std::count_if(written.begin(), written.end(), [](const Json& r) { return r["kind"] == "train"; }), 60);
+  EXPECT_TRUE(fs::exists(*result.checkpoint / ".metadata"));
+}
+
+TEST_P(TrainTest, TenAndTenIsTwentyBitForBit) {
+  train(config("straight"), {});
+  config::RunConfig halves = config("halves");
+  halves.train.exit_interval = 10;  // inside the warm-up, between two evaluations
+  EXPECT_EQ(train(halves, {}).end, End::kExitInterval);
+  const Result second = train(halves, {});
+  EXPECT_EQ(second.first_iteration, 10);
+  EXPECT_EQ(second.end, End::kFinished);
+  EXPECT_EQ(records("halves"), records("straight"));
+  const auto a = state("straight", 20), b = state("halves", 20);
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [key, bytes] : a) EXPECT_TRUE(bytes == b.at(key)) << key;
+}
+
+TEST_P(TrainTest, AccumulationSumsTheSameGradient) {
+  config::RunConfig whole = config("whole"), parts = config("parts");
+  whole.train.train_iters = parts.train.train_iters = 3;
+  whole.train.micro_batch_size = 4;
+  parts.train.micro_batch_size = 1;
+  whole.scheduler.lr_warmup_iters = parts.scheduler.lr_warmup_iters = 0;
+  std::vector<double> losses, norms;
+  Hooks hooks;
+  hooks.on_step = [&](const StepRecord& record) { losses.push_back(record.loss), norms.push_back(record.grad_norm); };
+  train(whole, hooks);
+  train(parts, hooks);
+  const double tolerance = std::string(GetParam()) == "fp32" ? 1e-5 : 2e-2;
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(losses[i], losses[i + 3], tolerance * losses[i]);
+    EXPECT_NEAR(norms[i], norms[i + 3], tolerance * 10 * norms[i]);
+  }
+}
+
+TEST_P(TrainTest, StopsOnRequestAndGoesOn) {
+  int64_t done = 0;
+  Hooks hooks;
+  hooks.on_step = [&](const StepRecord& record) { done = record.iteration; };
+  hooks.stop_requested = [&] { return done == 7; };
+  const Result stopped = train(config("stopped"), hooks);
+  EXPECT_EQ(stopped.end, End::kStopped);
+  EXPECT_EQ(stopped.iteration, 7);
+  EXPECT_EQ(stopped.checkpoint->filename(), "iter_0000007");
+  EXPECT_EQ(train(config("stopped"), {}).first_iteration, 7);
+  train(config("straight"), {});
+  EXPECT_EQ(records("stopped"), records("straight"));
+}
+
+TEST_P(TrainTest, ALossThatIsNotFiniteStopsBeforeTheUpdate) {
+  config::RunConfig run = config("diverges");
+  run.optimizer.lr = 1e25;  // the first update throws the weights far enough away that the next pass overflows
+  run.optimizer.min_lr = 0;
+  run.scheduler.lr_warmup_iters = 0;
+  run.checkpoint.save_interval = 100;
+  EXPECT_THAT(failure(run, ErrorKind::kInternal), testing::AllOf(HasSubstr("iteration 2"), HasSubstr("not finite"), HasSubstr("iter_0000001")));
+  for (const auto& [key, bytes] : state("diverges", 1)) {
+    if (bytes.size() % 4 != 0 || key.rfind("optimizer.", 0) != 0) continue;
+    const at::Tensor values = at::from_blob(const_cast<char*>(bytes.data()), {static_cast<int64_t>(bytes.size() / 4)}, at::kFloat);
+    EXPECT_TRUE(at::isfinite(values).all().item<bool>()) << key;
+  }
+}
+
+TEST_P(TrainTest, StartsFromACheckpointsWeights) {
+  config::RunConfig first = config("first");
+  train(first, {});
+  config::RunConfig second = config("second");
+  second.checkpoint.pretrained_checkpoint = first.checkpoint.save;
+  second.model = {};
+  second.model.seq_length = 24;
+  second.train.train_iters = 1;
+  second.scheduler.lr_warmup_iters = 0;
+  std::vector<double> evaluations;
+  Hooks hooks;
+  hooks.on_eval = [&](const EvalRecord& record) { evaluations.push_back(record.loss); };
+  const Result result = train(second, hooks);
+  EXPECT_EQ(result.first_iteration, 0);
+  EXPECT_EQ(evaluations.front(), records("first").back()["lm loss"].get<double>());
+}
+
+TEST_P(TrainTest, AFinishedRunHasNothingLeftToDo) {
+  train(config("done"), {});
+  const auto before = records("done");
+  const Result again = train(config("done"), {});
+  EXPECT_EQ(again.first_iteration, 20);
+  EXPECT_EQ(again.end, End::kFinished);
+  EXPECT_EQ(records("done"), before);
+}
+
+TEST_P(TrainTest, RefusesWhatWouldBeSilentlyWrong) {
+  train(config("run"), {});
+  config::RunConfig other = config("run");
+  other.checkpoint.load.clear();
+  EXPECT_THAT(failure(other, ErrorKind::kConfig), HasSubstr("already holds"));
+  other = config("run");
+  other.train.train_iters = 40;  // also the length of the decay
+  EXPECT_THAT(failure(other, ErrorKind::kConfig), testing::AllOf(HasSubstr("scheduler.lr_decay_iters"), HasSubstr("override_opt_param_scheduler")));
+  other.scheduler.override_opt_param_scheduler = true;
+  EXPECT_EQ(train(other, {}).iteration, 40);
+  other = config("run");
+  other.model.num_layers = 3;
+  EXPECT_THAT(failure(other, ErrorKind::kConfig), HasSubstr("model.num_layers"));
+  other = config("new");
+  other.dataset.seq_length = 25;
+  EXPECT_THAT(failure(other, ErrorKind::kConfig), HasSubstr("dataset.seq_length"));
+  other = config("new");
+  other.dataset.data_path = {(folder_ / "missing").string()};
+  EXPECT_THAT(failure(other, ErrorKind::kInput), HasSubstr("missing"));
+  other = config("new");
+  other.checkpoint.ckpt_step = 3;
+  EXPECT_THAT(failure(other, ErrorKind::kInput), HasSubstr("3"));
+  other = config("new");
+  other.model.vocab_size = 40;  // the data has 64
+  EXPECT_THAT(failure(other, ErrorKind::kInput), HasSubstr("token"));
+  EXPECT_FALSE(fs::exists(folder_ / "new" / "iter_0000020"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Precision, TrainTest, testing::Values("fp32", "bf16_mixed"),
+                         [](const auto& test) { return std::string(test.param); });
+
+}  // namespace
+}  // namespace rialto::train
