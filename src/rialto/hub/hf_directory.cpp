@@ -158,11 +158,13 @@ void HfDirectory::read(const HfTensor& tensor, uint64_t begin, std::span<std::by
   impl_->files.at(tensor.shard).read_at(impl_->data_starts[tensor.shard] + tensor.entry.begin + begin, out);
 }
 
-std::vector<std::string> HfDirectory::companion_files() const {
+std::vector<std::string> HfDirectory::companion_files() const { return companion_files_of(impl_->path); }
+
+std::vector<std::string> companion_files_of(const fs::path& path) {
   std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(impl_->path))
+  for (const fs::directory_entry& entry : fs::directory_iterator(path))
     if (entry.is_regular_file() && is_companion(entry.path().filename().string())) names.push_back(entry.path().filename().string());
-  const fs::path templates = impl_->path / "additional_chat_templates";
+  const fs::path templates = path / "additional_chat_templates";
   if (fs::is_directory(templates))
     for (const fs::directory_entry& entry : fs::directory_iterator(templates))
       if (entry.is_regular_file()) names.push_back((templates.filename() / entry.path().filename()).string());

@@ -45,6 +45,9 @@ class HfDirectory {
   std::unique_ptr<Impl> impl_;
 };
 
+/// The same for a folder that need not hold weights.
+std::vector<std::string> companion_files_of(const fs::path& path);
+
 /// True when the folder looks like a HF model (has config.json).
 bool is_hf_directory(const fs::path& path);
 
