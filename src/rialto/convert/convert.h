@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "rialto/base/dtype.h"
 #include "rialto/base/file_ops.h"
 #include "rialto/base/json.h"
 #include "rialto/base/progress.h"

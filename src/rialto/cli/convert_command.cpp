@@ -1,0 +1,63 @@
+// rialto convert SRC DST
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/cli/command.h"
+#include "rialto/convert/convert.h"
+
+namespace rialto::cli {
+namespace {
+
+struct Options {
+  std::string source, destination, to = "auto", dtype, like;
+  int64_t iteration = -1;
+  bool overwrite = false, dry_run = false, json = false;
+};
+
+convert::ConvertOptions to_options(const Options& given) {
+  convert::ConvertOptions options;
+  options.source = given.source;
+  options.destination = given.destination;
+  options.to = given.to == "hf" ? convert::Target::kHf : given.to == "megatron" ? convert::Target::kMegatron : convert::Target::kAuto;
+  if (!given.dtype.empty()) {
+    options.dtype = dtype_from_torch(given.dtype);
+    if (!options.dtype) throw Error(ErrorKind::kUsage, "--dtype", "unknown type", {.got = given.dtype, .want = "fp32, fp16 or bf16"});
+  }
+  if (!given.like.empty()) options.like = given.like;
+  if (given.iteration >= 0) options.iteration = given.iteration;
+  options.overwrite = given.overwrite;
+  options.dry_run = given.dry_run;
+  return options;
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("convert", "Convert a Hugging Face model to a Megatron checkpoint, or back");
+  const auto options = std::make_shared<Options>();
+  command->add_option("source", options->source, "Hugging Face folder, checkpoint root, or one iter_* folder of it")->required();
+  command->add_option("destination", options->destination, "Folder to make; must not exist, or be empty, unless --overwrite")->required();
+  command->add_option("--to", options->to, "megatron, hf, or auto: the other kind than the source")->check(CLI::IsMember({"auto", "megatron", "hf"}));
+  command->add_option("--dtype", options->dtype, "Cast weights: fp32, fp16 or bf16 (default: every tensor keeps its bits)");
+  command->add_option("--like", options->like, "To hf: take config, tokenizer and file layout from this Hugging Face folder");
+  command->add_option("--iteration", options->iteration, "Which iteration of a checkpoint (default: the one its tracker names)")->check(CLI::NonNegativeNumber);
+  command->add_flag("--overwrite", options->overwrite, "Replace the destination once the new one is complete");
+  command->add_flag("--dry-run", options->dry_run, "Plan and prove completeness only: reads no weights, writes nothing");
+  command->add_flag("--json", options->json, "Report as JSON");
+  command->footer(R"(Every tensor is accounted for before a byte is written; the result appears at once or not at all.
+
+Examples:
+  rialto convert Qwen3-0.6B qwen3-megatron
+  rialto convert qwen3-megatron qwen3-hf --dtype fp32
+  rialto convert run/checkpoints out --iteration 2000
+  rialto convert from-bridge out --like Qwen3-0.6B          a checkpoint written by another program)");
+  command->callback([options, &context] {
+    context.action = [options, &context] {
+      const convert::ConvertReport report = convert::convert(to_options(*options), *context.ops, context.progress);
+      print_report(options->json, to_json(report), to_text(report));
+      return 0;
+    };
+  });
+}
+
+}  // namespace rialto::cli

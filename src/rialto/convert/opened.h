@@ -1,0 +1,65 @@
+// Either kind of source, resolved to a model and a proven map between HF names and native parameters.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rialto/bridge/plan.h"
+#include "rialto/hub/hf_directory.h"
+#include "rialto/hub/source_layout.h"
+#include "rialto/resolve/resolve.h"
+#include "rialto/spec/param.h"
+#include "rialto/store/checkpoint.h"
+
+namespace rialto::convert {
+
+using ByteSink = std::function<void(std::span<const std::byte>)>;
+
+/// A Hugging Face folder. `map` is matched with what its files hold; native dtypes lose nothing.
+struct OpenedHf {
+  hub::HfDirectory directory;
+  hub::SourceLayout layout;
+  resolve::Resolved resolved;
+  std::vector<spec::Param> params;
+  bridge::Map map;
+
+  /// Reads map.hf tensors. The object must outlive the reader.
+  bridge::ByteReader reader() const;
+};
+/// Throws kInput on anything missing, extra, reshaped or unknown; kShape when the map is not complete.
+OpenedHf open_hf(const fs::path& path);
+
+/// Where the HF side of a native checkpoint comes from.
+struct HfSide {
+  Json config;
+  std::string config_path;                    ///< for messages
+  std::optional<std::string> config_bytes;    ///< config.json as it was; none when derived
+  std::optional<fs::path> companions;         ///< folder with tokenizer and template files
+  std::optional<hub::SourceLayout> layout;    ///< none: ours to choose
+  /// Bytes of a tensor that is in the layout but not in the model; none: such tensors were not kept.
+  std::function<void(const std::string& name, const ByteSink& sink)> pass_through;
+};
+
+/// A native checkpoint. `map.native` has the dtypes that are stored, `map.hf` those that an exact write-back has.
+struct OpenedNative {
+  store::Found found;
+  std::unique_ptr<store::CheckpointReader> checkpoint;
+  HfSide hf;
+  resolve::Resolved resolved;
+  std::vector<spec::Param> params;
+  bridge::Map map;
+  bool dtypes_as_recorded = true;             ///< every HF dtype is the recorded one
+  std::vector<std::string> notices;
+
+  bridge::ByteReader reader() const;
+};
+/// `like`: take config, tokenizer and layout from this HF folder. Throws kInput, kShape.
+OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration, const std::optional<fs::path>& like);
+
+/// Companion files of the HF side: name and path.
+std::vector<std::pair<std::string, fs::path>> companion_files(const fs::path& folder);
+
+}  // namespace rialto::convert

@@ -1,0 +1,124 @@
+// The program as a user runs it: exit codes, one error line, help, what it is linked to.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "rialto/base/json.h"
+#include "tests/unit/convert/toy.h"
+
+namespace rialto::cli {
+namespace {
+
+using convert::TempDir;
+
+struct Ran {
+  int code = 0;
+  std::string out, err;
+};
+
+/// Runs `rialto ARGUMENTS`, by the shell.
+Ran rialto(const std::string& arguments, const std::string& environment = "") {
+  const TempDir dir;
+  const std::string command = environment + " " RIALTO_PROGRAM " " + arguments + " >" + (dir / "out").string() + " 2>" + (dir / "err").string();
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text_file(dir / "out"), read_text_file(dir / "err")};
+}
+
+void expect_refused(const Ran& ran, int code, const std::string& word) {
+  EXPECT_EQ(ran.code, code) << ran.err;
+  EXPECT_TRUE(ran.err.starts_with("error: ")) << ran.err;
+  EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+  EXPECT_NE(ran.err.find(word), std::string::npos) << ran.err;
+}
+
+TEST(Program, VersionAndHelp) {
+  const Ran version = rialto("--version");
+  EXPECT_EQ(version.code, 0);
+  EXPECT_TRUE(version.out.starts_with("rialto 0.")) << version.out;
+  for (const char* command : {"", "convert", "verify", "inspect", "models", "data", "data tokenize", "data train-tokenizer"}) {
+    const Ran help = rialto(std::string(command) + " --help");
+    EXPECT_EQ(help.code, 0) << command;
+    EXPECT_NE(help.out.find("Usage"), std::string::npos) << command;
+    EXPECT_EQ(help.err, "") << command;
+  }
+  EXPECT_NE(rialto("convert --help").out.find("Examples:"), std::string::npos);
+}
+
+TEST(Program, UsageErrors) {
+  expect_refused(rialto(""), 2, "subcommand");
+  expect_refused(rialto("convrt a b"), 2, "convrt");
+  expect_refused(rialto("convert onlyone"), 2, "destination");
+  expect_refused(rialto("convert a b --to gguf"), 2, "gguf");
+  expect_refused(rialto("convert a b --nope"), 2, "--nope");
+  expect_refused(rialto("inspect /nonexistent"), 3, "/nonexistent");
+  expect_refused(rialto("models", "RIALTO_TEST_FAULT=rubbish"), 2, "rubbish");
+}
+
+TEST(Program, CommandsOfRialtoTrainWithoutIt) {
+  const TempDir dir;
+  fs::copy_file(RIALTO_PROGRAM, dir / "rialto");
+  const std::string command = "PATH=/nonexistent " + (dir / "rialto").string() + " train x 2>" + (dir / "err").string();
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 2);
+  EXPECT_NE(read_text_file(dir / "err").find("rialto-train"), std::string::npos);
+}
+
+TEST(Program, HandsOverWithItsBuildId) {
+  const TempDir dir;
+  fs::copy_file(RIALTO_PROGRAM, dir / "rialto");
+  std::ofstream(dir / "rialto-train") << "#!/bin/sh\necho \"$RIALTO_BUILD_ID_CHECK $*\"\nexit 42\n";
+  fs::permissions(dir / "rialto-train", fs::perms::owner_all);
+  const std::string command = (dir / "rialto").string() + " train my.yaml --set a=b >" + (dir / "out").string();
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 42);
+  const std::string out = read_text_file(dir / "out"), version = rialto("--version").out;
+  EXPECT_NE(out.find(" train my.yaml --set a=b"), std::string::npos) << out;
+  EXPECT_NE(version.find(out.substr(0, out.find(' '))), std::string::npos) << version;
+}
+
+TEST(Program, ConvertVerifyInspect) {
+  const TempDir dir;
+  convert::write_toy_hf(dir / "hf");
+  const std::string hf = (dir / "hf").string(), native = (dir / "native").string(), back = (dir / "back").string();
+  const Ran there = rialto("convert " + hf + " " + native + " --json");
+  ASSERT_EQ(there.code, 0) << there.err;
+  EXPECT_EQ(parse_json(there.out, "out")["to"], "megatron");
+  ASSERT_EQ(rialto("convert " + native + " " + back).code, 0);
+  convert::expect_same_folder(dir / "hf", dir / "back");
+  EXPECT_EQ(rialto("verify " + hf + " " + native).code, 0);
+  EXPECT_EQ(parse_json(rialto("inspect " + native + " --json --hash").out, "out")["kind"], "megatron");
+  expect_refused(rialto("convert " + hf + " " + native), 2, "not empty");
+  expect_refused(rialto("convert " + hf + " " + back + "2 --dtype int3"), 2, "int3");
+  const Json config = convert::toy_config();
+  convert::write_hf(dir / "other", config, convert::toy_tensors(config, DType::kBF16, 5));
+  const Ran differs = rialto("verify " + hf + " " + (dir / "other").string());
+  EXPECT_EQ(differs.code, 4);
+  EXPECT_NE(differs.out.find("model.norm.weight"), std::string::npos);
+  expect_refused(rialto("convert " + hf + " " + native + "2", "RIALTO_TEST_FAULT=full:write:100"), 1, "No space left");
+}
+
+TEST(Program, NeedsOnlyTheCLibraries) {
+  std::FILE* pipe = ::popen("readelf -d " RIALTO_PROGRAM, "r");
+  ASSERT_NE(pipe, nullptr);
+  const std::set<std::string> allowed = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"};
+  std::array<char, 512> line;
+  int needed = 0;
+  while (std::fgets(line.data(), line.size(), pipe)) {
+    const std::string text = line.data();
+    if (text.find("(NEEDED)") == std::string::npos) continue;
+    ++needed;
+    const size_t open = text.find('['), close = text.find(']');
+    const std::string name = text.substr(open + 1, close - open - 1);
+    const bool sanitizer = name.find("san") != std::string::npos;
+    EXPECT_TRUE(allowed.contains(name) || sanitizer) << name;
+  }
+  ::pclose(pipe);
+  EXPECT_GE(needed, 2);
+}
+
+}  // namespace
+}  // namespace rialto::cli
