@@ -33,14 +33,14 @@ class Quickstart:
         self.table = []  # (what, result, path)
         self.log = out / "quickstart.log"
 
-    def rialto(self, *arguments, capture=True):
-        """Runs rialto; returns what it printed. Its output also goes to the log."""
+    def rialto(self, *arguments):
+        """Runs rialto; returns what it printed on stdout. All output also goes to the log."""
         command = [str(self.programs / "rialto"), *map(str, arguments)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
         with open(self.log, "a") as log:
-            log.write("$ rialto " + " ".join(map(str, arguments)) + "\n" + done.stdout + "\n")
+            log.write("$ rialto " + " ".join(map(str, arguments)) + "\n" + done.stdout + done.stderr + "\n")
         if done.returncode:
-            raise Failed(f"rialto {arguments[0]} exited {done.returncode}:\n{done.stdout[-2000:]}\nThe whole output is in {self.log}")
+            raise Failed(f"rialto {arguments[0]} exited {done.returncode}:\n{done.stderr[-2000:]}The whole output is in {self.log}")
         return done.stdout
 
     def step(self, text, body):

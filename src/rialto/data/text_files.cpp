@@ -65,9 +65,8 @@ const std::vector<std::string>& default_suffixes() {
 }
 
 bool is_held_out(const std::string& relative, int64_t modulo) {
-  const std::string hex = hash_hex(std::as_bytes(std::span(relative)));
-  const uint64_t low = std::stoull(hex.substr(16), nullptr, 16);
-  return low % static_cast<uint64_t>(modulo) == 0;
+  if (modulo == 0) return false;
+  return crc32(0, std::as_bytes(std::span(relative))) % static_cast<uint64_t>(modulo) == 0;
 }
 
 std::vector<TextFile> list_text_files(const TextSource& source, SkipCounts& skipped) {

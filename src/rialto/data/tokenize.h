@@ -13,7 +13,7 @@ namespace rialto::data {
 /// Text documents of files and folders: a .jsonl line's `json_key`, or a whole text file. Folders are walked in sorted
 /// order. Held-out split: files whose path's hash modulo `held_out_modulo` is 0 form the held-out part. The path is
 /// relative to the input folder it was found in ("json/decoder.py"; the name alone for an input that is a file), the
-/// hash the low 64 bits of XXH3-128, so the split is the same on every machine.
+/// hash its CRC-32 (Python: zlib.crc32), so the split is the same on every machine.
 struct TextSource {
   std::vector<fs::path> inputs;
   std::string json_key = "text";
