@@ -27,14 +27,23 @@ Json rope_of(const spec::Rope& rope) {
 
 Json describe(const spec::ModelSpec& model) {
   const auto& attention = std::get<spec::Attention>(model.layers.front().mixer);
-  Json json = {{"family", model.family}, {"hidden_size", model.hidden}, {"vocab_size", model.vocab},
-               {"max_position_embeddings", model.max_positions}, {"tie_word_embeddings", model.tied},
-               {"num_hidden_layers", model.layers.size()}, {"num_attention_heads", attention.num_heads},
-               {"num_key_value_heads", attention.num_groups}, {"head_dim", attention.head_dim},
+  Json json = {{"family", model.family},
+               {"hidden_size", model.hidden},
+               {"vocab_size", model.vocab},
+               {"max_position_embeddings", model.max_positions},
+               {"tie_word_embeddings", model.tied},
+               {"num_hidden_layers", model.layers.size()},
+               {"num_attention_heads", attention.num_heads},
+               {"num_key_value_heads", attention.num_groups},
+               {"head_dim", attention.head_dim},
                {"intermediate_size", std::get<spec::DenseFfn>(model.layers.front().ffn).hidden},
-               {"rms_norm_eps", model.final_norm.eps}, {"initializer_range", model.init_std},
-               {"dtype", std::string(torch_name(model.dtype))}, {"eos", model.eos_token_ids},
-               {"qkv_bias", attention.qkv_bias}, {"qk_norm", attention.qk_norm.has_value()}, {"rope", rope_of(*attention.rope)}};
+               {"rms_norm_eps", model.final_norm.eps},
+               {"initializer_range", model.init_std},
+               {"dtype", std::string(torch_name(model.dtype))},
+               {"eos", model.eos_token_ids},
+               {"qkv_bias", attention.qkv_bias},
+               {"qk_norm", attention.qk_norm.has_value()},
+               {"rope", rope_of(*attention.rope)}};
   json["bos"] = model.bos_token_id ? Json(*model.bos_token_id) : Json();
   json["windows"] = Json::array();
   for (const spec::Layer& layer : model.layers) {

@@ -1,11 +1,11 @@
 // Walks a map on bytes: for any box of a destination tensor, finds the source boxes, reads them in large requests and
 // puts their elements where they belong. Both directions are the same walk over links that name destination and source.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <numeric>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/number.h"
@@ -64,7 +64,10 @@ struct Buffers {
 
 struct Executor::Impl {
   Impl(const Map& whole_map, Direction which, ByteReader source, size_t bytes)
-      : map(whole_map), direction(which), read(std::move(source)), buffer_bytes(static_cast<int64_t>(std::max(bytes, kMinBufferBytes))) {}
+      : map(whole_map),
+        direction(which),
+        read(std::move(source)),
+        buffer_bytes(static_cast<int64_t>(std::max(bytes, kMinBufferBytes))) {}
 
   Map map;
   Direction direction;
@@ -77,7 +80,9 @@ struct Executor::Impl {
   std::mutex mutex;
   std::vector<Buffers> idle;
 
-  const std::vector<TensorInfo>& destinations() const { return direction == Direction::kToNative ? map.native : map.hf; }
+  const std::vector<TensorInfo>& destinations() const {
+    return direction == Direction::kToNative ? map.native : map.hf;
+  }
   const std::vector<TensorInfo>& sources() const { return direction == Direction::kToNative ? map.hf : map.native; }
 
   /// Buffers for one call, given back at its end.
@@ -116,9 +121,11 @@ struct Executor::Impl {
   void prepare();
   int64_t max_elements(uint32_t destination) const;
   uint64_t gather(uint32_t destination, const Shape& lo, const Shape& hi, std::byte* out, std::byte* scratch) const;
-  uint64_t fetch(const Link& link, DType to, const Shape& lo, const Shape& hi, std::byte* out, std::byte* scratch) const;
+  uint64_t fetch(const Link& link, DType to, const Shape& lo, const Shape& hi, std::byte* out,
+                 std::byte* scratch) const;
   uint64_t move(const Route& route, const std::vector<Loop>& loops, int64_t from, std::byte* out) const;
-  uint64_t move_in_parts(const Route& route, const std::vector<Loop>& loops, size_t widest, int64_t block, int64_t from, std::byte* out) const;
+  uint64_t move_in_parts(const Route& route, const std::vector<Loop>& loops, size_t widest, int64_t block, int64_t from,
+                         std::byte* out) const;
   void check_copy(const Link& copy);
   void check_fill(const Box& box, double value);
 };
@@ -138,22 +145,22 @@ void Executor::Impl::prepare() {
   }
 }
 
-/// As many elements as fit a buffer in whatever type they arrive or leave.
+/// As many elements as fit a buffer. Where they arrive in a wider type, move() reads them in parts.
 int64_t Executor::Impl::max_elements(uint32_t destination) const {
-  size_t width = size_of(destinations()[destination].dtype);
-  for (const Link& link : links[destination])
-    if (!link.source.lo.empty()) width = std::max(width, size_of(sources()[link.source.tensor].dtype));
-  return buffer_bytes / static_cast<int64_t>(width);
+  return buffer_bytes / static_cast<int64_t>(size_of(destinations()[destination].dtype));
 }
 
-uint64_t Executor::Impl::gather(uint32_t destination, const Shape& lo, const Shape& hi, std::byte* out, std::byte* scratch) const {
+uint64_t Executor::Impl::gather(uint32_t destination, const Shape& lo, const Shape& hi, std::byte* out,
+                                std::byte* scratch) const {
   uint64_t rounded = 0;
-  for (const Link& link : links[destination]) rounded += fetch(link, destinations()[destination].dtype, lo, hi, out, scratch);
+  for (const Link& link : links[destination])
+    rounded += fetch(link, destinations()[destination].dtype, lo, hi, out, scratch);
   return rounded;
 }
 
 /// The part of [lo, hi) that a link holds, into a row-major array of that box.
-uint64_t Executor::Impl::fetch(const Link& link, DType to, const Shape& lo, const Shape& hi, std::byte* out, std::byte* scratch) const {
+uint64_t Executor::Impl::fetch(const Link& link, DType to, const Shape& lo, const Shape& hi, std::byte* out,
+                               std::byte* scratch) const {
   Shape low, high;
   if (!intersect(lo, hi, link.destination, low, high)) return 0;
   const Shape out_strides = strides_of(sizes_of(lo, hi));
@@ -176,7 +183,8 @@ uint64_t Executor::Impl::fetch(const Link& link, DType to, const Shape& lo, cons
     strides[axis] = source_strides[there];
     from += (link.source.lo[there] + low[axis] - link.destination.lo[axis]) * strides[axis];
   }
-  return move({link.source.tensor, source.dtype, to, scratch}, make_loops(sizes_of(low, high), strides, out_strides), from, begin);
+  return move({link.source.tensor, source.dtype, to, scratch}, make_loops(sizes_of(low, high), strides, out_strides),
+              from, begin);
 }
 
 /// Moves elements along the loops, from element `from` of the source tensor to `out`.
@@ -187,14 +195,17 @@ uint64_t Executor::Impl::move(const Route& route, const std::vector<Loop>& loops
   const bool contiguous = run.source == 1 && run.destination == 1;
   if (route.from == route.to && contiguous && (loops.size() == 1 || run.count * width >= kDirectBytes)) {
     for_each_run(loops, [&](int64_t source, int64_t destination) {
-      read(route.tensor, static_cast<uint64_t>((from + source) * width), {out + destination * width, static_cast<size_t>(run.count * width)});
+      read(route.tensor, static_cast<uint64_t>((from + source) * width),
+           {out + destination * width, static_cast<size_t>(run.count * width)});
     });
     return 0;
   }
   const int64_t span = source_span(loops);
-  const auto widest = std::max_element(loops.begin(), loops.end(), [](const Loop& a, const Loop& b) { return a.source < b.source; });
+  const auto widest =
+      std::max_element(loops.begin(), loops.end(), [](const Loop& a, const Loop& b) { return a.source < b.source; });
   const auto index = static_cast<size_t>(widest - loops.begin());
-  if ((span - count_of(loops)) * width > widest->count * kRequestBytes) return move_in_parts(route, loops, index, 1, from, out);
+  if ((span - count_of(loops)) * width > widest->count * kRequestBytes)
+    return move_in_parts(route, loops, index, 1, from, out);
   if (span * width > buffer_bytes) {
     const int64_t one_step = span - (widest->count - 1) * widest->source;
     const int64_t steps = (buffer_bytes / width - one_step) / widest->source + 1;
@@ -214,14 +225,15 @@ uint64_t Executor::Impl::move(const Route& route, const std::vector<Loop>& loops
       return;
     }
     for (int64_t i = 0; i < run.count; ++i)
-      rounded += cast_elements(in + i * run.source * width, route.from, to + i * run.destination * out_width, route.to, 1);
+      rounded +=
+          cast_elements(in + i * run.source * width, route.from, to + i * run.destination * out_width, route.to, 1);
   });
   return rounded;
 }
 
 /// Goes through the loop with the widest source stride in parts of `block` steps.
-uint64_t Executor::Impl::move_in_parts(const Route& route, const std::vector<Loop>& loops, size_t widest, int64_t block, int64_t from,
-                                       std::byte* out) const {
+uint64_t Executor::Impl::move_in_parts(const Route& route, const std::vector<Loop>& loops, size_t widest, int64_t block,
+                                       int64_t from, std::byte* out) const {
   const Loop loop = loops[widest];
   uint64_t rounded = 0;
   for (int64_t first = 0; first < loop.count; first += block) {
@@ -229,7 +241,8 @@ uint64_t Executor::Impl::move_in_parts(const Route& route, const std::vector<Loo
     part[widest].count = std::min(block, loop.count - first);
     if (part[widest].count == 1) part.erase(part.begin() + static_cast<std::ptrdiff_t>(widest));
     if (part.empty()) part.push_back({1, 1, 1});
-    rounded += move(route, part, from + first * loop.source, out + first * loop.destination * static_cast<int64_t>(size_of(route.to)));
+    rounded += move(route, part, from + first * loop.source,
+                    out + first * loop.destination * static_cast<int64_t>(size_of(route.to)));
   }
   return rounded;
 }
@@ -240,20 +253,21 @@ void Executor::Impl::check_copy(const Link& copy) {
   const TensorInfo& tensor = map.native[native];
   const Lease lease(*this);
   std::vector<std::byte> overlaid(static_cast<size_t>(buffer_bytes));
-  const int64_t most = std::min(max_elements(native), buffer_bytes / static_cast<int64_t>(size_of(sources()[copy.source.tensor].dtype)));
-  for_each_box(tensor.view, 0, num_elements(tensor.view), most, [&](const Shape& lo, const Shape& hi, int64_t) {
-    Shape low, high;
-    if (!intersect(lo, hi, copy.destination, low, high)) return;
-    std::byte* const canonical = lease.buffers.output.get();
-    const size_t bytes = static_cast<size_t>(num_elements(sizes_of(lo, hi))) * size_of(tensor.dtype);
-    gather(native, lo, hi, canonical, lease.buffers.scratch.get());
-    std::memcpy(overlaid.data(), canonical, bytes);
-    const uint64_t rounded = fetch(copy, tensor.dtype, lo, hi, overlaid.data(), lease.buffers.scratch.get());
-    if (rounded == 0 && std::memcmp(overlaid.data(), canonical, bytes) == 0) return;
-    const std::string& original = map.hf[links[native].front().source.tensor].name;
-    throw Error(ErrorKind::kInput, map.hf[copy.source.tensor].name, fmt::format("differs from '{}', which it must repeat", original),
-                {.hint = "a tied model has one matrix for both; should tie_word_embeddings be false?"});
-  });
+  for_each_box(
+      tensor.view, 0, num_elements(tensor.view), max_elements(native), [&](const Shape& lo, const Shape& hi, int64_t) {
+        Shape low, high;
+        if (!intersect(lo, hi, copy.destination, low, high)) return;
+        std::byte* const canonical = lease.buffers.output.get();
+        const size_t bytes = static_cast<size_t>(num_elements(sizes_of(lo, hi))) * size_of(tensor.dtype);
+        gather(native, lo, hi, canonical, lease.buffers.scratch.get());
+        std::memcpy(overlaid.data(), canonical, bytes);
+        const uint64_t rounded = fetch(copy, tensor.dtype, lo, hi, overlaid.data(), lease.buffers.scratch.get());
+        if (rounded == 0 && std::memcmp(overlaid.data(), canonical, bytes) == 0) return;
+        const std::string& original = map.hf[links[native].front().source.tensor].name;
+        throw Error(ErrorKind::kInput, map.hf[copy.source.tensor].name,
+                    fmt::format("differs from '{}', which it must repeat", original),
+                    {.hint = "a tied model has one matrix for both; should tie_word_embeddings be false?"});
+      });
 }
 
 void Executor::Impl::check_fill(const Box& box, double value) {
@@ -264,16 +278,19 @@ void Executor::Impl::check_fill(const Box& box, double value) {
   const auto number = static_cast<float>(value);
   cast_elements(&number, DType::kF32, want, tensor.dtype, 1);
   const Lease lease(*this);
-  for_each_box(tensor.view, 0, num_elements(tensor.view), buffer_bytes / static_cast<int64_t>(width), [&](const Shape& lo, const Shape& hi, int64_t) {
-    Shape low, high;
-    if (!intersect(lo, hi, box, low, high)) return;
-    std::byte* const found = lease.buffers.output.get();
-    fetch(link, tensor.dtype, low, high, found, lease.buffers.scratch.get());
-    const auto count = static_cast<size_t>(num_elements(sizes_of(low, high)));
-    for (size_t i = 0; i < count; ++i)
-      if (std::memcmp(found + i * width, want, width) != 0)
-        throw Error(ErrorKind::kInput, tensor.name, fmt::format("holds something else than {} in the part from {} to {}", value, to_text(low), to_text(high)));
-  });
+  for_each_box(tensor.view, 0, num_elements(tensor.view), buffer_bytes / static_cast<int64_t>(width),
+               [&](const Shape& lo, const Shape& hi, int64_t) {
+                 Shape low, high;
+                 if (!intersect(lo, hi, box, low, high)) return;
+                 std::byte* const found = lease.buffers.output.get();
+                 fetch(link, tensor.dtype, low, high, found, lease.buffers.scratch.get());
+                 const auto count = static_cast<size_t>(num_elements(sizes_of(low, high)));
+                 for (size_t i = 0; i < count; ++i)
+                   if (std::memcmp(found + i * width, want, width) != 0)
+                     throw Error(ErrorKind::kInput, tensor.name,
+                                 fmt::format("holds something else than {} in the part from {} to {}", value,
+                                             to_text(low), to_text(high)));
+               });
 }
 
 Executor::Executor(const Map& map, Direction direction, ByteReader source, size_t buffer_bytes)
@@ -288,23 +305,26 @@ uint64_t Executor::produce(uint32_t destination, const ByteSink& sink) {
   const Impl::Lease lease(*impl_);
   uint64_t rounded = 0;
   std::byte* const out = lease.buffers.output.get();
-  for_each_box(tensor.view, 0, num_elements(tensor.view), impl_->max_elements(destination), [&](const Shape& lo, const Shape& hi, int64_t) {
-    rounded += impl_->gather(destination, lo, hi, out, lease.buffers.scratch.get());
-    sink({out, static_cast<size_t>(num_elements(sizes_of(lo, hi))) * size_of(tensor.dtype)});
-  });
+  for_each_box(tensor.view, 0, num_elements(tensor.view), impl_->max_elements(destination),
+               [&](const Shape& lo, const Shape& hi, int64_t) {
+                 rounded += impl_->gather(destination, lo, hi, out, lease.buffers.scratch.get());
+                 sink({out, static_cast<size_t>(num_elements(sizes_of(lo, hi))) * size_of(tensor.dtype)});
+               });
   return rounded;
 }
 
 uint64_t Executor::produce_range(uint32_t destination, int64_t begin, int64_t end, std::span<std::byte> out) {
   const TensorInfo& tensor = impl_->destinations().at(destination);
   const size_t width = size_of(tensor.dtype);
-  if (begin < 0 || end < begin || end > num_elements(tensor.view) || out.size() != static_cast<size_t>(end - begin) * width)
+  if (begin < 0 || end < begin || end > num_elements(tensor.view) ||
+      out.size() != static_cast<size_t>(end - begin) * width)
     throw Error(ErrorKind::kInternal, tensor.name, "asked for a range that does not fit",
                 {.got = fmt::format("elements {} to {} into {} bytes", begin, end, out.size())});
   const Impl::Lease lease(*impl_);
   uint64_t rounded = 0;
   for_each_box(tensor.view, begin, end, end - begin, [&](const Shape& lo, const Shape& hi, int64_t at) {
-    rounded += impl_->gather(destination, lo, hi, out.data() + static_cast<size_t>(at - begin) * width, lease.buffers.scratch.get());
+    rounded += impl_->gather(destination, lo, hi, out.data() + static_cast<size_t>(at - begin) * width,
+                             lease.buffers.scratch.get());
   });
   return rounded;
 }
@@ -313,17 +333,19 @@ uint64_t Executor::produce_box(uint32_t destination, const Shape& lo, const Shap
   const TensorInfo& tensor = impl_->destinations().at(destination);
   const Box whole{.tensor = destination, .lo = Shape(tensor.view.size(), 0), .hi = tensor.view};
   Shape low, high;
-  if (lo.size() != tensor.view.size() || hi.size() != lo.size() || !intersect(lo, hi, whole, low, high) || low != lo || high != hi ||
-      out.size() != static_cast<size_t>(num_elements(sizes_of(lo, hi))) * size_of(tensor.dtype))
+  if (lo.size() != tensor.view.size() || hi.size() != lo.size() || !intersect(lo, hi, whole, low, high) || low != lo ||
+      high != hi || out.size() != static_cast<size_t>(num_elements(sizes_of(lo, hi))) * size_of(tensor.dtype))
     throw Error(ErrorKind::kInternal, tensor.name, "asked for a box that does not fit",
-                {.got = fmt::format("{} to {} into {} bytes", to_text(lo), to_text(hi), out.size()), .want = "a box inside " + to_text(tensor.view)});
+                {.got = fmt::format("{} to {} into {} bytes", to_text(lo), to_text(hi), out.size()),
+                 .want = "a box inside " + to_text(tensor.view)});
   const Impl::Lease lease(*impl_);
   return impl_->gather(destination, lo, hi, out.data(), lease.buffers.scratch.get());
 }
 
 void Executor::check_copies() {
   for (const Link& copy : impl_->copies) impl_->check_copy(copy);
-  for (size_t i = 0; i < impl_->source_fills.size(); ++i) impl_->check_fill(impl_->source_fills[i], impl_->fill_values[i]);
+  for (size_t i = 0; i < impl_->source_fills.size(); ++i)
+    impl_->check_fill(impl_->source_fills[i], impl_->fill_values[i]);
 }
 
 }  // namespace rialto::bridge

@@ -1,9 +1,9 @@
 // The map against what a source really holds.
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <unordered_map>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "rialto/base/error.h"
 #include "rialto/bridge/names.h"
@@ -26,7 +26,8 @@ class Complaints {
     for (const Kind& kind : kinds_)
       parts.push_back(fmt::format("{} {}: {}{}", kind.count, kind.name, fmt::join(kind.listed, ", "),
                                   kind.count > kMaxListed ? ", ..." : ""));
-    throw Error(ErrorKind::kInput, "hf tensors", fmt::format("the weights do not fit the model: {}", fmt::join(parts, "; ")),
+    throw Error(ErrorKind::kInput, "hf tensors",
+                fmt::format("the weights do not fit the model: {}", fmt::join(parts, "; ")),
                 {.hint = "is config.json the one that these weights were saved with?"});
   }
 
@@ -85,7 +86,8 @@ class Matcher {
   void match_rest(std::span<const SourceTensor> source, std::span<const IgnoredRow> ignored) {
     for (const SourceTensor& tensor : source) {
       if (!left_.contains(tensor.name)) continue;
-      const auto row = std::find_if(ignored.begin(), ignored.end(), [&](const IgnoredRow& r) { return match_pattern(r.hf, tensor.name).has_value(); });
+      const auto row = std::find_if(ignored.begin(), ignored.end(),
+                                    [&](const IgnoredRow& r) { return match_pattern(r.hf, tensor.name).has_value(); });
       if (row == ignored.end())
         complaints_.add("extra", tensor.name);
       else
@@ -106,9 +108,11 @@ class Matcher {
 
   void accept(TensorInfo& want, const SourceTensor& tensor) {
     if (tensor.shape != want.shape)
-      complaints_.add("of another shape", fmt::format("{} {} instead of {}", want.name, to_text(tensor.shape), to_text(want.shape)));
+      complaints_.add("of another shape",
+                      fmt::format("{} {} instead of {}", want.name, to_text(tensor.shape), to_text(want.shape)));
     if (!is_plain(tensor.dtype))
-      complaints_.add("of a type that needs scales or is no number", fmt::format("{} {}", want.name, safetensors_name(tensor.dtype)));
+      complaints_.add("of a type that needs scales or is no number",
+                      fmt::format("{} {}", want.name, safetensors_name(tensor.dtype)));
     want.dtype = tensor.dtype;
   }
 

@@ -1,7 +1,7 @@
 // Rows -> map: what each op makes of a native parameter's view, and which row a parameter has.
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/bridge/names.h"
@@ -35,13 +35,19 @@ Shape hf_shape(const Shape& view, size_t rank) {
 }
 
 bool holds(When when, const spec::ModelSpec& model, int64_t layer) {
-  const auto* attention = layer < 0 ? nullptr : std::get_if<spec::Attention>(&model.layers[static_cast<size_t>(layer)].mixer);
+  const auto* attention =
+      layer < 0 ? nullptr : std::get_if<spec::Attention>(&model.layers[static_cast<size_t>(layer)].mixer);
   switch (when) {
-    case When::kAlways: return true;
-    case When::kQkvBias: return attention && attention->qkv_bias;
-    case When::kQkNorm: return attention && attention->qk_norm;
-    case When::kUntied: return !model.tied;
-    case When::kTied: return model.tied;
+    case When::kAlways:
+      return true;
+    case When::kQkvBias:
+      return attention && attention->qkv_bias;
+    case When::kQkNorm:
+      return attention && attention->qk_norm;
+    case When::kUntied:
+      return !model.tied;
+    case When::kTied:
+      return model.tied;
   }
   return false;
 }
@@ -67,8 +73,11 @@ void add_pieces(Map& map, const spec::Param& param, const ParamRow& row, const s
 Map make_map(const spec::ModelSpec& model, std::span<const ParamRow> rows) {
   Map map;
   for (const spec::Param& param : spec::param_table(model)) {
-    map.native.push_back({.name = param.name, .shape = param.shape, .view = param.view,
-                          .dtype = param.pinned_dtype.value_or(model.dtype), .pinned = param.pinned_dtype.has_value()});
+    map.native.push_back({.name = param.name,
+                          .shape = param.shape,
+                          .view = param.view,
+                          .dtype = param.pinned_dtype.value_or(model.dtype),
+                          .pinned = param.pinned_dtype.has_value()});
     const ParamRow* found = nullptr;
     for (const ParamRow& row : rows) {
       const std::optional<Indices> indices = match_pattern(row.native, param.name);
@@ -82,7 +91,8 @@ Map make_map(const spec::ModelSpec& model, std::span<const ParamRow> rows) {
       add_pieces(map, param, row, names);
     }
     if (!found)
-      throw Error(ErrorKind::kInternal, fmt::format("families.{}", model.family), fmt::format("no row for parameter '{}'", param.name));
+      throw Error(ErrorKind::kInternal, fmt::format("families.{}", model.family),
+                  fmt::format("no row for parameter '{}'", param.name));
   }
   return map;
 }

@@ -58,9 +58,9 @@ struct Map {
 };
 
 /// Proves that the pieces tile every tensor of both sides exactly once (copies and fills declared), that views fit
-/// shapes, names are unique and boxes of a piece have equal sizes. Throws kShape naming the tensor and the first element
-/// (as an index of its view) that no piece or more than one piece covers.
-/// Time O(P log P) in the number of pieces, whatever the tensors' sizes.
+/// shapes, names are unique and boxes of a piece have equal sizes. Throws kShape naming the tensor and the first
+/// element (as an index of its view) that no piece or more than one piece covers. Time O(P log P) in the number of
+/// pieces, whatever the tensors' sizes.
 void prove_complete(const Map& map);
 
 }  // namespace rialto::bridge

@@ -2,13 +2,13 @@
 //
 // Let f be the number of boxes that cover each element. Every box puts +1 or -1 on each of its 2^d corners (the mixed
 // difference of its indicator); f is the sum of those marks over everything at or before an element, so the marks that
-// are left after cancelling say exactly where f changes. f is 1 on the whole tensor and 0 outside exactly when the marks
-// are those of the tensor itself. And where they are not, the first mark left in row-major order is the first element
-// that is covered wrongly, and its value says how: nothing but that mark lies before it.
-#include <fmt/format.h>
-
+// are left after cancelling say exactly where f changes. f is 1 on the whole tensor and 0 outside exactly when the
+// marks are those of the tensor itself. And where they are not, the first mark left in row-major order is the first
+// element that is covered wrongly, and its value says how: nothing but that mark lies before it.
 #include <algorithm>
 #include <numeric>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/bridge/piece.h"
@@ -25,7 +25,9 @@ struct Mark {
   throw Error(ErrorKind::kShape, tensor.name, what, parts);
 }
 
-std::string to_text(const Box& box) { return fmt::format("{} to {}", rialto::to_text(box.lo), rialto::to_text(box.hi)); }
+std::string to_text(const Box& box) {
+  return fmt::format("{} to {}", rialto::to_text(box.lo), rialto::to_text(box.hi));
+}
 
 /// A view splits each size of the shape into consecutive factors.
 void check_view(const TensorInfo& tensor) {
@@ -33,9 +35,13 @@ void check_view(const TensorInfo& tensor) {
   for (const int64_t size : tensor.shape) {
     int64_t product = 1;
     while (axis < tensor.view.size() && (product < size || tensor.view[axis] == 1)) product *= tensor.view[axis++];
-    if (product != size || size < 1) fail(tensor, "has a view that does not factor its shape", {.got = rialto::to_text(tensor.view), .want = rialto::to_text(tensor.shape)});
+    if (product != size || size < 1)
+      fail(tensor, "has a view that does not factor its shape",
+           {.got = rialto::to_text(tensor.view), .want = rialto::to_text(tensor.shape)});
   }
-  if (axis != tensor.view.size()) fail(tensor, "has a view that does not factor its shape", {.got = rialto::to_text(tensor.view), .want = rialto::to_text(tensor.shape)});
+  if (axis != tensor.view.size())
+    fail(tensor, "has a view that does not factor its shape",
+         {.got = rialto::to_text(tensor.view), .want = rialto::to_text(tensor.shape)});
 }
 
 void check_names(const std::vector<TensorInfo>& tensors) {
@@ -47,12 +53,15 @@ void check_names(const std::vector<TensorInfo>& tensors) {
 }
 
 const TensorInfo& check_box(const std::vector<TensorInfo>& tensors, const Box& box) {
-  if (box.tensor >= tensors.size()) throw Error(ErrorKind::kShape, "bridge", fmt::format("a piece names tensor {} of {}", box.tensor, tensors.size()));
+  if (box.tensor >= tensors.size())
+    throw Error(ErrorKind::kShape, "bridge", fmt::format("a piece names tensor {} of {}", box.tensor, tensors.size()));
   const TensorInfo& tensor = tensors[box.tensor];
   bool inside = box.lo.size() == tensor.view.size() && box.hi.size() == tensor.view.size();
   for (size_t axis = 0; inside && axis < box.lo.size(); ++axis)
     inside = 0 <= box.lo[axis] && box.lo[axis] < box.hi[axis] && box.hi[axis] <= tensor.view[axis];
-  if (!inside) fail(tensor, "has a piece outside its view", {.got = to_text(box), .want = "a box inside " + rialto::to_text(tensor.view)});
+  if (!inside)
+    fail(tensor, "has a piece outside its view",
+         {.got = to_text(box), .want = "a box inside " + rialto::to_text(tensor.view)});
   return tensor;
 }
 
@@ -74,7 +83,8 @@ void check_piece(const Map& map, const Piece& piece) {
   std::vector<bool> seen(rank, false);
   for (size_t axis = 0; axis < rank; ++axis) {
     if (axes.size() != rank || piece.hf.lo.size() != rank || axes[axis] >= rank || seen[axes[axis]])
-      fail(native, "has a piece whose axes are not a permutation", {.got = fmt::format("{} axes, HF box {}", axes.size(), to_text(piece.hf))});
+      fail(native, "has a piece whose axes are not a permutation",
+           {.got = fmt::format("{} axes, HF box {}", axes.size(), to_text(piece.hf))});
     seen[axes[axis]] = true;
     if (piece.native.hi[axis] - piece.native.lo[axis] != piece.hf.hi[axes[axis]] - piece.hf.lo[axes[axis]])
       fail(native, fmt::format("has a piece of another size than its part of '{}'", map.hf[piece.hf.tensor].name),
@@ -107,7 +117,8 @@ void prove_tiled(const TensorInfo& tensor, const std::vector<const Box*>& boxes)
     const size_t first = i;
     for (; i < marks.size() && marks[i].corner == marks[first].corner; ++i) left += marks[i].value;
     if (left == 0) continue;
-    const std::string element = fmt::format("element {} of its view {}", rialto::to_text(marks[first].corner), rialto::to_text(tensor.view));
+    const std::string element =
+        fmt::format("element {} of its view {}", rialto::to_text(marks[first].corner), rialto::to_text(tensor.view));
     if (left < 0) fail(tensor, fmt::format("is not covered by any piece at {}", element));
     fail(tensor, fmt::format("is covered {} times at {}", left + 1, element));
   }

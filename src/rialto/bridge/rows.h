@@ -9,10 +9,10 @@ namespace rialto::bridge {
 
 /// How the HF tensors of a row and its native parameter relate. Shapes follow from the native parameter's view.
 enum class Op : uint8_t {
-  kSame,    ///< one HF tensor, equal shape
-  kQkv,     ///< {q,k,v}: per group its query heads, then k, then v (weights and biases)
-  kGateUp,  ///< {gate,up}: all gate rows, then all up rows
-  kTiedHead ///< a head that repeats the embedding when the file carries one
+  kSame,     ///< one HF tensor, equal shape
+  kQkv,      ///< {q,k,v}: per group its query heads, then k, then v (weights and biases)
+  kGateUp,   ///< {gate,up}: all gate rows, then all up rows
+  kTiedHead  ///< a head that repeats the embedding when the file carries one
 };
 
 /// When a row applies to a layer (or to the model).
@@ -34,16 +34,37 @@ struct IgnoredRow {
 
 /// What a HF config key means. Every key of a config.json must be named by a row, or it is refused by name.
 enum class ConfigKind : uint8_t {
-  kHidden, kLayers, kHeads, kGroups, kHeadDim, kFfnHidden, kVocab, kMaxPositions, kNormEps, kTied, kInitStd,
-  kRopeTheta, kRopeScaling, kWindow, kUseWindow, kMaxWindowLayers, kLayerTypes, kAttentionBias, kMlpBias, kActivation,
-  kDtype, kEos, kBos,
+  kHidden,
+  kLayers,
+  kHeads,
+  kGroups,
+  kHeadDim,
+  kFfnHidden,
+  kVocab,
+  kMaxPositions,
+  kNormEps,
+  kTied,
+  kInitStd,
+  kRopeTheta,
+  kRopeScaling,
+  kWindow,
+  kUseWindow,
+  kMaxWindowLayers,
+  kLayerTypes,
+  kAttentionBias,
+  kMlpBias,
+  kActivation,
+  kDtype,
+  kEos,
+  kBos,
   kMustEqual,  ///< any other value than `value` (JSON text) is refused: the model would compute something else
   kKept,       ///< no influence on the model; kept and written back (use_cache, transformers_version)
 };
 struct ConfigRow {
   std::string_view key;
   ConfigKind kind;
-  std::string_view value = {};  ///< kMustEqual: the accepted JSON texts, separated by '|'; others: the default when absent, "" = required
+  std::string_view value =
+      {};  ///< kMustEqual: the accepted JSON texts, separated by '|'; others: the default when absent, "" = required
 };
 
 /// What the groups in braces of a pattern are.

@@ -27,7 +27,8 @@ std::vector<Loop> make_loops(const Shape& sizes, const Shape& source_strides, co
   for (size_t axis = 0; axis < sizes.size(); ++axis) {
     if (sizes[axis] == 1) continue;
     const Loop loop{sizes[axis], source_strides[axis], destination_strides[axis]};
-    if (!loops.empty() && loops.back().source == loop.count * loop.source && loops.back().destination == loop.count * loop.destination)
+    if (!loops.empty() && loops.back().source == loop.count * loop.source &&
+        loops.back().destination == loop.count * loop.destination)
       loops.back() = {loops.back().count * loop.count, loop.source, loop.destination};
     else
       loops.push_back(loop);
@@ -58,10 +59,14 @@ void copy_strided(const std::vector<Loop>& loops, const std::byte* source, std::
       return;
     }
     switch (width) {
-      case 1: return copy_elements<uint8_t>(last, run_source, run_destination);
-      case 2: return copy_elements<uint16_t>(last, run_source, run_destination);
-      case 4: return copy_elements<uint32_t>(last, run_source, run_destination);
-      default: return copy_elements<uint64_t>(last, run_source, run_destination);
+      case 1:
+        return copy_elements<uint8_t>(last, run_source, run_destination);
+      case 2:
+        return copy_elements<uint16_t>(last, run_source, run_destination);
+      case 4:
+        return copy_elements<uint32_t>(last, run_source, run_destination);
+      default:
+        return copy_elements<uint64_t>(last, run_source, run_destination);
     }
   });
 }

@@ -14,8 +14,8 @@ struct Loop {
   int64_t count = 1, source = 0, destination = 0;
 };
 
-/// Loops over `sizes`, outermost first, in the destination's order; neighbours that run on in both arrays are joined, so
-/// that the last loop is the longest contiguous run. Strides are in elements, per axis.
+/// Loops over `sizes`, outermost first, in the destination's order; neighbours that run on in both arrays are joined,
+/// so that the last loop is the longest contiguous run. Strides are in elements, per axis.
 std::vector<Loop> make_loops(const Shape& sizes, const Shape& source_strides, const Shape& destination_strides);
 
 /// Row-major strides of an array of this shape.
@@ -27,7 +27,8 @@ int64_t source_span(const std::vector<Loop>& loops);
 
 /// Calls run(source offset, destination offset) for every step of all loops but the last.
 template <class Run>
-void for_each_run(const std::vector<Loop>& loops, Run&& run, size_t depth = 0, int64_t source = 0, int64_t destination = 0) {
+void for_each_run(const std::vector<Loop>& loops, Run&& run, size_t depth = 0, int64_t source = 0,
+                  int64_t destination = 0) {
   if (depth + 1 >= loops.size()) {
     run(source, destination);
     return;
@@ -50,7 +51,9 @@ void for_each_box(const Shape& view, int64_t begin, int64_t end, int64_t max_ele
     for (size_t axis = 0; axis < view.size(); ++axis) lo[axis] = begin / strides[axis] % view[axis];
     // The outermost axis along which whole slices start here, fit the range and fit the limit.
     size_t axis = 0;
-    while (axis + 1 < view.size() && (begin % strides[axis] != 0 || strides[axis] > end - begin || strides[axis] > max_elements)) ++axis;
+    while (axis + 1 < view.size() &&
+           (begin % strides[axis] != 0 || strides[axis] > end - begin || strides[axis] > max_elements))
+      ++axis;
     int64_t count = view[axis] - lo[axis];
     for (const int64_t room : {end - begin, max_elements})
       if (room / strides[axis] < count) count = room / strides[axis];

@@ -1,4 +1,5 @@
-// Mistral: Llama with a sliding window over all layers. Source: transformers configuration_mistral.py, modeling_mistral.py.
+// Mistral: Llama with a sliding window over all layers. Source: transformers configuration_mistral.py,
+// modeling_mistral.py.
 #include "rialto/families/family.h"
 
 namespace rialto::families {

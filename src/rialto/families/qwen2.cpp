@@ -1,5 +1,5 @@
-// Qwen 2 and 2.5: biases on query, key and value; windows on layers of a kind. Source: transformers configuration_qwen2.py,
-// modeling_qwen2.py.
+// Qwen 2 and 2.5: biases on query, key and value; windows on layers of a kind. Source: transformers
+// configuration_qwen2.py, modeling_qwen2.py.
 #include "rialto/families/family.h"
 
 namespace rialto::families {

@@ -1,5 +1,5 @@
-// generation_config.json: when to stop and how to sample. A key it lacks is looked up in config.json, where models older
-// than that file keep it.
+// generation_config.json: when to stop and how to sample. A key it lacks is looked up in config.json, where models
+// older than that file keep it.
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -30,11 +30,13 @@ class Lookup {
 
   /// An error about the value that find() gave last.
   Error bad(const Json& value, std::string_view want) const {
-    return Error(ErrorKind::kInput, where_, fmt::format("'{}' cannot be used", key_), {.got = value.dump(), .want = std::string(want)});
+    return Error(ErrorKind::kInput, where_, fmt::format("'{}' cannot be used", key_),
+                 {.got = value.dump(), .want = std::string(want)});
   }
 
   int64_t integer(const Json& value) const {
-    if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX)) throw bad(value, "an integer");
+    if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX))
+      throw bad(value, "an integer");
     return value.get<int64_t>();
   }
   int64_t token(const Json& value) const {

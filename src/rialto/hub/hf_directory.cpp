@@ -1,10 +1,10 @@
 // Opens a Hugging Face model directory: the index against the shards' headers, both ways, before any tensor is read.
 #include "rialto/hub/hf_directory.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 
@@ -29,8 +29,8 @@ Json read_object(const fs::path& path, uint64_t max_bytes) {
 /// A shard is a file of this folder: no directories, no way out of it.
 void check_shard_name(const fs::path& index, const std::string& name) {
   const fs::path path(name);
-  if (name.empty() || name.find('\0') != std::string::npos || name.find('\\') != std::string::npos || path.filename() != path ||
-      path.extension() != ".safetensors")
+  if (name.empty() || name.find('\0') != std::string::npos || name.find('\\') != std::string::npos ||
+      path.filename() != path || path.extension() != ".safetensors")
     throw bad(index, "names a shard that is not a plain .safetensors file name", {.got = fmt::format("'{}'", name)});
 }
 
@@ -50,8 +50,13 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
 }
 
 bool is_companion(const std::string& name) {
-  static constexpr std::array kNames = {"generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-                                        "vocab.txt",              "merges.txt",              "spiece.model"};
+  static constexpr std::array kNames = {"generation_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "vocab.json",
+                                        "vocab.txt",
+                                        "merges.txt",
+                                        "spiece.model"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end() || name.starts_with("tokenizer") ||
          name.starts_with("chat_template");
 }
@@ -90,15 +95,18 @@ void HfDirectory::Impl::find_shards(std::map<std::string, std::string>& shard_of
   std::sort(shards.begin(), shards.end());
   shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
   if (shards.size() > kMaxShards)
-    throw bad(path / kIndexFile, "names too many shards", {.got = fmt::to_string(shards.size()), .want = fmt::format("at most {}", kMaxShards)});
+    throw bad(path / kIndexFile, "names too many shards",
+              {.got = fmt::to_string(shards.size()), .want = fmt::format("at most {}", kMaxShards)});
   // transformers would read the single file and leave the index aside; which of the two is meant is not ours to guess.
   if (fs::exists(path / kSingleFile) && !std::binary_search(shards.begin(), shards.end(), kSingleFile))
-    throw bad(path, fmt::format("holds both {} and {}", kSingleFile, kIndexFile), {.hint = "remove the one that is not meant"});
+    throw bad(path, fmt::format("holds both {} and {}", kSingleFile, kIndexFile),
+              {.hint = "remove the one that is not meant"});
 }
 
 void HfDirectory::Impl::open_shard(const std::string& name) {
   if (!fs::is_regular_file(path / name))
-    throw bad(path / name, "is missing", {.hint = has_index ? fmt::format("{} names it; incomplete download?", kIndexFile) : ""});
+    throw bad(path / name, "is missing",
+              {.hint = has_index ? fmt::format("{} names it; incomplete download?", kIndexFile) : ""});
   ReadFile& file = files.emplace_back(path / name);
   formats::SafetensorsHeader header = formats::read_safetensors_header(file);
   metadata.push_back(std::move(header.metadata));
@@ -126,7 +134,8 @@ void HfDirectory::Impl::check_against(const std::map<std::string, std::string>& 
 HfDirectory::HfDirectory(const fs::path& path) : impl_(std::make_unique<Impl>()) {
   impl_->path = path;
   if (!fs::is_directory(path)) throw bad(path, "is not a directory");
-  if (!fs::is_regular_file(path / "config.json")) throw bad(path, "has no config.json", {.hint = "is this a Hugging Face model?"});
+  if (!fs::is_regular_file(path / "config.json"))
+    throw bad(path, "has no config.json", {.hint = "is this a Hugging Face model?"});
   impl_->config = read_object(path / "config.json", kMaxConfigBytes);
   std::map<std::string, std::string> shard_of;
   impl_->find_shards(shard_of);
@@ -147,14 +156,16 @@ bool HfDirectory::has_index() const { return impl_->has_index; }
 std::string HfDirectory::architecture() const {
   const auto found = impl_->config.find("architectures");
   if (found == impl_->config.end() || !found->is_array() || found->empty() || !found->front().is_string())
-    throw bad(impl_->path / "config.json", "does not say which model it is", {.want = "\"architectures\": [\"...ForCausalLM\"]"});
+    throw bad(impl_->path / "config.json", "does not say which model it is",
+              {.want = "\"architectures\": [\"...ForCausalLM\"]"});
   return found->front().get<std::string>();
 }
 
 void HfDirectory::read(const HfTensor& tensor, uint64_t begin, std::span<std::byte> out) const {
   if (begin > tensor.entry.size() || out.size() > tensor.entry.size() - begin)
     throw Error(ErrorKind::kInternal, tensor.entry.name, "read past the end of a tensor",
-                {.got = fmt::format("bytes {} to {}", begin, begin + out.size()), .want = fmt::format("at most {}", tensor.entry.size())});
+                {.got = fmt::format("bytes {} to {}", begin, begin + out.size()),
+                 .want = fmt::format("at most {}", tensor.entry.size())});
   impl_->files.at(tensor.shard).read_at(impl_->data_starts[tensor.shard] + tensor.entry.begin + begin, out);
 }
 
@@ -163,7 +174,8 @@ std::vector<std::string> HfDirectory::companion_files() const { return companion
 std::vector<std::string> companion_files_of(const fs::path& path) {
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(path))
-    if (entry.is_regular_file() && is_companion(entry.path().filename().string())) names.push_back(entry.path().filename().string());
+    if (entry.is_regular_file() && is_companion(entry.path().filename().string()))
+      names.push_back(entry.path().filename().string());
   const fs::path templates = path / "additional_chat_templates";
   if (fs::is_directory(templates))
     for (const fs::directory_entry& entry : fs::directory_iterator(templates))

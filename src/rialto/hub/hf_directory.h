@@ -28,7 +28,7 @@ class HfDirectory {
 
   const fs::path& path() const;
   const Json& config() const;
-  std::string architecture() const;  ///< architectures[0]; kInput when absent
+  std::string architecture() const;                ///< architectures[0]; kInput when absent
   const std::vector<std::string>& shards() const;  ///< file names, in order
   const std::map<std::string, HfTensor>& tensors() const;
   std::map<std::string, std::string> shard_metadata(size_t shard) const;  ///< "__metadata__"

@@ -1,9 +1,9 @@
 // Reading a config.json by rows.
 #include "rialto/resolve/hf_config.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 
@@ -44,13 +44,16 @@ void HfConfig::check_keys() const {
       for (const ConfigRow& each : family_.config) known.emplace_back(each.key);
       for (const ConfigRow& each : families::common_config()) known.emplace_back(each.key);
       const std::string near = nearest(key, known);
-      throw Error(ErrorKind::kInput, where_, fmt::format("key '{}' is not known for {}; what it changes cannot be told", key, family_.title),
-                  {.got = value.dump(), .hint = near.empty() ? "" : fmt::format("the nearest known key is '{}'", near)});
+      throw Error(
+          ErrorKind::kInput, where_,
+          fmt::format("key '{}' is not known for {}; what it changes cannot be told", key, family_.title),
+          {.got = value.dump(), .hint = near.empty() ? "" : fmt::format("the nearest known key is '{}'", near)});
     }
     if (row->kind != ConfigKind::kMustEqual) continue;
     const std::vector<Json> accepted = accepted_values(*row);
     if (std::find(accepted.begin(), accepted.end(), value) == accepted.end())
-      throw Error(ErrorKind::kInput, where_, fmt::format("'{}' asks for something that {} does not compute here", key, family_.title),
+      throw Error(ErrorKind::kInput, where_,
+                  fmt::format("'{}' asks for something that {} does not compute here", key, family_.title),
                   {.got = value.dump(), .want = accepted.front().dump()});
   }
 }
@@ -58,11 +61,13 @@ void HfConfig::check_keys() const {
 const ConfigRow& HfConfig::row_of(ConfigKind kind) const {
   for (const ConfigRow& row : family_.config)
     if (row.kind == kind) return row;
-  throw Error(ErrorKind::kInternal, where_, fmt::format("family '{}' has no row of kind {}", family_.name, static_cast<int>(kind)));
+  throw Error(ErrorKind::kInternal, where_,
+              fmt::format("family '{}' has no row of kind {}", family_.name, static_cast<int>(kind)));
 }
 
 bool HfConfig::has(ConfigKind kind) const {
-  return std::any_of(family_.config.begin(), family_.config.end(), [&](const ConfigRow& row) { return row.kind == kind; });
+  return std::any_of(family_.config.begin(), family_.config.end(),
+                     [&](const ConfigRow& row) { return row.kind == kind; });
 }
 
 bool HfConfig::says(ConfigKind kind) const {
@@ -84,12 +89,15 @@ Json HfConfig::value(ConfigKind kind) const {
     }
     if (found && config_.at(std::string(found->key)) != *at)
       throw Error(ErrorKind::kInput, where_, fmt::format("'{}' and '{}' disagree", found->key, row.key),
-                  {.got = fmt::format("{} and {}", config_.at(std::string(found->key)).dump(), at->dump()), .hint = "keep the one that is meant"});
+                  {.got = fmt::format("{} and {}", config_.at(std::string(found->key)).dump(), at->dump()),
+                   .hint = "keep the one that is meant"});
     found = &row;
   }
   if (found) return config_.at(std::string(found->key));
   const ConfigRow& row = row_of(kind);
-  if (row.value.empty()) throw Error(ErrorKind::kInput, where_, fmt::format("key '{}' is missing", row.key), {.want = fmt::format("every size of a {} model", family_.title)});
+  if (row.value.empty())
+    throw Error(ErrorKind::kInput, where_, fmt::format("key '{}' is missing", row.key),
+                {.want = fmt::format("every size of a {} model", family_.title)});
   return null ? Json() : parse_json(row.value, row.key);
 }
 

@@ -14,8 +14,8 @@ class HfConfig {
   /// Throws kInput for a key that no row names (with the nearest one) and for a value that a kMustEqual row refuses.
   HfConfig(const Json& config, const families::Family& family, std::string where);
 
-  bool has(bridge::ConfigKind kind) const;  ///< the family has a row of this kind
-  bool says(bridge::ConfigKind kind) const; ///< the file holds such a key, and not null
+  bool has(bridge::ConfigKind kind) const;   ///< the family has a row of this kind
+  bool says(bridge::ConfigKind kind) const;  ///< the file holds such a key, and not null
 
   /// The value of the kind's key, or the row's default when the file has none; null when it says null. Two spellings in
   /// one file must agree. Throws kInput when a required key is missing.

@@ -19,14 +19,18 @@ constexpr int64_t kMaxLayers = 10'000, kMaxSize = 1 << 20, kMaxVocab = 1 << 28, 
 const families::Family& family_of(const Json& config, const std::string& where) {
   const auto found = config.find("architectures");
   if (found == config.end() || !found->is_array() || found->empty() || !found->front().is_string())
-    throw Error(ErrorKind::kInput, where, "does not say which model it is", {.want = "\"architectures\": [\"...ForCausalLM\"]"});
+    throw Error(ErrorKind::kInput, where, "does not say which model it is",
+                {.want = "\"architectures\": [\"...ForCausalLM\"]"});
   const std::string name = found->front().get<std::string>();
   if (const families::Family* family = families::find_by_architecture(name)) return *family;
   std::vector<std::string> known;
-  for (const families::Family* family : families::registry()) known.insert(known.end(), family->architectures.begin(), family->architectures.end());
+  for (const families::Family* family : families::registry())
+    known.insert(known.end(), family->architectures.begin(), family->architectures.end());
   const std::string near = nearest(name, known);
   throw Error(ErrorKind::kInput, where, "the architecture is not known",
-              {.got = name, .want = fmt::format("one of {}", fmt::join(known, ", ")), .hint = near.empty() ? "" : fmt::format("the nearest is {}", near)});
+              {.got = name,
+               .want = fmt::format("one of {}", fmt::join(known, ", ")),
+               .hint = near.empty() ? "" : fmt::format("the nearest is {}", near)});
 }
 
 /// Null is what transformers takes it for: float32.
@@ -69,11 +73,13 @@ std::vector<std::optional<int64_t>> read_windows(const HfConfig& config, int64_t
     return windows;
   }
   if (!types.is_array() || types.size() != windows.size())
-    throw config.bad(ConfigKind::kLayerTypes, "does not fit", {.got = types.dump(), .want = fmt::format("a list of {} layer types", num_layers)});
+    throw config.bad(ConfigKind::kLayerTypes, "does not fit",
+                     {.got = types.dump(), .want = fmt::format("a list of {} layer types", num_layers)});
   for (size_t layer = 0; layer < windows.size(); ++layer) {
     if (types[layer] == "full_attention") continue;
     if (types[layer] != "sliding_attention")
-      throw config.bad(ConfigKind::kLayerTypes, fmt::format("has an entry that is not computed here at layer {}", layer),
+      throw config.bad(ConfigKind::kLayerTypes,
+                       fmt::format("has an entry that is not computed here at layer {}", layer),
                        {.got = types[layer].dump(), .want = "\"full_attention\" or \"sliding_attention\""});
     if (!window)
       throw config.bad(ConfigKind::kLayerTypes, fmt::format("gives layer {} a window, but no window is in use", layer),
@@ -113,7 +119,8 @@ Resolved model_from_hf(const Json& json, const std::string& where) {
   uniform.rope = read_rope(config, uniform.max_positions);
   uniform.windows = read_windows(config, uniform.num_layers);
   if (config.text(ConfigKind::kActivation) != "silu")
-    throw config.bad(ConfigKind::kActivation, "is not computed here", {.got = config.text(ConfigKind::kActivation), .want = "silu"});
+    throw config.bad(ConfigKind::kActivation, "is not computed here",
+                     {.got = config.text(ConfigKind::kActivation), .want = "silu"});
   uniform.dtype = read_dtype(config);
   uniform.eos = read_eos(config);
   uniform.bos = config.integer_or_null(ConfigKind::kBos, 0, kMaxVocab);

@@ -27,8 +27,8 @@ Json hf_from_model(const spec::ModelSpec& model);
 /// run_config.yaml as Megatron Bridge reads it (`model:` with GPTModelProvider, and every section it indexes).
 std::string run_config_from_model(const spec::ModelSpec& model, const std::string& sections_yaml = "");
 /// The `model:` section of a run_config.yaml (ours or Bridge's). Throws kInput naming a key that cannot be derived.
-/// A window_size of [n, 0] is n + 1 keys, as Megatron computes it; the family of a file without our `rialto:` section is
-/// inferred from the values.
+/// A window_size of [n, 0] is n + 1 keys, as Megatron computes it; the family of a file without our `rialto:` section
+/// is inferred from the values.
 spec::ModelSpec model_from_run_config(const Node& run_config);
 
 }  // namespace rialto::resolve

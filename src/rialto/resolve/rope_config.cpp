@@ -1,9 +1,9 @@
 // Rotary embeddings in a config.json.
 #include "rialto/resolve/rope_config.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 
@@ -18,7 +18,8 @@ constexpr double kLargest = 1e12;
 class RopeObject {
  public:
   RopeObject(const HfConfig& config, Json json) : config_(config), json_(std::move(json)) {
-    if (!json_.is_object()) throw config_.bad(ConfigKind::kRopeScaling, "cannot be used", {.got = json_.dump(), .want = "an object or null"});
+    if (!json_.is_object())
+      throw config_.bad(ConfigKind::kRopeScaling, "cannot be used", {.got = json_.dump(), .want = "an object or null"});
   }
 
   /// "rope_type", or "type" as transformers wrote before 4.43.
@@ -28,7 +29,8 @@ class RopeObject {
       const auto found = json_.find(key);
       if (found == json_.end()) continue;
       if (!found->is_string()) throw bad(key, *found, "a string");
-      if (type != "default" && type != found->get<std::string>()) throw bad(key, *found, fmt::format("\"{}\", as 'type' says", type));
+      if (type != "default" && type != found->get<std::string>())
+        throw bad(key, *found, fmt::format("\"{}\", as 'type' says", type));
       type = found->get<std::string>();
     }
     return type;
@@ -39,7 +41,8 @@ class RopeObject {
   double number(const char* key) const {
     if (!has(key)) throw config_.bad(ConfigKind::kRopeScaling, fmt::format("lacks '{}'", key), {.got = json_.dump()});
     const Json& value = json_.at(key);
-    if (!value.is_number() || !(value.get<double>() > 0 && value.get<double>() < kLargest)) throw bad(key, value, "a positive number");
+    if (!value.is_number() || !(value.get<double>() > 0 && value.get<double>() < kLargest))
+      throw bad(key, value, "a positive number");
     return value.get<double>();
   }
 
@@ -61,7 +64,8 @@ class RopeObject {
   }
 
   Error bad(const std::string& key, const Json& value, const std::string& want) const {
-    return config_.bad(ConfigKind::kRopeScaling, fmt::format("has a '{}' that cannot be used", key), {.got = value.dump(), .want = want});
+    return config_.bad(ConfigKind::kRopeScaling, fmt::format("has a '{}' that cannot be used", key),
+                       {.got = value.dump(), .want = want});
   }
 
  private:
@@ -81,10 +85,11 @@ spec::RopeScaling read_scaling(const HfConfig& config, const RopeObject& object,
   }
   if (type == "llama3") {
     object.allow_only({"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"});
-    const spec::Llama3Scaling scaling{.factor = object.number("factor"),
-                                      .low_freq_factor = object.number("low_freq_factor"),
-                                      .high_freq_factor = object.number("high_freq_factor"),
-                                      .original_max_positions = object.integer("original_max_position_embeddings", max_positions)};
+    const spec::Llama3Scaling scaling{
+        .factor = object.number("factor"),
+        .low_freq_factor = object.number("low_freq_factor"),
+        .high_freq_factor = object.number("high_freq_factor"),
+        .original_max_positions = object.integer("original_max_position_embeddings", max_positions)};
     if (!(scaling.high_freq_factor > scaling.low_freq_factor))
       throw config.bad(ConfigKind::kRopeScaling, "has a high_freq_factor that is not above its low_freq_factor",
                        {.got = fmt::format("{} and {}", scaling.high_freq_factor, scaling.low_freq_factor)});
@@ -105,7 +110,8 @@ spec::Rope read_rope(const HfConfig& config, int64_t max_positions) {
   if (object.has("rope_theta")) {
     const double inner = object.number("rope_theta");
     if (config.says(ConfigKind::kRopeTheta) && inner != rope.base)
-      throw config.bad(ConfigKind::kRopeTheta, "disagrees with the rope_theta of rope_parameters", {.got = fmt::format("{} and {}", rope.base, inner)});
+      throw config.bad(ConfigKind::kRopeTheta, "disagrees with the rope_theta of rope_parameters",
+                       {.got = fmt::format("{} and {}", rope.base, inner)});
     rope.base = inner;
   }
   rope.scaling = read_scaling(config, object, max_positions);
@@ -113,7 +119,8 @@ spec::Rope read_rope(const HfConfig& config, int64_t max_positions) {
 }
 
 Json write_rope_scaling(const spec::RopeScaling& scaling) {
-  if (const auto* linear = std::get_if<spec::LinearScaling>(&scaling)) return {{"factor", linear->factor}, {"rope_type", "linear"}};
+  if (const auto* linear = std::get_if<spec::LinearScaling>(&scaling))
+    return {{"factor", linear->factor}, {"rope_type", "linear"}};
   if (const auto* llama3 = std::get_if<spec::Llama3Scaling>(&scaling))
     return {{"factor", llama3->factor},
             {"high_freq_factor", llama3->high_freq_factor},

@@ -1,12 +1,12 @@
 // The `model:` section of a run_config.yaml -> ModelSpec, ours or Bridge's.
 //
 // Both are read alike: a window of [n, 0] is n + 1 keys, since that is what Megatron computes. Ours has a `rialto:`
-// section with what Megatron has no key for; without it the family is the one whose parts the values ask for: qk_layernorm
-// Qwen3, add_qkv_bias Qwen2, a window Mistral, none of them Llama.
-#include <fmt/format.h>
-
+// section with what Megatron has no key for; without it the family is the one whose parts the values ask for:
+// qk_layernorm Qwen3, add_qkv_bias Qwen2, a window Mistral, none of them Llama.
 #include <algorithm>
 #include <array>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/resolve/resolve.h"
@@ -56,13 +56,15 @@ constexpr Must kMust[] = {
 };
 
 /// Names of Python classes and functions are looked up here; nothing is imported.
-constexpr std::array<std::string_view, 5> kProviders = {"GPTModelProvider", "LlamaModelProvider", "MistralModelProvider",
-                                                        "Qwen2ModelProvider", "Qwen3ModelProvider"};
+constexpr std::array<std::string_view, 5> kProviders = {
+    "GPTModelProvider", "LlamaModelProvider", "MistralModelProvider", "Qwen2ModelProvider", "Qwen3ModelProvider"};
 
 void check_names(const YamlSection& model) {
   if (std::find(kProviders.begin(), kProviders.end(), model.target("_target_")) == kProviders.end())
-    throw model.bad(model.need("_target_"), "_target_", fmt::format("{} or one of its dense families", kProviders.front()));
-  if (model.target("activation_func") != "silu") throw model.bad(model.need("activation_func"), "activation_func", "torch.nn.functional.silu");
+    throw model.bad(model.need("_target_"), "_target_",
+                    fmt::format("{} or one of its dense families", kProviders.front()));
+  if (model.target("activation_func") != "silu")
+    throw model.bad(model.need("activation_func"), "activation_func", "torch.nn.functional.silu");
 }
 
 DType read_dtype(const YamlSection& model) {
@@ -77,9 +79,11 @@ std::optional<int64_t> read_window(const YamlSection& model) {
   const Node* size = model.find("window_size");
   if (!size) return {};
   const Node& at = *size;
-  if (const Node* arguments = size->kind == Node::Kind::kMap ? size->find("_args_") : nullptr; arguments && arguments->items.size() == 1)
+  if (const Node* arguments = size->kind == Node::Kind::kMap ? size->find("_args_") : nullptr;
+      arguments && arguments->items.size() == 1)
     size = &arguments->items[0];
-  const bool pair = size->kind == Node::Kind::kList && size->items.size() == 2 && size->items[0].kind == Node::Kind::kInt;
+  const bool pair =
+      size->kind == Node::Kind::kList && size->items.size() == 2 && size->items[0].kind == Node::Kind::kInt;
   if (!pair || size->items[0].integer < 0 || size->items[0].integer >= kMaxPositions || !says(size->items[1], "0"))
     throw model.bad(at, "window_size", "[keys before the query, 0]");
   return size->items[0].integer + 1;
@@ -109,12 +113,14 @@ spec::Rope read_rope(const YamlSection& model, const YamlSection* own) {
     if (own) {
       scaling.low_freq_factor = own->number_or("rope_low_freq_factor", 1e-6, kLargest, scaling.low_freq_factor);
       scaling.high_freq_factor = own->number_or("rope_high_freq_factor", 1e-6, kLargest, scaling.high_freq_factor);
-      scaling.original_max_positions = own->size_or("rope_original_max_positions", kMaxPositions, scaling.original_max_positions);
+      scaling.original_max_positions =
+          own->size_or("rope_original_max_positions", kMaxPositions, scaling.original_max_positions);
     }
     rope.scaling = scaling;
   }
   if (const Node* linear = model.find("seq_len_interpolation_factor")) {
-    if (!std::holds_alternative<std::monostate>(rope.scaling)) throw model.bad(*linear, "seq_len_interpolation_factor", "null where rope_scaling is true");
+    if (!std::holds_alternative<std::monostate>(rope.scaling))
+      throw model.bad(*linear, "seq_len_interpolation_factor", "null where rope_scaling is true");
     rope.scaling = spec::LinearScaling{model.number_or("seq_len_interpolation_factor", 1e-6, kLargest, 1)};
   }
   return rope;
@@ -123,13 +129,15 @@ spec::Rope read_rope(const YamlSection& model, const YamlSection* own) {
 std::string infer_family(const Uniform& uniform) {
   if (uniform.qk_norm) return "qwen3";
   if (uniform.qkv_bias) return "qwen2";
-  const bool window = std::any_of(uniform.windows.begin(), uniform.windows.end(), [](const auto& w) { return w.has_value(); });
+  const bool window =
+      std::any_of(uniform.windows.begin(), uniform.windows.end(), [](const auto& w) { return w.has_value(); });
   return window ? "mistral" : "llama";
 }
 
 void read_own(const YamlSection& own, Uniform& uniform) {
   const Node& family = own.need("family");
-  if (family.kind != Node::Kind::kString || !families::find_by_name(family.text)) throw own.bad(family, "family", "a family of this version");
+  if (family.kind != Node::Kind::kString || !families::find_by_name(family.text))
+    throw own.bad(family, "family", "a family of this version");
   uniform.family = family.text;
   if (const Node* ids = own.find("eos_token_ids"))
     for (const Node& id : ids->items) {
@@ -151,14 +159,16 @@ spec::ModelSpec model_from_run_config(const Node& run_config) {
   check_names(model);
   for (const Must& must : kMust) model.require(must.key, must.text, must.optional);
   const Node* own_node = run_config.find("rialto");
-  const std::optional<YamlSection> own = own_node ? std::optional<YamlSection>(std::in_place, *own_node, "rialto") : std::nullopt;
+  const std::optional<YamlSection> own =
+      own_node ? std::optional<YamlSection>(std::in_place, *own_node, "rialto") : std::nullopt;
 
   Uniform uniform;
   uniform.num_layers = model.size("num_layers", kMaxLayers);
   uniform.hidden = model.size("hidden_size", kMaxSize);
   uniform.num_heads = model.size("num_attention_heads", kMaxSize);
   uniform.num_groups = model.size_or("num_query_groups", kMaxSize, uniform.num_heads);
-  if (!model.find("kv_channels") && uniform.hidden % uniform.num_heads != 0) throw model.bad(*node, "kv_channels", "a head size");
+  if (!model.find("kv_channels") && uniform.hidden % uniform.num_heads != 0)
+    throw model.bad(*node, "kv_channels", "a head size");
   uniform.head_dim = model.size_or("kv_channels", kMaxSize, uniform.hidden / uniform.num_heads);
   uniform.ffn_hidden = model.size("ffn_hidden_size", kMaxSize);
   uniform.vocab = model.size("vocab_size", kMaxVocab);

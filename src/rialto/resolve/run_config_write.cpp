@@ -1,10 +1,10 @@
 // ModelSpec -> run_config.yaml as Megatron Bridge 0.3.1 reads it; proven by reading it back.
 //
 // Bridge reads the sections it knows by name. `rialto:` at the end holds what its `model:` section has no key for.
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 #include "rialto/base/error.h"
 #include "rialto/resolve/resolve.h"
@@ -155,7 +155,9 @@ std::string run_config_from_model(const spec::ModelSpec& model, const std::strin
   const Uniform uniform = uniform_of(model);
   const Node given = parse_yaml(sections_yaml.empty() ? "{}" : sections_yaml, "sections of run_config.yaml");
   for (const char* own : {"model", "rialto"})
-    if (given.find(own)) throw Error(ErrorKind::kInternal, "run_config.yaml", fmt::format("the sections given hold '{}:', which the model makes", own));
+    if (given.find(own))
+      throw Error(ErrorKind::kInternal, "run_config.yaml",
+                  fmt::format("the sections given hold '{}:', which the model makes", own));
   std::string yaml = "_target_: megatron.bridge.training.config.ConfigContainer\n" + model_section(uniform);
   for (const DefaultSection& section : kDefaults)
     if (!given.find(section.name)) yaml += section.yaml;

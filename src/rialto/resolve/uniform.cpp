@@ -1,11 +1,11 @@
 // Uniform models to per-layer values and back.
 #include "rialto/resolve/uniform.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "rialto/base/error.h"
 
@@ -16,7 +16,8 @@ spec::ModelSpec expand(const Uniform& uniform, ErrorKind kind, const std::string
     throw Error(kind, where, "the key/value heads do not divide the attention heads",
                 {.got = fmt::format("{} heads, {} key/value heads", uniform.num_heads, uniform.num_groups)});
   if (uniform.head_dim % 2 != 0)
-    throw Error(kind, where, "the head size must be even for rotary embeddings", {.got = fmt::to_string(uniform.head_dim)});
+    throw Error(kind, where, "the head size must be even for rotary embeddings",
+                {.got = fmt::to_string(uniform.head_dim)});
   spec::ModelSpec model{.family = uniform.family,
                         .hidden = uniform.hidden,
                         .vocab = uniform.vocab,
@@ -74,7 +75,8 @@ Uniform uniform_of(const spec::ModelSpec& model) {
 }
 
 bool family_has(const families::Family& family, std::string_view native_suffix) {
-  return std::any_of(family.params.begin(), family.params.end(), [&](const bridge::ParamRow& row) { return row.native.ends_with(native_suffix); });
+  return std::any_of(family.params.begin(), family.params.end(),
+                     [&](const bridge::ParamRow& row) { return row.native.ends_with(native_suffix); });
 }
 
 const families::Family& family_named(const std::string& name) {

@@ -1,4 +1,5 @@
-// Models whose layers differ in nothing but their window: what config files can say. Expanded to per-layer values and back.
+// Models whose layers differ in nothing but their window: what config files can say. Expanded to per-layer values and
+// back.
 #pragma once
 
 #include <optional>
@@ -27,8 +28,8 @@ struct Uniform {
 /// Spells out every layer. Throws `kind` at `where` when sizes do not fit each other (groups and heads, odd head size).
 spec::ModelSpec expand(const Uniform& uniform, ErrorKind kind, const std::string& where);
 
-/// The values of the first layer, and every layer's window. What that leaves out shows when the result is expanded again:
-/// callers compare. Throws kConfig for a mixer or ffn that no family here has.
+/// The values of the first layer, and every layer's window. What that leaves out shows when the result is expanded
+/// again: callers compare. Throws kConfig for a mixer or ffn that no family here has.
 Uniform uniform_of(const spec::ModelSpec& model);
 
 /// True when the family's tensor rows name this part of a layer ("linear_qkv.bias", "q_layernorm.weight").

@@ -18,20 +18,25 @@ std::string text_of(const Node& node) {
 
 bool says(const Node& node, std::string_view text) {
   switch (node.kind) {
-    case Node::Kind::kNull: return text == "null";
-    case Node::Kind::kBool: return text == (node.boolean ? "true" : "false");
+    case Node::Kind::kNull:
+      return text == "null";
+    case Node::Kind::kBool:
+      return text == (node.boolean ? "true" : "false");
     case Node::Kind::kInt:
     case Node::Kind::kFloat: {
       const Node want = parse_yaml_value(text);
       return (want.kind == Node::Kind::kInt || want.kind == Node::Kind::kFloat) && want.number == node.number;
     }
-    case Node::Kind::kString: return node.text == text;
-    default: return false;
+    case Node::Kind::kString:
+      return node.text == text;
+    default:
+      return false;
   }
 }
 
 YamlSection::YamlSection(const Node& node, std::string name) : node_(node), name_(std::move(name)) {
-  if (node.kind != Node::Kind::kMap) throw Error(ErrorKind::kInput, node.where(), fmt::format("'{}:' is not a map", name_));
+  if (node.kind != Node::Kind::kMap)
+    throw Error(ErrorKind::kInput, node.where(), fmt::format("'{}:' is not a map", name_));
 }
 
 const Node* YamlSection::find(std::string_view key) const {
@@ -45,21 +50,26 @@ const Node& YamlSection::need(std::string_view key) const {
 }
 
 Error YamlSection::bad(const Node& at, std::string_view key, std::string_view want) const {
-  return Error(ErrorKind::kInput, at.where(), fmt::format("'{}.{}' cannot be used", name_, key), {.got = text_of(at), .want = std::string(want)});
+  return Error(ErrorKind::kInput, at.where(), fmt::format("'{}.{}' cannot be used", name_, key),
+               {.got = text_of(at), .want = std::string(want)});
 }
 
 int64_t YamlSection::size(std::string_view key, int64_t high) const {
   const Node& found = need(key);
-  if (found.kind != Node::Kind::kInt || found.integer < 1 || found.integer > high) throw bad(found, key, fmt::format("an integer from 1 to {}", high));
+  if (found.kind != Node::Kind::kInt || found.integer < 1 || found.integer > high)
+    throw bad(found, key, fmt::format("an integer from 1 to {}", high));
   return found.integer;
 }
 
-int64_t YamlSection::size_or(std::string_view key, int64_t high, int64_t otherwise) const { return find(key) ? size(key, high) : otherwise; }
+int64_t YamlSection::size_or(std::string_view key, int64_t high, int64_t otherwise) const {
+  return find(key) ? size(key, high) : otherwise;
+}
 
 double YamlSection::number_or(std::string_view key, double low, double high, double otherwise) const {
   const Node* found = find(key);
   if (!found) return otherwise;
-  if ((found->kind != Node::Kind::kInt && found->kind != Node::Kind::kFloat) || !(found->number >= low && found->number <= high))
+  if ((found->kind != Node::Kind::kInt && found->kind != Node::Kind::kFloat) ||
+      !(found->number >= low && found->number <= high))
     throw bad(*found, key, fmt::format("a number from {} to {}", low, high));
   return found->number;
 }
@@ -80,7 +90,10 @@ std::string YamlSection::target(std::string_view key) const {
 
 void YamlSection::require(std::string_view key, std::string_view text, bool optional) const {
   const Node* found = optional ? node_.find(key) : &need(key);
-  if (found && !says(*found, text)) throw Error(ErrorKind::kInput, found->where(), fmt::format("'{}.{}' asks for something that is not computed here", name_, key), {.got = text_of(*found), .want = std::string(text)});
+  if (found && !says(*found, text))
+    throw Error(ErrorKind::kInput, found->where(),
+                fmt::format("'{}.{}' asks for something that is not computed here", name_, key),
+                {.got = text_of(*found), .want = std::string(text)});
 }
 
 }  // namespace rialto::resolve

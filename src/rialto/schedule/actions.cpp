@@ -8,15 +8,24 @@ namespace {
 
 std::string_view name_of(Act act) {
   switch (act) {
-    case Act::kPostRecvForward: return "post recv forward";
-    case Act::kForward: return "forward";
-    case Act::kPostSendForward: return "post send forward";
-    case Act::kPostRecvBackward: return "post recv backward";
-    case Act::kBackward: return "backward";
-    case Act::kPostSendBackward: return "post send backward";
-    case Act::kWait: return "wait";
-    case Act::kReduceGrads: return "reduce gradients";
-    case Act::kStep: return "step";
+    case Act::kPostRecvForward:
+      return "post recv forward";
+    case Act::kForward:
+      return "forward";
+    case Act::kPostSendForward:
+      return "post send forward";
+    case Act::kPostRecvBackward:
+      return "post recv backward";
+    case Act::kBackward:
+      return "backward";
+    case Act::kPostSendBackward:
+      return "post send backward";
+    case Act::kWait:
+      return "wait";
+    case Act::kReduceGrads:
+      return "reduce gradients";
+    case Act::kStep:
+      return "step";
   }
   return "?";
 }

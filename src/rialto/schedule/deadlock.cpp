@@ -2,12 +2,12 @@
 //
 // The play is strict: a send is done only once its receive has been posted, as with a transport that holds no message,
 // and messages between two ranks meet in the order of posting, as collectives libraries demand.
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <deque>
 #include <map>
 #include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "rialto/schedule/actions.h"
 
@@ -21,11 +21,14 @@ struct Post {
 
 bool is_send(Act act) { return act == Act::kPostSendForward || act == Act::kPostSendBackward; }
 bool is_receive(Act act) { return act == Act::kPostRecvForward || act == Act::kPostRecvBackward; }
-bool is_forward(Act act) { return act == Act::kPostSendForward || act == Act::kPostRecvForward || act == Act::kForward; }
+bool is_forward(Act act) {
+  return act == Act::kPostSendForward || act == Act::kPostRecvForward || act == Act::kForward;
+}
 
 class Play {
  public:
-  explicit Play(const std::vector<std::vector<Action>>& ranks) : ranks_(ranks), at_(ranks.size(), 0), open_(ranks.size()) {}
+  explicit Play(const std::vector<std::vector<Action>>& ranks)
+      : ranks_(ranks), at_(ranks.size(), 0), open_(ranks.size()) {}
 
   std::string run() {
     // Only ranks that can go on are visited: whoever is waited for wakes whoever waits.
@@ -85,7 +88,8 @@ class Play {
     const Post theirs = waiting.front();
     waiting.pop_front();
     if (theirs.microbatch != mine.microbatch || theirs.forward != mine.forward)
-      return fail(rank, fmt::format("meets micro-batch {} {} of rank {}", theirs.microbatch, theirs.forward ? "forward" : "backward", peer));
+      return fail(rank, fmt::format("meets micro-batch {} {} of rank {}", theirs.microbatch,
+                                    theirs.forward ? "forward" : "backward", peer));
     open_[rank][mine.slot] = true;
     open_[peer][theirs.slot] = true;
     ready.push_back(peer);
@@ -100,8 +104,10 @@ class Play {
   std::string describe_stuck() const {
     std::vector<std::string> stuck;
     for (size_t rank = 0; rank < ranks_.size(); ++rank) {
-      if (at_[rank] < ranks_[rank].size()) stuck.push_back(fmt::format("rank {} at action {} ({})", rank, at_[rank], to_text(current(rank))));
-      else if (!open_[rank].empty()) stuck.push_back(fmt::format("rank {} ended with slot {} open", rank, open_[rank].begin()->first));
+      if (at_[rank] < ranks_[rank].size())
+        stuck.push_back(fmt::format("rank {} at action {} ({})", rank, at_[rank], to_text(current(rank))));
+      else if (!open_[rank].empty())
+        stuck.push_back(fmt::format("rank {} ended with slot {} open", rank, open_[rank].begin()->first));
       if (stuck.size() == 8) break;
     }
     return stuck.empty() ? "" : fmt::format("stuck: {}", fmt::join(stuck, ", "));
@@ -109,7 +115,7 @@ class Play {
 
   const std::vector<std::vector<Action>>& ranks_;
   std::vector<size_t> at_;
-  std::vector<std::map<int, bool>> open_;  ///< slot -> met its other half
+  std::vector<std::map<int, bool>> open_;                               ///< slot -> met its other half
   std::map<std::tuple<size_t, size_t, bool>, std::deque<Post>> posts_;  ///< (receiver, sender, is send) -> unmatched
   std::set<std::tuple<size_t, int, int>> forwards_;
   std::string trouble_;

@@ -1,7 +1,7 @@
 // The order of a pipeline rank: non-interleaved 1F1B.
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/schedule/actions.h"
@@ -10,8 +10,8 @@ namespace rialto::schedule {
 namespace {
 
 /// Writes one rank's list. A receive is posted just before it is waited for; a send is waited for when the next send of
-/// the same direction is posted (its buffer is free by then), and at the end. Posting never blocks, so two neighbours that
-/// send to each other at the same time both go on.
+/// the same direction is posted (its buffer is free by then), and at the end. Posting never blocks, so two neighbours
+/// that send to each other at the same time both go on.
 class Order {
  public:
   Order(int rank, int num_stages) : rank_(rank), last_(num_stages - 1) {}
@@ -60,12 +60,14 @@ class Order {
 
 std::vector<Action> pipeline_order(const spec::Layout& layout, int pp_rank, int num_microbatches) {
   if (layout.vpp > 1)
-    throw Error(ErrorKind::kConfig, "model.virtual_pipeline_model_parallel_size", "interleaved schedules are not in this version",
-                {.got = fmt::to_string(layout.vpp), .want = "1"});
+    throw Error(ErrorKind::kConfig, "model.virtual_pipeline_model_parallel_size",
+                "interleaved schedules are not in this version", {.got = fmt::to_string(layout.vpp), .want = "1"});
   if (num_microbatches < 1)
-    throw Error(ErrorKind::kConfig, "train.global_batch_size", "gives no micro-batches", {.got = fmt::to_string(num_microbatches), .want = "at least 1"});
+    throw Error(ErrorKind::kConfig, "train.global_batch_size", "gives no micro-batches",
+                {.got = fmt::to_string(num_microbatches), .want = "at least 1"});
   if (pp_rank < 0 || pp_rank >= layout.pp)
-    throw Error(ErrorKind::kInternal, "schedule", "no such pipeline rank", {.got = fmt::to_string(pp_rank), .want = fmt::format("0 to {}", layout.pp - 1)});
+    throw Error(ErrorKind::kInternal, "schedule", "no such pipeline rank",
+                {.got = fmt::to_string(pp_rank), .want = fmt::format("0 to {}", layout.pp - 1)});
   Order order(pp_rank, layout.pp);
   const int warm_up = std::min(layout.pp - pp_rank - 1, num_microbatches);
   for (int microbatch = 0; microbatch < warm_up; ++microbatch) order.forward(microbatch);
@@ -73,7 +75,8 @@ std::vector<Action> pipeline_order(const spec::Layout& layout, int pp_rank, int 
     order.forward(microbatch);
     order.backward(microbatch - warm_up);
   }
-  for (int microbatch = num_microbatches - warm_up; microbatch < num_microbatches; ++microbatch) order.backward(microbatch);
+  for (int microbatch = num_microbatches - warm_up; microbatch < num_microbatches; ++microbatch)
+    order.backward(microbatch);
   order.finish();
   return std::move(order.actions);
 }

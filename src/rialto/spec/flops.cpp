@@ -6,7 +6,8 @@
 namespace rialto::spec {
 namespace {
 
-/// Sum over a token's keys, counted twice (scores and values) and averaged over a causal sequence: S for full attention.
+/// Sum over a token's keys, counted twice (scores and values) and averaged over a causal sequence: S for full
+/// attention.
 double keys_per_token(double seq_length, std::optional<int64_t> window) {
   const double reach = window ? std::min(seq_length, static_cast<double>(*window)) : seq_length;
   return reach * (2 - reach / seq_length);

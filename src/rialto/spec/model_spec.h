@@ -44,8 +44,8 @@ struct Attention {
   bool qkv_bias = false;
   std::optional<Norm> qk_norm = {};  ///< per head, before RoPE
   std::optional<int64_t> window = {};
-  double softmax_scale = 0;     ///< usually head_dim^-0.5
-  std::optional<Rope> rope = {};     ///< none: no position information
+  double softmax_scale = 0;       ///< usually head_dim^-0.5
+  std::optional<Rope> rope = {};  ///< none: no position information
   bool operator==(const Attention&) const = default;
 };
 
@@ -87,16 +87,17 @@ struct Layer {
 };
 
 struct ModelSpec {
-  std::string family = {};         ///< key of the family registry: "llama"
+  std::string family = {};  ///< key of the family registry: "llama"
   int64_t hidden = 0;
-  int64_t vocab = 0;          ///< true rows of the embedding
+  int64_t vocab = 0;  ///< true rows of the embedding
   int64_t max_positions = 0;
-  bool tied = false;          ///< the head is the embedding
+  bool tied = false;  ///< the head is the embedding
   std::vector<Layer> layers = {};
   Norm final_norm;
-  double init_std = 0.02;     ///< residual projections: init_std / sqrt(2 * layers), as Megatron
-  DType dtype = DType::kBF16; ///< what weights are stored in
-  bool per_layer_keys = false;///< Megatron's checkpoint keys carry the layer number (a list-valued moe_layer_freq) instead of a layer axis
+  double init_std = 0.02;       ///< residual projections: init_std / sqrt(2 * layers), as Megatron
+  DType dtype = DType::kBF16;   ///< what weights are stored in
+  bool per_layer_keys = false;  ///< Megatron's checkpoint keys carry the layer number (a list-valued moe_layer_freq)
+                                ///< instead of a layer axis
   std::vector<int64_t> eos_token_ids = {};
   std::optional<int64_t> bos_token_id = {};
   bool operator==(const ModelSpec&) const = default;

@@ -37,22 +37,22 @@ struct DiskKey {
 
 /// A TransformerEngine module's `_extra_state` object, which readers demand: key + "/shard_<i.j>_<n.m>".
 struct ExtraState {
-  std::string key;                   ///< "decoder.layers.mlp.linear_fc1._extra_state"
-  std::vector<DiskAxis> axes;        ///< {0, 1} when the module has no axis
+  std::string key;             ///< "decoder.layers.mlp.linear_fc1._extra_state"
+  std::vector<DiskAxis> axes;  ///< {0, 1} when the module has no axis
   std::string full_key() const;
 };
 
 struct Param {
   // identity
-  std::string name;        ///< Megatron's, with the layer: "decoder.layers.3.mlp.linear_fc1.weight"
+  std::string name;  ///< Megatron's, with the layer: "decoder.layers.3.mlp.linear_fc1.weight"
   Stack stack = Stack::kDecoder;
-  int64_t layer = -1;      ///< -1 outside the decoder
+  int64_t layer = -1;  ///< -1 outside the decoder
   int64_t expert = -1;
-  bool buffer = false;     ///< persistent, not trained (a router's selection bias)
+  bool buffer = false;  ///< persistent, not trained (a router's selection bias)
 
   // shape: logical (Megatron's global shape, true vocabulary rows) and its factored view
   Shape shape;
-  Shape view;              ///< row-major factoring of `shape`: QKV [G, H/G+2, d, h], gate/up [2, f, h]
+  Shape view;                         ///< row-major factoring of `shape`: QKV [G, H/G+2, d, h], gate/up [2, f, h]
   std::optional<DType> pinned_dtype;  ///< fp32 whatever the model's dtype
 
   // sharding: the axis of `view` that tensor parallelism splits evenly; none: replicated
@@ -66,8 +66,8 @@ struct Param {
   bool tied_head = false;
 
   // training
-  bool weight_decay = true;           ///< false for norms and biases
-  bool sequence_parallel_sum = false; ///< gradient summed over TP under sequence parallelism
+  bool weight_decay = true;            ///< false for norms and biases
+  bool sequence_parallel_sum = false;  ///< gradient summed over TP under sequence parallelism
   Init init = Init::kNormal;
 };
 
@@ -87,8 +87,8 @@ std::optional<Extent> rank_box(const Param& param, const ModelSpec& model, const
 /// Trainable elements, counted once.
 int64_t num_parameters(const ModelSpec& model);
 
-/// Model FLOPs of one forward and backward pass over `tokens` tokens in sequences of `seq_length` (causal half counted).
-/// Formula: Megatron Bridge's flop_utils convention: 6 T (matmul parameters + q S per layer).
+/// Model FLOPs of one forward and backward pass over `tokens` tokens in sequences of `seq_length` (causal half
+/// counted). Formula: Megatron Bridge's flop_utils convention: 6 T (matmul parameters + q S per layer).
 double train_flops(const ModelSpec& model, double tokens, double seq_length);
 
 }  // namespace rialto::spec

@@ -18,15 +18,14 @@ struct Scope {
 };
 
 /// A matrix keeps its last axis and joins the others into rows; a vector joins all.
-Shape matrix_of(const Shape& view) {
-  return {num_elements(Shape(view.begin(), view.end() - 1)), view.back()};
-}
+Shape matrix_of(const Shape& view) { return {num_elements(Shape(view.begin(), view.end() - 1)), view.back()}; }
 
 class Table {
  public:
   std::vector<Param> params;
 
-  Param& weight(const Scope& at, std::string_view leaf, Shape view, std::optional<int> tp_axis, Init init = Init::kNormal) {
+  Param& weight(const Scope& at, std::string_view leaf, Shape view, std::optional<int> tp_axis,
+                Init init = Init::kNormal) {
     Param& param = add(at, leaf, std::move(view));
     param.shape = matrix_of(param.view);
     param.tp_axis = tp_axis;
@@ -89,22 +88,25 @@ void add_mixer(Table& table, const Scope& at, const ModelSpec& model, const Late
   if (mla.q_lora_rank) {
     table.weight(at, "self_attention.linear_q_down_proj.weight", {*mla.q_lora_rank, model.hidden}, {})
         .sequence_parallel_sum = true;
-    table.norm(at, "self_attention.linear_q_up_proj.layer_norm_weight", *mla.q_lora_rank, "self_attention.q_layernorm.weight");
+    table.norm(at, "self_attention.linear_q_up_proj.layer_norm_weight", *mla.q_lora_rank,
+               "self_attention.q_layernorm.weight");
     table.weight(at, "self_attention.linear_q_up_proj.weight", {heads, qk_dim, *mla.q_lora_rank}, 0);
   } else {
     table.weight(at, "self_attention.linear_q_proj.weight", {heads, qk_dim, model.hidden}, 0);
   }
   table.weight(at, "self_attention.linear_kv_down_proj.weight", {mla.kv_lora_rank + mla.qk_rope_dim, model.hidden}, {})
       .sequence_parallel_sum = true;
-  table.norm(at, "self_attention.linear_kv_up_proj.layer_norm_weight", mla.kv_lora_rank, "self_attention.kv_layernorm.weight");
-  table.weight(at, "self_attention.linear_kv_up_proj.weight", {heads, mla.qk_nope_dim + mla.v_head_dim, mla.kv_lora_rank}, 0);
+  table.norm(at, "self_attention.linear_kv_up_proj.layer_norm_weight", mla.kv_lora_rank,
+             "self_attention.kv_layernorm.weight");
+  table.weight(at, "self_attention.linear_kv_up_proj.weight",
+               {heads, mla.qk_nope_dim + mla.v_head_dim, mla.kv_lora_rank}, 0);
   table.weight(at, "self_attention.linear_proj.weight", {model.hidden, heads * mla.v_head_dim}, 1, Init::kResidual);
 }
 
 /// linear_fc1 rows: all of gate, then all of up.
 void add_gated_mlp(Table& table, const Scope& at, int64_t hidden, int64_t width, std::string_view weight_leaf) {
-  for (auto [module, view, axis, init] :
-       {std::tuple("linear_fc1", Shape{2, width, hidden}, 1, Init::kNormal), {"linear_fc2", Shape{hidden, width}, 1, Init::kResidual}}) {
+  for (auto [module, view, axis, init] : {std::tuple("linear_fc1", Shape{2, width, hidden}, 1, Init::kNormal),
+                                          {"linear_fc2", Shape{hidden, width}, 1, Init::kResidual}}) {
     Param& param = table.weight(at, fmt::format("{}.weight", module), view, axis, init);
     param.name = fmt::format("{}{}.{}", at.name, module, weight_leaf);
     param.expert_sharded = at.expert >= 0;

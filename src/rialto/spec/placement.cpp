@@ -1,7 +1,7 @@
 // Which stage and which box of a parameter a rank holds: a pure function beside the table.
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/spec/param.h"

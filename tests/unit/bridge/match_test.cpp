@@ -53,7 +53,9 @@ TEST(Match, TiedHeadBecomesACopy) {
   EXPECT_EQ(map.hf.back().name, "lm_head.weight");
   EXPECT_NO_THROW(prove_complete(map));
   source.back().shape = {49, 24};
-  EXPECT_NE(complaint(make_map(test::toy_model({.tied = true}), test::kToyRows), source).find("lm_head.weight (49, 24) instead of (50, 24)"), std::string::npos);
+  EXPECT_NE(complaint(make_map(test::toy_model({.tied = true}), test::kToyRows), source)
+                .find("lm_head.weight (49, 24) instead of (50, 24)"),
+            std::string::npos);
 }
 
 TEST(Match, IgnoredTensorsAreSetAside) {

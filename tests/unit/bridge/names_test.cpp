@@ -1,7 +1,7 @@
 // Patterns match exactly what they expand to.
-#include <gmock/gmock.h>
-
 #include "rialto/bridge/names.h"
+
+#include <gmock/gmock.h>
 
 namespace rialto::bridge {
 namespace {
@@ -17,7 +17,8 @@ TEST(Names, MatchTakesPlainNumbers) {
 }
 
 TEST(Names, ExpandNamesInTheOrderOfTheList) {
-  EXPECT_THAT(expand_pattern("m.{l}.{q,k,v}_proj.weight", {.layer = 7}), ElementsAre("m.7.q_proj.weight", "m.7.k_proj.weight", "m.7.v_proj.weight"));
+  EXPECT_THAT(expand_pattern("m.{l}.{q,k,v}_proj.weight", {.layer = 7}),
+              ElementsAre("m.7.q_proj.weight", "m.7.k_proj.weight", "m.7.v_proj.weight"));
   EXPECT_THAT(expand_pattern("plain", {}), ElementsAre("plain"));
   EXPECT_THAT(expand_pattern("x{e}", {.expert = 3}), ElementsAre("x3"));
 }

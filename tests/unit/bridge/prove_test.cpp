@@ -1,7 +1,7 @@
 // The proof accepts complete maps and refuses every damaged one, naming the element.
-#include <gtest/gtest.h>
-
 #include <chrono>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "tests/unit/bridge/toy_rows.h"
@@ -43,7 +43,9 @@ TEST(Prove, RandomMapsAreComplete) {
 TEST(Prove, AgreesWithCountingOnRandomBoxes) {
   // Boxes that overlap and leave gaps at random: the proof and the count must agree each time.
   std::mt19937 random(2);
-  const auto draw = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random); };
+  const auto draw = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
   int complete = 0;
   for (int round = 0; round < 3000; ++round) {
     Map map = test::random_map(random, false, false);
@@ -121,6 +123,16 @@ TEST(Prove, MalformedMapsAreRefused) {
   EXPECT_NE(with([](Map& m) { m.pieces[0].hf.hi.pop_back(); }), "");
 }
 
+TEST(Prove, AxesOfASquareAreChecked) {
+  Map map;
+  map.native.push_back({"n", {4, 4}, {4, 4}});
+  map.hf.push_back({"a", {4, 4}, {4, 4}});
+  map.pieces.push_back({.hf = {0, {0, 0}, {4, 4}}, .native = {0, {0, 0}, {4, 4}}, .axes = {1, 0}});
+  EXPECT_EQ(complaint(map), "");
+  map.pieces[0].axes = {0, 0};
+  EXPECT_NE(complaint(map).find("permutation"), std::string::npos);
+}
+
 TEST(Prove, TimeDoesNotGrowWithSizes) {
   // A million rows a piece and 20,000 pieces: counting would take for ever.
   Map map;
@@ -128,7 +140,8 @@ TEST(Prove, TimeDoesNotGrowWithSizes) {
   map.native.push_back({"n", {pieces * rows, 4096}, {pieces * rows, 4096}});
   for (int64_t i = 0; i < pieces; ++i) {
     map.hf.push_back({"hf." + std::to_string(i), {rows, 4096}, {rows, 4096}});
-    map.pieces.push_back({.hf = {static_cast<uint32_t>(i), {0, 0}, {rows, 4096}}, .native = {0, {i * rows, 0}, {(i + 1) * rows, 4096}}});
+    map.pieces.push_back(
+        {.hf = {static_cast<uint32_t>(i), {0, 0}, {rows, 4096}}, .native = {0, {i * rows, 0}, {(i + 1) * rows, 4096}}});
   }
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(complaint(map), "");

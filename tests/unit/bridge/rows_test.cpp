@@ -15,18 +15,19 @@ constexpr bool sound(const ParamRow (&rows)[N]) {
 
 TEST(Rows, FlawsAreSeen) {
   static_assert(sound({{"a.{l}", "b.{l}"}, {"c", "d"}}));
-  static_assert(!sound({{"a.{l}", "b"}}));                                  // wildcards differ
+  static_assert(!sound({{"a.{l}", "b"}}));  // wildcards differ
   static_assert(!sound({{"a.{l}", "b.{e}"}}));
-  static_assert(!sound({{"a.{l}.{l}", "b.{l}.{l}"}}));                      // which of the two?
-  static_assert(!sound({{"{q,k}", "b", Op::kQkv}}));                        // arity
+  static_assert(!sound({{"a.{l}.{l}", "b.{l}.{l}"}}));  // which of the two?
+  static_assert(!sound({{"{q,k}", "b", Op::kQkv}}));    // arity
   static_assert(!sound({{"{gate,up,down}", "b", Op::kGateUp}}));
   static_assert(!sound({{"{q,k,v}", "b"}}));
   static_assert(!sound({{"a", "b", Op::kQkv}}));
-  static_assert(!sound({{"a", "{b,c}"}}));                                  // several parameters
-  static_assert(!sound({{"a", "c"}, {"b", "c"}}));                          // native name twice
-  static_assert(!sound({{"a", "b"}, {"a", "c"}}));                          // HF name twice
+  static_assert(!sound({{"a", "{b,c}"}}));          // several parameters
+  static_assert(!sound({{"a", "c"}, {"b", "c"}}));  // native name twice
+  static_assert(!sound({{"a", "b"}, {"a", "c"}}));  // HF name twice
   static_assert(sound({{"a", "b", Op::kSame, When::kUntied}, {"a", "c", Op::kTiedHead, When::kTied}}));
-  static_assert(!sound({{"a{", "b"}}) && !sound({{"a}", "b"}}) && !sound({{"a{x}", "b"}}) && !sound({{"{q,,v}", "b", Op::kQkv}}));
+  static_assert(!sound({{"a{", "b"}}) && !sound({{"a}", "b"}}) && !sound({{"a{x}", "b"}}) &&
+                !sound({{"{q,,v}", "b", Op::kQkv}}));
   static_assert(!sound({{"", "b"}}));
   EXPECT_EQ(flaw_of(std::span<const ParamRow>(test::kToyRows)), "");
 }

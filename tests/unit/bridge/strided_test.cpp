@@ -1,10 +1,10 @@
 // Loops, boxes and the strided copy against element-by-element references.
 #include "rialto/bridge/strided.h"
 
-#include <gtest/gtest.h>
-
 #include <numeric>
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace rialto::bridge {
 namespace {
@@ -19,11 +19,14 @@ TEST(Strided, NeighboursThatRunOnAreJoined) {
 
 TEST(Strided, BoxesOfARangeAreContiguousAndInOrder) {
   std::mt19937 random(3);
-  const auto draw = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random); };
+  const auto draw = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
   for (int round = 0; round < 2000; ++round) {
     Shape view(static_cast<size_t>(draw(1, 4)));
     for (int64_t& size : view) size = draw(1, 5);
-    const int64_t total = num_elements(view), begin = draw(0, total), end = draw(begin, total), most = draw(1, total + 2);
+    const int64_t total = num_elements(view), begin = draw(0, total), end = draw(begin, total),
+                  most = draw(1, total + 2);
     int64_t next = begin;
     for_each_box(view, begin, end, most, [&](const Shape& lo, const Shape& hi, int64_t at) {
       EXPECT_EQ(at, next);

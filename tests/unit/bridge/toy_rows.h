@@ -11,13 +11,14 @@ namespace rialto::test {
 inline constexpr bridge::ParamRow kToyRows[] = {
     {"model.embed_tokens.weight", "embedding.word_embeddings.weight"},
     {"model.layers.{l}.input_layernorm.weight", "decoder.layers.{l}.self_attention.linear_qkv.layer_norm_weight"},
-    {"model.layers.{l}.self_attn.{q,k,v}_proj.weight", "decoder.layers.{l}.self_attention.linear_qkv.weight", bridge::Op::kQkv},
-    {"model.layers.{l}.self_attn.{q,k,v}_proj.bias", "decoder.layers.{l}.self_attention.linear_qkv.bias", bridge::Op::kQkv,
-     bridge::When::kQkvBias},
-    {"model.layers.{l}.self_attn.q_norm.weight", "decoder.layers.{l}.self_attention.q_layernorm.weight", bridge::Op::kSame,
-     bridge::When::kQkNorm},
-    {"model.layers.{l}.self_attn.k_norm.weight", "decoder.layers.{l}.self_attention.k_layernorm.weight", bridge::Op::kSame,
-     bridge::When::kQkNorm},
+    {"model.layers.{l}.self_attn.{q,k,v}_proj.weight", "decoder.layers.{l}.self_attention.linear_qkv.weight",
+     bridge::Op::kQkv},
+    {"model.layers.{l}.self_attn.{q,k,v}_proj.bias", "decoder.layers.{l}.self_attention.linear_qkv.bias",
+     bridge::Op::kQkv, bridge::When::kQkvBias},
+    {"model.layers.{l}.self_attn.q_norm.weight", "decoder.layers.{l}.self_attention.q_layernorm.weight",
+     bridge::Op::kSame, bridge::When::kQkNorm},
+    {"model.layers.{l}.self_attn.k_norm.weight", "decoder.layers.{l}.self_attention.k_layernorm.weight",
+     bridge::Op::kSame, bridge::When::kQkNorm},
     {"model.layers.{l}.self_attn.o_proj.weight", "decoder.layers.{l}.self_attention.linear_proj.weight"},
     {"model.layers.{l}.post_attention_layernorm.weight", "decoder.layers.{l}.mlp.linear_fc1.layer_norm_weight"},
     {"model.layers.{l}.mlp.{gate,up}_proj.weight", "decoder.layers.{l}.mlp.linear_fc1.weight", bridge::Op::kGateUp},
@@ -36,7 +37,9 @@ inline std::vector<bridge::SourceTensor> source_of(const bridge::Map& map) {
 /// A complete map of one native tensor: its view is cut at random into boxes, each the whole of an HF tensor whose axes
 /// are permuted at random, some boxes being fills.
 inline bridge::Map random_map(std::mt19937& random, bool permute, bool fills) {
-  const auto draw = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random); };
+  const auto draw = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
   Shape view(static_cast<size_t>(draw(1, 4)));
   for (int64_t& size : view) size = draw(1, 9);
   bridge::Map map;

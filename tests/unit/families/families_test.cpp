@@ -1,11 +1,10 @@
 // Every registered family: its tables are sound, its rows cover a model of its kind, its names are those of the files.
-#include "rialto/families/family.h"
+#include <set>
 
 #include <gmock/gmock.h>
 
-#include <set>
-
 #include "rialto/bridge/plan.h"
+#include "rialto/families/family.h"
 #include "tests/unit/spec/toy_models.h"
 
 namespace rialto::families {
@@ -26,7 +25,8 @@ TEST(Families, RegistryIsSortedAndFindable) {
   for (const Family* family : registry()) {
     names.push_back(family->name);
     EXPECT_EQ(find_by_name(family->name), family);
-    for (const std::string_view architecture : family->architectures) EXPECT_EQ(find_by_architecture(architecture), family);
+    for (const std::string_view architecture : family->architectures)
+      EXPECT_EQ(find_by_architecture(architecture), family);
   }
   EXPECT_THAT(names, testing::ElementsAre("llama", "mistral", "qwen2", "qwen3"));
   EXPECT_EQ(find_by_name("gpt5"), nullptr);
@@ -40,7 +40,8 @@ TEST(Families, TablesAreSound) {
     for (const bridge::IgnoredRow& row : family->ignored) EXPECT_FALSE(row.reason.empty()) << row.hf;
     std::set<std::string_view> keys;
     for (const bridge::ConfigRow& row : family->config) keys.insert(row.key);
-    for (const bridge::ConfigRow& row : common_config()) EXPECT_TRUE(keys.insert(row.key).second) << row.key << " stands in both tables";
+    for (const bridge::ConfigRow& row : common_config())
+      EXPECT_TRUE(keys.insert(row.key).second) << row.key << " stands in both tables";
   }
   EXPECT_EQ(bridge::flaw_of(common_config()), "");
 }
@@ -74,7 +75,8 @@ std::set<std::pair<std::string, Shape>> written_by_transformers(std::string_view
     for (const auto& [name, rows] : {std::pair("q", 32), {"k", 16}, {"v", 16}})
       tensors.emplace(std::string("model.layers.0.self_attn.") + name + "_proj.bias", Shape{rows});
   if (family == "qwen3")
-    for (const char* name : {"q", "k"}) tensors.emplace(std::string("model.layers.0.self_attn.") + name + "_norm.weight", Shape{8});
+    for (const char* name : {"q", "k"})
+      tensors.emplace(std::string("model.layers.0.self_attn.") + name + "_norm.weight", Shape{8});
   return tensors;
 }
 
@@ -83,7 +85,8 @@ TEST(Families, NamesAndShapesAreThoseOfTransformers) {
     spec::ModelSpec model = toy_of(*family, false);
     model.layers.resize(1);
     std::set<std::pair<std::string, Shape>> tensors;
-    for (const bridge::TensorInfo& tensor : bridge::make_map(model, family->params).hf) tensors.emplace(tensor.name, tensor.shape);
+    for (const bridge::TensorInfo& tensor : bridge::make_map(model, family->params).hf)
+      tensors.emplace(tensor.name, tensor.shape);
     EXPECT_EQ(tensors, written_by_transformers(family->name)) << family->name;
   }
 }

@@ -1,12 +1,11 @@
 // A HF directory, whole and damaged in every way: each damage is named.
 #include "rialto/hub/hf_directory.h"
 
-#include <gmock/gmock.h>
-
-#include <unistd.h>
-
 #include <cstring>
 #include <fstream>
+
+#include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "rialto/base/error.h"
 
@@ -31,16 +30,20 @@ class HfDirectoryTest : public testing::Test {
   /// A shard of fp32 vectors of two elements; element i of tensor k is 10 k + i.
   void put_shard(const std::string& name, const std::vector<std::string>& tensors) {
     std::vector<formats::SafetensorsEntry> entries;
-    for (const std::string& tensor : tensors) entries.push_back({.name = tensor, .dtype = DType::kF32, .shape = {2}, .begin = 0, .end = 0});
-    formats::write_safetensors(real_file_ops(), dir / name, entries, {{"format", "pt"}}, [](size_t index, const formats::ByteSink& sink) {
-      const float values[] = {static_cast<float>(10 * index), static_cast<float>(10 * index + 1)};
-      sink(std::as_bytes(std::span(values)));
-    });
+    for (const std::string& tensor : tensors)
+      entries.push_back({.name = tensor, .dtype = DType::kF32, .shape = {2}, .begin = 0, .end = 0});
+    formats::write_safetensors(
+        real_file_ops(), dir / name, entries, {{"format", "pt"}}, [](size_t index, const formats::ByteSink& sink) {
+          const float values[] = {static_cast<float>(10 * index), static_cast<float>(10 * index + 1)};
+          sink(std::as_bytes(std::span(values)));
+        });
   }
   void put_sharded() {
     put_shard("model-00001-of-00002.safetensors", {"a", "b"});
     put_shard("model-00002-of-00002.safetensors", {"c"});
-    put_index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00001-of-00002.safetensors"}, {"c", "model-00002-of-00002.safetensors"}});
+    put_index({{"a", "model-00001-of-00002.safetensors"},
+               {"b", "model-00001-of-00002.safetensors"},
+               {"c", "model-00002-of-00002.safetensors"}});
   }
   void put_index(const std::map<std::string, std::string>& map) {
     Json index;
@@ -72,7 +75,8 @@ TEST_F(HfDirectoryTest, SingleFile) {
   directory.read(directory.tensors().at("y"), 4, std::as_writable_bytes(std::span(&value, 1)));
   EXPECT_EQ(value, 11);
   EXPECT_THROW(directory.read(directory.tensors().at("y"), 5, std::as_writable_bytes(std::span(&value, 1))), Error);
-  EXPECT_THROW(directory.read(directory.tensors().at("y"), UINT64_MAX, std::as_writable_bytes(std::span(&value, 1))), Error);
+  EXPECT_THROW(directory.read(directory.tensors().at("y"), UINT64_MAX, std::as_writable_bytes(std::span(&value, 1))),
+               Error);
 }
 
 TEST_F(HfDirectoryTest, Shards) {
@@ -101,9 +105,14 @@ TEST_F(HfDirectoryTest, WhatIsMissingIsNamed) {
   put_shard("model-00002-of-00002.safetensors", {"a"});
   EXPECT_THAT(complaint(), HasSubstr("'a' is also in model-00001"));
   put_sharded();
-  put_index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00002-of-00002.safetensors"}, {"c", "model-00002-of-00002.safetensors"}});
+  put_index({{"a", "model-00001-of-00002.safetensors"},
+             {"b", "model-00002-of-00002.safetensors"},
+             {"c", "model-00002-of-00002.safetensors"}});
   EXPECT_THAT(complaint(), HasSubstr("puts tensor 'b' into the wrong shard"));
-  put_index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00001-of-00002.safetensors"}, {"c", "model-00002-of-00002.safetensors"}, {"e", "model-00002-of-00002.safetensors"}});
+  put_index({{"a", "model-00001-of-00002.safetensors"},
+             {"b", "model-00001-of-00002.safetensors"},
+             {"c", "model-00002-of-00002.safetensors"},
+             {"e", "model-00002-of-00002.safetensors"}});
   EXPECT_THAT(complaint(), HasSubstr("lacks tensor 'e'"));
   fs::remove(dir / "config.json");
   EXPECT_THAT(complaint(), HasSubstr("no config.json"));
@@ -113,11 +122,13 @@ TEST_F(HfDirectoryTest, WhatIsMissingIsNamed) {
 
 TEST_F(HfDirectoryTest, HostileIndexes) {
   put_shard("model-00001-of-00001.safetensors", {"a"});
-  for (const char* name : {"../model.safetensors", "/etc/x.safetensors", "sub/model.safetensors", "..", "", "model.bin", "a\\b.safetensors", ".safetensors"}) {
+  for (const char* name : {"../model.safetensors", "/etc/x.safetensors", "sub/model.safetensors", "..", "", "model.bin",
+                           "a\\b.safetensors", ".safetensors"}) {
     put_index({{"a", name}});
     EXPECT_THAT(complaint(), HasSubstr("plain .safetensors file name")) << name;
   }
-  for (const char* text : {"", "[]", "{}", "{\"weight_map\": 3}", "{\"weight_map\": {}}", "{\"weight_map\": {\"a\": 1}}", "{\"weight_map\": ", "null"}) {
+  for (const char* text : {"", "[]", "{}", "{\"weight_map\": 3}", "{\"weight_map\": {}}",
+                           "{\"weight_map\": {\"a\": 1}}", "{\"weight_map\": ", "null"}) {
     put("model.safetensors.index.json", text);
     EXPECT_NE(complaint(), "") << text;
   }
@@ -143,12 +154,14 @@ TEST_F(HfDirectoryTest, HostileConfigs) {
 
 TEST_F(HfDirectoryTest, CompanionsAreCarriedWeightsAreNot) {
   put_shard("model.safetensors", {"a"});
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "merges.txt", "README.md", "modeling.py", "pytorch_model.bin"})
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
+                           "merges.txt", "README.md", "modeling.py", "pytorch_model.bin"})
     put(name, "{}");
   fs::create_directories(dir / "additional_chat_templates");
   put("additional_chat_templates/tool.jinja", "x");
-  EXPECT_THAT(HfDirectory(dir).companion_files(), ElementsAre("additional_chat_templates/tool.jinja", "chat_template.jinja", "generation_config.json",
-                                                              "merges.txt", "tokenizer.json", "tokenizer_config.json"));
+  EXPECT_THAT(HfDirectory(dir).companion_files(),
+              ElementsAre("additional_chat_templates/tool.jinja", "chat_template.jinja", "generation_config.json",
+                          "merges.txt", "tokenizer.json", "tokenizer_config.json"));
 }
 
 TEST_F(HfDirectoryTest, GenerationConfigFallsBackToConfig) {
@@ -157,7 +170,8 @@ TEST_F(HfDirectoryTest, GenerationConfigFallsBackToConfig) {
   EXPECT_THAT(config.eos_token_ids, ElementsAre(2));
   EXPECT_EQ(config.temperature, 0.5);
   EXPECT_EQ(config.top_k, 50);
-  put("generation_config.json", R"({"eos_token_id": [7, 8], "bos_token_id": null, "do_sample": true, "top_p": 0.9, "top_k": 20, "max_new_tokens": 5})");
+  put("generation_config.json",
+      R"({"eos_token_id": [7, 8], "bos_token_id": null, "do_sample": true, "top_p": 0.9, "top_k": 20, "max_new_tokens": 5})");
   config = read_generation_config(dir);
   EXPECT_THAT(config.eos_token_ids, ElementsAre(7, 8));
   EXPECT_EQ(config.bos_token_id, 1);
@@ -165,8 +179,9 @@ TEST_F(HfDirectoryTest, GenerationConfigFallsBackToConfig) {
   EXPECT_EQ(config.top_p, 0.9);
   EXPECT_EQ(config.top_k, 20);
   EXPECT_EQ(config.max_new_tokens, 5);
-  for (const char* text : {R"({"eos_token_id": -1})", R"({"eos_token_id": "x"})", R"({"eos_token_id": [1.5]})", R"({"top_p": 2})", R"({"temperature": "hot"})",
-                           R"({"do_sample": 1})", R"({"top_k": 1e99})", R"({"eos_token_id": 18446744073709551615})", "[]"}) {
+  for (const char* text : {R"({"eos_token_id": -1})", R"({"eos_token_id": "x"})", R"({"eos_token_id": [1.5]})",
+                           R"({"top_p": 2})", R"({"temperature": "hot"})", R"({"do_sample": 1})", R"({"top_k": 1e99})",
+                           R"({"eos_token_id": 18446744073709551615})", "[]"}) {
     put("generation_config.json", text);
     EXPECT_THROW(read_generation_config(dir), Error) << text;
   }

@@ -14,7 +14,8 @@ inline Json config_of(const std::string& family) {
     "hidden_act": "silu", "hidden_size": 24, "initializer_range": 0.02, "intermediate_size": 20, "max_position_embeddings": 64,
     "num_attention_heads": 4, "num_hidden_layers": 4, "num_key_value_heads": 2, "pad_token_id": null, "rms_norm_eps": 1e-06,
     "rope_parameters": {"rope_theta": 5000.0, "rope_type": "default"}, "tie_word_embeddings": false,
-    "transformers_version": "5.23.0", "use_cache": true, "vocab_size": 50})", "test");
+    "transformers_version": "5.23.0", "use_cache": true, "vocab_size": 50})",
+                         "test");
   json["model_type"] = family;
   if (family == "llama") {
     json["architectures"] = {"LlamaForCausalLM"};

@@ -1,7 +1,7 @@
 // config.json -> ModelSpec: both spellings of every version, defaults, windows, and refusals that name the key.
-#include <gmock/gmock.h>
-
 #include <cmath>
+
+#include <gmock/gmock.h>
 
 #include "rialto/resolve/resolve.h"
 #include "tests/unit/resolve/configs.h"
@@ -14,7 +14,9 @@ using test::config_of;
 using testing::HasSubstr;
 
 spec::ModelSpec model_of(const Json& json) { return model_from_hf(json, "config.json").model; }
-const Attention& attention_of(const spec::ModelSpec& model, size_t layer = 0) { return std::get<Attention>(model.layers.at(layer).mixer); }
+const Attention& attention_of(const spec::ModelSpec& model, size_t layer = 0) {
+  return std::get<Attention>(model.layers.at(layer).mixer);
+}
 
 std::string complaint(const Json& json) {
   try {
@@ -57,10 +59,16 @@ TEST(ModelFromHf, EveryFamilyHasItsParts) {
 TEST(ModelFromHf, OldAndNewSpellingsAgree) {
   for (const std::string family : test::kFamilies) {
     Json now = config_of(family), old = now;
-    now["rope_parameters"] = {{"rope_type", "llama3"}, {"rope_theta", 5000.0}, {"factor", 32.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 16}};
+    now["rope_parameters"] = {{"rope_type", "llama3"},   {"rope_theta", 5000.0},
+                              {"factor", 32.0},          {"low_freq_factor", 1.0},
+                              {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 16}};
     old.erase("rope_parameters");
     old["rope_theta"] = 5000.0;
-    old["rope_scaling"] = {{"type", "llama3"}, {"factor", 32}, {"low_freq_factor", 1}, {"high_freq_factor", 4}, {"original_max_position_embeddings", 16}};
+    old["rope_scaling"] = {{"type", "llama3"},
+                           {"factor", 32},
+                           {"low_freq_factor", 1},
+                           {"high_freq_factor", 4},
+                           {"original_max_position_embeddings", 16}};
     old.erase("dtype");
     old["torch_dtype"] = "float32";
     EXPECT_EQ(model_of(now), model_of(old)) << family;
@@ -75,7 +83,8 @@ TEST(ModelFromHf, OldAndNewSpellingsAgree) {
 
 TEST(ModelFromHf, ScalingLengthDefaultsToMaxPositions) {
   Json json = config_of("llama");
-  json["rope_parameters"] = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}};
+  json["rope_parameters"] = {
+      {"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}};
   const spec::ModelSpec model = model_of(json);
   EXPECT_EQ(std::get<spec::Llama3Scaling>(attention_of(model).rope->scaling).original_max_positions, 64);
   EXPECT_EQ(attention_of(model).rope->base, 10000);  // transformers' default when no theta is given
@@ -84,8 +93,9 @@ TEST(ModelFromHf, ScalingLengthDefaultsToMaxPositions) {
 TEST(ModelFromHf, DefaultsAreThoseOfTransformers) {
   for (const std::string family : test::kFamilies) {
     Json json = config_of(family);
-    for (const char* key : {"head_dim", "num_key_value_heads", "rms_norm_eps", "tie_word_embeddings", "initializer_range", "rope_parameters",
-                            "dtype", "bos_token_id", "eos_token_id", "hidden_act", "attention_dropout", "max_position_embeddings", "layer_types"})
+    for (const char* key : {"head_dim", "num_key_value_heads", "rms_norm_eps", "tie_word_embeddings",
+                            "initializer_range", "rope_parameters", "dtype", "bos_token_id", "eos_token_id",
+                            "hidden_act", "attention_dropout", "max_position_embeddings", "layer_types"})
       json.erase(key);
     json["num_attention_heads"] = 32;
     json["hidden_size"] = 64;
@@ -147,13 +157,15 @@ TEST(ModelFromHf, UnknownKeysAreRefusedWithTheNearest) {
 }
 
 TEST(ModelFromHf, KeysWithoutInfluenceAreKept) {
-  for (const char* key : {"_name_or_path", "use_cache", "temperature", "id2label", "auto_map", "pretraining_tp", "torchscript"})
+  for (const char* key :
+       {"_name_or_path", "use_cache", "temperature", "id2label", "auto_map", "pretraining_tp", "torchscript"})
     EXPECT_EQ(complaint_with("llama", key, "anything"), "") << key;
 }
 
 TEST(ModelFromHf, MissingSizesAreNamed) {
   for (const std::string family : test::kFamilies)
-    for (const char* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size"}) {
+    for (const char* key :
+         {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size"}) {
       Json json = config_of(family);
       json.erase(key);
       EXPECT_THAT(complaint(json), HasSubstr(std::string("key '") + key + "' is missing"));
@@ -168,23 +180,64 @@ TEST(ModelFromHf, ValuesThatWouldBeAnotherModelAreRefused) {
     const char* key;
     Json value;
   } cases[] = {
-      {"llama", "mlp_bias", true}, {"llama", "attention_bias", true}, {"qwen3", "attention_bias", true}, {"llama", "attention_dropout", 0.1},
-      {"llama", "hidden_act", "gelu"}, {"qwen2", "hidden_act", "gelu_pytorch_tanh"}, {"llama", "quantization_config", Json{{"bits", 4}}},
-      {"llama", "partial_rotary_factor", 0.5}, {"mistral", "is_encoder_decoder", true}, {"llama", "dtype", "float8_e4m3fn"}, {"llama", "dtype", "int8"},
-      {"llama", "dtype", 16}, {"llama", "hidden_size", -1}, {"llama", "hidden_size", 24.0}, {"llama", "hidden_size", "24"}, {"llama", "hidden_size", true},
-      {"llama", "num_hidden_layers", 1e15}, {"llama", "num_hidden_layers", 100000000}, {"llama", "vocab_size", 18446744073709551615u},
-      {"llama", "num_key_value_heads", 3}, {"llama", "num_key_value_heads", 0}, {"llama", "head_dim", 7}, {"llama", "rms_norm_eps", -1},
-      {"llama", "rms_norm_eps", "1e-5"}, {"llama", "tie_word_embeddings", 0}, {"llama", "eos_token_id", "2"}, {"llama", "eos_token_id", Json{1, -2}},
-      {"llama", "rope_theta", 7.0}, {"llama", "torch_dtype", "bfloat16"}, {"llama", "rope_scaling", 3}, {"mistral", "sliding_window", 0},
-      {"mistral", "sliding_window", 1.5}, {"qwen2", "use_sliding_window", "yes"}, {"llama", "per_layer_config", Json{{"0", 1}}},
+      {"llama", "mlp_bias", true},
+      {"llama", "attention_bias", true},
+      {"qwen3", "attention_bias", true},
+      {"llama", "attention_dropout", 0.1},
+      {"llama", "hidden_act", "gelu"},
+      {"qwen2", "hidden_act", "gelu_pytorch_tanh"},
+      {"llama", "quantization_config", Json{{"bits", 4}}},
+      {"llama", "partial_rotary_factor", 0.5},
+      {"mistral", "is_encoder_decoder", true},
+      {"llama", "dtype", "float8_e4m3fn"},
+      {"llama", "dtype", "int8"},
+      {"llama", "dtype", 16},
+      {"llama", "hidden_size", -1},
+      {"llama", "hidden_size", 24.0},
+      {"llama", "hidden_size", "24"},
+      {"llama", "hidden_size", true},
+      {"llama", "num_hidden_layers", 1e15},
+      {"llama", "num_hidden_layers", 100000000},
+      {"llama", "vocab_size", 18446744073709551615u},
+      {"llama", "num_key_value_heads", 3},
+      {"llama", "num_key_value_heads", 0},
+      {"llama", "head_dim", 7},
+      {"llama", "rms_norm_eps", -1},
+      {"llama", "rms_norm_eps", "1e-5"},
+      {"llama", "tie_word_embeddings", 0},
+      {"llama", "eos_token_id", "2"},
+      {"llama", "eos_token_id", Json{1, -2}},
+      {"llama", "rope_theta", 7.0},
+      {"llama", "torch_dtype", "bfloat16"},
+      {"llama", "rope_scaling", 3},
+      {"mistral", "sliding_window", 0},
+      {"mistral", "sliding_window", 1.5},
+      {"qwen2", "use_sliding_window", "yes"},
+      {"llama", "per_layer_config", Json{{"0", 1}}},
   };
   for (const auto& test_case : cases)
-    EXPECT_THAT(complaint_with(test_case.family, test_case.key, test_case.value), HasSubstr("[config.json]")) << test_case.key << " " << test_case.value.dump();
+    EXPECT_THAT(complaint_with(test_case.family, test_case.key, test_case.value), HasSubstr("[config.json]"))
+        << test_case.key << " " << test_case.value.dump();
+}
+
+TEST(ModelFromHf, AHeadSizeThatCannotBeDerivedIsRefused) {
+  Json json = config_of("llama");
+  json["hidden_size"] = 26;
+  EXPECT_EQ(complaint(json), "");
+  json["head_dim"] = nullptr;
+  EXPECT_THAT(complaint(json), HasSubstr("no head_dim is given"));
+}
+
+TEST(ModelFromHf, NullTypeIsFloat32) {
+  Json json = config_of("llama");
+  json["dtype"] = nullptr;
+  EXPECT_EQ(model_of(json).dtype, DType::kF32);
 }
 
 TEST(ModelFromHf, RopeTypesAreNamedWhenRefused) {
   for (const char* type : {"yarn", "dynamic", "longrope", "proportional", "su"})
-    EXPECT_THAT(complaint_with("qwen3", "rope_parameters", Json{{"rope_type", type}, {"factor", 4.0}}), HasSubstr(std::string("'") + type + "'"));
+    EXPECT_THAT(complaint_with("qwen3", "rope_parameters", Json{{"rope_type", type}, {"factor", 4.0}}),
+                HasSubstr(std::string("'") + type + "'"));
   const Json bad[] = {{{"rope_type", "linear"}},
                       {{"rope_type", "linear"}, {"factor", 0}},
                       {{"rope_type", "linear"}, {"factor", "2"}},
@@ -197,7 +250,8 @@ TEST(ModelFromHf, RopeTypesAreNamedWhenRefused) {
                       {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}},
                       {{"full_attention", {{"rope_type", "default"}}}},
                       Json::array()};
-  for (const Json& json : bad) EXPECT_THAT(complaint_with("llama", "rope_parameters", json), HasSubstr("'rope_parameters'")) << json.dump();
+  for (const Json& json : bad)
+    EXPECT_THAT(complaint_with("llama", "rope_parameters", json), HasSubstr("'rope_parameters'")) << json.dump();
 }
 
 TEST(ModelFromHf, UnknownArchitecturesListTheKnown) {

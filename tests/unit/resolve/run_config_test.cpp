@@ -10,7 +10,9 @@ namespace {
 using spec::Attention;
 using testing::HasSubstr;
 
-spec::ModelSpec model_of(const std::string& family) { return model_from_hf(test::config_of(family), "config.json").model; }
+spec::ModelSpec model_of(const std::string& family) {
+  return model_from_hf(test::config_of(family), "config.json").model;
+}
 spec::ModelSpec read(const std::string& yaml) { return model_from_run_config(parse_yaml(yaml, "run_config.yaml")); }
 
 /// What Megatron Bridge 0.3.1 writes for a Llama toy, shortened to the keys that decide.
@@ -95,18 +97,22 @@ TEST(RunConfig, EveryFamilyRoundTrips) {
 }
 
 TEST(RunConfig, RopeScalingsRoundTrip) {
-  for (const spec::RopeScaling& scaling : {spec::RopeScaling(spec::LinearScaling{2.5}), spec::RopeScaling(spec::Llama3Scaling{32, 1, 4, 8192}), spec::RopeScaling(spec::Llama3Scaling{8, 2, 3, 16})}) {
+  for (const spec::RopeScaling& scaling :
+       {spec::RopeScaling(spec::LinearScaling{2.5}), spec::RopeScaling(spec::Llama3Scaling{32, 1, 4, 8192}),
+        spec::RopeScaling(spec::Llama3Scaling{8, 2, 3, 16})}) {
     spec::ModelSpec model = model_of("llama");
     for (spec::Layer& layer : model.layers) std::get<Attention>(layer.mixer).rope->scaling = scaling;
     EXPECT_EQ(read(run_config_from_model(model)), model);
   }
   spec::ModelSpec model = model_of("llama");
-  for (spec::Layer& layer : model.layers) std::get<Attention>(layer.mixer).rope->scaling = spec::Llama3Scaling{8, 2, 3, 16};
+  for (spec::Layer& layer : model.layers)
+    std::get<Attention>(layer.mixer).rope->scaling = spec::Llama3Scaling{8, 2, 3, 16};
   EXPECT_THAT(run_config_from_model(model), HasSubstr("its logits will differ"));
 }
 
 TEST(RunConfig, WindowsCountAsMegatronCounts) {
-  EXPECT_THAT(run_config_from_model(model_of("mistral")), HasSubstr("window_size: [4, 0]"));  // 5 keys, itself among them
+  EXPECT_THAT(run_config_from_model(model_of("mistral")),
+              HasSubstr("window_size: [4, 0]"));  // 5 keys, itself among them
   EXPECT_EQ(std::get<Attention>(read(with("window_size", "[4, 0]")).layers[0].mixer).window, 5);
   EXPECT_EQ(read(with("window_size", "[4, 0]")).family, "mistral");
   Json json = test::config_of("qwen3");
@@ -124,15 +130,19 @@ TEST(RunConfig, SkippingEveryNthLayer) {
   yaml.replace(yaml.find("window_attn_skip_freq: null"), 27, "window_attn_skip_freq: 2");
   const spec::ModelSpec model = read(yaml);
   for (size_t layer = 0; layer < 4; ++layer)
-    EXPECT_EQ(std::get<Attention>(model.layers[layer].mixer).window, layer % 2 == 0 ? std::optional<int64_t>(5) : std::nullopt);
+    EXPECT_EQ(std::get<Attention>(model.layers[layer].mixer).window,
+              layer % 2 == 0 ? std::optional<int64_t>(5) : std::nullopt);
 }
 
 TEST(RunConfig, GivenSectionsReplaceOurs) {
-  const std::string yaml = run_config_from_model(model_of("llama"), "checkpoint:\n  save_rng: true\ntrain:\n  train_iters: 3");
+  const std::string yaml =
+      run_config_from_model(model_of("llama"), "checkpoint:\n  save_rng: true\ntrain:\n  train_iters: 3");
   const Node node = parse_yaml(yaml, "x");
   EXPECT_TRUE(node.find("checkpoint")->find("save_rng")->boolean);
   EXPECT_EQ(node.find("train")->find("train_iters")->integer, 3);
-  for (const char* section : {"model", "optimizer", "scheduler", "dataset", "ddp", "rng", "tokenizer", "peft", "rialto"}) EXPECT_NE(node.find(section), nullptr) << section;
+  for (const char* section :
+       {"model", "optimizer", "scheduler", "dataset", "ddp", "rng", "tokenizer", "peft", "rialto"})
+    EXPECT_NE(node.find(section), nullptr) << section;
   EXPECT_THROW(run_config_from_model(model_of("llama"), "model:\n  num_layers: 3\n"), Error);
   const Node plain = parse_yaml(run_config_from_model(model_of("llama")), "x");
   EXPECT_FALSE(plain.find("checkpoint")->find("save_rng")->boolean);
@@ -158,8 +168,9 @@ TEST(RunConfig, ReadsWhatBridgeWrites) {
 }
 
 TEST(RunConfig, WhatCannotBeDerivedIsNamed) {
-  for (const char* key : {"num_layers", "hidden_size", "num_attention_heads", "ffn_hidden_size", "vocab_size", "seq_length", "normalization",
-                          "position_embedding_type", "gated_linear_unit", "add_bias_linear", "activation_func", "params_dtype", "_target_"})
+  for (const char* key : {"num_layers", "hidden_size", "num_attention_heads", "ffn_hidden_size", "vocab_size",
+                          "seq_length", "normalization", "position_embedding_type", "gated_linear_unit",
+                          "add_bias_linear", "activation_func", "params_dtype", "_target_"})
     EXPECT_THAT(complaint(with(key, "")), HasSubstr(std::string("'model.") + key + "' is missing")) << key;
 }
 
@@ -167,13 +178,34 @@ TEST(RunConfig, OtherModelsAreRefusedByKeyAndLine) {
   const struct {
     const char* key;
     const char* value;
-  } cases[] = {{"normalization", "LayerNorm"}, {"num_moe_experts", "8"}, {"mtp_num_layers", "1"}, {"rotary_percent", "0.5"}, {"softmax_scale", "0.1"},
-               {"attention_dropout", "0.1"}, {"glu_linear_offset", "1.0"}, {"add_bias_linear", "true"}, {"gated_linear_unit", "false"},
-               {"activation_func", "{_call_: false, _target_: torch.nn.functional.gelu}"}, {"_target_", "os.system"}, {"_target_", "megatron.bridge.models.MambaModelProvider"},
-               {"window_size", "[4, 4]"}, {"window_size", "[-1, 0]"}, {"window_size", "7"}, {"num_layers", "0"}, {"num_layers", "999999999"},
-               {"num_layers", "four"}, {"num_query_groups", "3"}, {"params_dtype", "torch.int8"}, {"kv_channels", "7"}, {"rotary_base", "-1"},
-               {"position_embedding_type", "learned_absolute"}, {"hidden_size", "[1]"}, {"rope_scaling", "3"}};
-  for (const auto& test_case : cases) EXPECT_THAT(complaint(with(test_case.key, test_case.value)), HasSubstr("run_config.yaml:")) << test_case.key << " " << test_case.value;
+  } cases[] = {{"normalization", "LayerNorm"},
+               {"num_moe_experts", "8"},
+               {"mtp_num_layers", "1"},
+               {"rotary_percent", "0.5"},
+               {"softmax_scale", "0.1"},
+               {"attention_dropout", "0.1"},
+               {"glu_linear_offset", "1.0"},
+               {"add_bias_linear", "true"},
+               {"gated_linear_unit", "false"},
+               {"activation_func", "{_call_: false, _target_: torch.nn.functional.gelu}"},
+               {"_target_", "os.system"},
+               {"_target_", "megatron.bridge.models.MambaModelProvider"},
+               {"window_size", "[4, 4]"},
+               {"window_size", "[-1, 0]"},
+               {"window_size", "7"},
+               {"num_layers", "0"},
+               {"num_layers", "999999999"},
+               {"num_layers", "four"},
+               {"num_query_groups", "3"},
+               {"params_dtype", "torch.int8"},
+               {"kv_channels", "7"},
+               {"rotary_base", "-1"},
+               {"position_embedding_type", "learned_absolute"},
+               {"hidden_size", "[1]"},
+               {"rope_scaling", "3"}};
+  for (const auto& test_case : cases)
+    EXPECT_THAT(complaint(with(test_case.key, test_case.value)), HasSubstr("run_config.yaml:"))
+        << test_case.key << " " << test_case.value;
   EXPECT_THAT(complaint("train: null\n"), HasSubstr("no 'model:' section"));
   EXPECT_THAT(complaint("model: 3\n"), HasSubstr("not a map"));
 }

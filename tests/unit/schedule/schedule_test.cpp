@@ -85,8 +85,10 @@ TEST(Deadlock, EveryDroppedOrSwappedPostIsNoticed) {
 TEST(Deadlock, WaitingInACircleIsNamed) {
   // Both receive first: neither sends.
   const auto rank = [](int peer) {
-    return std::vector<Action>{{.act = Act::kPostRecvForward, .peer = peer, .slot = 0}, {.act = Act::kWait, .slot = 0},
-                               {.act = Act::kPostSendForward, .peer = peer, .slot = 1}, {.act = Act::kWait, .slot = 1}};
+    return std::vector<Action>{{.act = Act::kPostRecvForward, .peer = peer, .slot = 0},
+                               {.act = Act::kWait, .slot = 0},
+                               {.act = Act::kPostSendForward, .peer = peer, .slot = 1},
+                               {.act = Act::kWait, .slot = 1}};
   };
   const std::string said = find_deadlock({rank(1), rank(0)});
   EXPECT_THAT(said, testing::HasSubstr("rank 0 at action 1 (wait slot 0)"));
@@ -95,7 +97,8 @@ TEST(Deadlock, WaitingInACircleIsNamed) {
 
 TEST(Deadlock, MistakesWithSlotsAndPeersAreNamed) {
   EXPECT_THAT(find_deadlock({{{.act = Act::kWait, .slot = 3}}}), testing::HasSubstr("nothing was posted"));
-  EXPECT_THAT(find_deadlock({{{.act = Act::kPostSendForward, .peer = 7, .slot = 0}}}), testing::HasSubstr("does not exist"));
+  EXPECT_THAT(find_deadlock({{{.act = Act::kPostSendForward, .peer = 7, .slot = 0}}}),
+              testing::HasSubstr("does not exist"));
   EXPECT_THAT(find_deadlock({{{.act = Act::kBackward}}}), testing::HasSubstr("without its forward"));
   EXPECT_THAT(find_deadlock({{{.act = Act::kForward}, {.act = Act::kForward}}}), testing::HasSubstr("twice"));
 }

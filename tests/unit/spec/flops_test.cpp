@@ -16,7 +16,8 @@ TEST(Flops, ParametersAreCountedOnce) {
 }
 
 TEST(Flops, MatricesHeadAndAttention) {
-  const double attention = 4 * 32.0 * 16;  // layers, width of heads, sequence length (two products, half of them masked)
+  const double attention =
+      4 * 32.0 * 16;  // layers, width of heads, sequence length (two products, half of them masked)
   EXPECT_DOUBLE_EQ(train_flops(test::toy_model(), 100, 16), 6 * 100 * (4 * kLayerMatrices + kHead + attention));
   EXPECT_DOUBLE_EQ(train_flops(test::toy_model({.tied = true}), 100, 16), train_flops(test::toy_model(), 100, 16));
 }

@@ -1,8 +1,8 @@
 // The parameter table against the key tables of real Megatron checkpoints: names, shapes, aliases, counts.
-#include <gmock/gmock.h>
-
 #include <map>
 #include <set>
+
+#include <gmock/gmock.h>
 
 #include "rialto/base/error.h"
 #include "tests/unit/spec/toy_models.h"
@@ -29,19 +29,24 @@ std::map<std::string, Shape> disk_keys(const ModelSpec& model) {
 
 std::set<std::string> extra_keys(const ModelSpec& model) {
   std::set<std::string> keys;
-  for (const ExtraState& state : extra_state_table(model)) EXPECT_TRUE(keys.insert(state.full_key()).second) << state.full_key();
+  for (const ExtraState& state : extra_state_table(model))
+    EXPECT_TRUE(keys.insert(state.full_key()).second) << state.full_key();
   return keys;
 }
 
 TEST(ParamTable, DenseOrderIsThatOfAForwardPass) {
   std::vector<std::string> names;
-  for (const Param& param : param_table(test::toy_model({.layers = 1, .qkv_bias = true, .qk_norm = true}))) names.push_back(param.name);
-  EXPECT_THAT(names, ElementsAre("embedding.word_embeddings.weight", "decoder.layers.0.self_attention.linear_qkv.layer_norm_weight",
-                                 "decoder.layers.0.self_attention.linear_qkv.weight", "decoder.layers.0.self_attention.linear_qkv.bias",
-                                 "decoder.layers.0.self_attention.q_layernorm.weight", "decoder.layers.0.self_attention.k_layernorm.weight",
-                                 "decoder.layers.0.self_attention.linear_proj.weight", "decoder.layers.0.mlp.linear_fc1.layer_norm_weight",
-                                 "decoder.layers.0.mlp.linear_fc1.weight", "decoder.layers.0.mlp.linear_fc2.weight",
-                                 "decoder.final_layernorm.weight", "output_layer.weight"));
+  for (const Param& param : param_table(test::toy_model({.layers = 1, .qkv_bias = true, .qk_norm = true})))
+    names.push_back(param.name);
+  EXPECT_THAT(
+      names,
+      ElementsAre(
+          "embedding.word_embeddings.weight", "decoder.layers.0.self_attention.linear_qkv.layer_norm_weight",
+          "decoder.layers.0.self_attention.linear_qkv.weight", "decoder.layers.0.self_attention.linear_qkv.bias",
+          "decoder.layers.0.self_attention.q_layernorm.weight", "decoder.layers.0.self_attention.k_layernorm.weight",
+          "decoder.layers.0.self_attention.linear_proj.weight", "decoder.layers.0.mlp.linear_fc1.layer_norm_weight",
+          "decoder.layers.0.mlp.linear_fc1.weight", "decoder.layers.0.mlp.linear_fc2.weight",
+          "decoder.final_layernorm.weight", "output_layer.weight"));
 }
 
 TEST(ParamTable, DenseKeysAreStacked) {
@@ -66,7 +71,8 @@ TEST(ParamTable, DenseKeysAreStacked) {
 }
 
 TEST(ParamTable, ViewsFactorShapes) {
-  for (const ModelSpec& model : {test::toy_model({.qkv_bias = true, .qk_norm = true}), test::toy_moe(), test::toy_mla(), test::toy_mla(3, 4, false)})
+  for (const ModelSpec& model : {test::toy_model({.qkv_bias = true, .qk_norm = true}), test::toy_moe(), test::toy_mla(),
+                                 test::toy_mla(3, 4, false)})
     for (const Param& param : param_table(model)) {
       EXPECT_EQ(num_elements(param.view), num_elements(param.shape)) << param.name;
       EXPECT_EQ(param.view.back(), param.shape.size() == 2 ? param.shape.back() : param.view.back()) << param.name;

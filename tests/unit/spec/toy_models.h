@@ -34,7 +34,8 @@ inline spec::ModelSpec toy_model(const ToyOptions& options = {}) {
 /// Every layer MoE, as Qwen3-MoE.
 inline spec::ModelSpec toy_moe(int64_t layers = 4, int64_t experts = 8) {
   spec::ModelSpec model = toy_model({.layers = layers, .qk_norm = true});
-  for (spec::Layer& layer : model.layers) layer.ffn = spec::MoeFfn{.num_experts = experts, .expert_hidden = 12, .top_k = 2};
+  for (spec::Layer& layer : model.layers)
+    layer.ffn = spec::MoeFfn{.num_experts = experts, .expert_hidden = 12, .top_k = 2};
   return model;
 }
 
@@ -43,11 +44,13 @@ inline spec::ModelSpec toy_mla(int64_t layers = 4, int64_t experts = 8, bool q_l
   spec::ModelSpec model = toy_model({.layers = layers});
   model.per_layer_keys = true;
   for (size_t i = 0; i < model.layers.size(); ++i) {
-    spec::LatentAttention mla{.num_heads = 4, .q_lora_rank = 10, .kv_lora_rank = 6, .qk_nope_dim = 8, .qk_rope_dim = 4, .v_head_dim = 8};
+    spec::LatentAttention mla{
+        .num_heads = 4, .q_lora_rank = 10, .kv_lora_rank = 6, .qk_nope_dim = 8, .qk_rope_dim = 4, .v_head_dim = 8};
     if (!q_lora) mla.q_lora_rank.reset();
     model.layers[i].mixer = mla;
     if (i > 0)
-      model.layers[i].ffn = spec::MoeFfn{.num_experts = experts, .expert_hidden = 12, .top_k = 2, .shared_hidden = 14, .expert_bias = true};
+      model.layers[i].ffn = spec::MoeFfn{
+          .num_experts = experts, .expert_hidden = 12, .top_k = 2, .shared_hidden = 14, .expert_bias = true};
   }
   return model;
 }

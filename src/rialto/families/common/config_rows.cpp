@@ -1,6 +1,6 @@
-// Keys that a config.json of any family may hold: bookkeeping of transformers, settings of generation and of other tasks.
-// None changes what the model computes, except those that must have a certain value.
-// Source: transformers 4.x and 5.23, PretrainedConfig.
+// Keys that a config.json of any family may hold: bookkeeping of transformers, settings of generation and of other
+// tasks. None changes what the model computes, except those that must have a certain value. Source: transformers 4.x
+// and 5.23, PretrainedConfig.
 #include "rialto/families/family.h"
 
 namespace rialto::families {
@@ -17,6 +17,8 @@ constexpr bridge::ConfigRow kRows[] = {
     {"name_or_path", kKept},
     {"auto_map", kKept},  // names of Python files; never run, the architecture says what is computed
     {"tokenizer_class", kKept},
+    {"is_llama_config", kKept},
+    {"transformers.js_config", kKept},
     {"unsloth_fixed", kKept},
     {"unsloth_version", kKept},
     // what would make it another model
@@ -27,6 +29,8 @@ constexpr bridge::ConfigRow kRows[] = {
     {"cross_attention_hidden_size", kMustEqual, "null"},
     {"pruned_heads", kMustEqual, "{}|null"},
     {"partial_rotary_factor", kMustEqual, "1.0|1|null"},
+    {"rope_interleaved", kMustEqual, "false"},
+    {"use_mrope", kMustEqual, "false"},
     // how Python code runs it
     {"use_cache", kKept},
     {"return_dict", kKept},
