@@ -56,6 +56,15 @@ TEST(SampleIndex, AShortLastEpochIsShuffledApart) {
   EXPECT_TRUE(mixed);
 }
 
+TEST(SampleIndex, TheSeedChoosesTheOrder) {
+  const SampleIndices one = build_sample_indices(kLengths, 0, 10, 8, 30, 1), again = build_sample_indices(kLengths, 0, 10, 8, 30, 1),
+                      two = build_sample_indices(kLengths, 0, 10, 8, 30, 2);
+  EXPECT_EQ(one.documents, again.documents);
+  EXPECT_EQ(one.shuffle, again.shuffle);
+  EXPECT_NE(one.documents, two.documents);
+  EXPECT_NE(one.shuffle, two.shuffle);
+}
+
 TEST(SampleIndex, ARangeUsesItsDocumentsOnly) {
   const SampleIndices indices = build_sample_indices(kLengths, 4, 7, 4, 0, 5);
   EXPECT_EQ(std::set(indices.documents.begin(), indices.documents.end()), (std::set<int32_t>{4, 5, 6}));

@@ -60,6 +60,13 @@ TEST_F(TextFilesTest, ThePartDependsOnThePathInsideTheInputOnly) {
   }
 }
 
+TEST_F(TextFilesTest, TheHashIsTheSameEverywhere) {
+  const uint64_t crc = 1136565175u;  // Python: zlib.crc32(b"json/decoder.py")
+  for (int64_t modulo = 2; modulo < 200; ++modulo) {
+    EXPECT_EQ(is_held_out("json/decoder.py", modulo), crc % static_cast<uint64_t>(modulo) == 0) << modulo;
+  }
+}
+
 TEST_F(TextFilesTest, RefusesMissingInputsAndHalfSplits) {
   EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { list({.inputs = {dir_ / "none"}}); }).find("does not exist"),
             std::string::npos);
