@@ -43,7 +43,8 @@ struct SaveOptions {
   optim::AdamWOptions adam;               ///< of the parameter groups
   double lr = 0;                          ///< learning rate of the next step, recorded in the parameter groups
   std::optional<fs::path> hf_source;      ///< its config, tokenizer... go to rialto_source/
-  std::optional<fs::path> previous_iter;  ///< carries rialto_source/ over from here instead
+  std::optional<fs::path> previous_iter;  ///< carries rialto_source/ over from here instead, if it has one
+  std::optional<fs::path> tokenizer;      ///< else: a model without a source takes a derived config and this tokenizer along
   bool replace = false;
 };
 /// Weights, main parameters, both moments, scheduler and train state; see docs/checkpoint.md.

@@ -44,15 +44,21 @@ void add_source_files(store::CheckpointWriter& writer, const fs::path& hf_dir) {
   if (!kept.empty()) writer.add_file(hub::kPassThroughFile, kept);
 }
 
-void carry_source_files(store::CheckpointWriter& writer, const fs::path& iter_dir) {
+bool carry_source_files(store::CheckpointWriter& writer, const fs::path& iter_dir) {
   const fs::path folder = iter_dir / hub::kSourceFolder;
-  if (!fs::is_directory(folder)) return;
+  if (!fs::is_directory(folder)) return false;
   std::vector<fs::path> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (entry.is_regular_file()) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) writer.copy_file(kFolder + fs::relative(file, folder).generic_string(), file);
+  return true;
+}
+
+void add_tokenizer_files(store::CheckpointWriter& writer, const spec::ModelSpec& model, const fs::path& tokenizer) {
+  writer.add_file(kFolder + "config.json", to_python_json(resolve::hf_from_model(model)) + "\n");
+  for (const std::string& name : hub::companion_files_of(tokenizer)) writer.copy_file(kFolder + name, tokenizer / name);
 }
 
 }  // namespace rialto::checkpoint

@@ -148,6 +148,7 @@ class Loop {
     options.lr = setup_.schedule.lr_at(setup_.state.consumed_train_samples);
     options.hf_source = setup_.hf_source;
     options.previous_iter = setup_.native_source;
+    if (!config_.tokenizer.tokenizer_model.empty()) options.tokenizer = config_.tokenizer.tokenizer_model;
     options.replace = true;  // set_up refused folders of other runs; what is there is this run's own later part
     const Json scheduler = scheduler_state(config_, setup_.schedule, setup_.state.consumed_train_samples);
     const fs::path folder = checkpoint::save(ops_, options, setup_.model_spec, *setup_.weights,
