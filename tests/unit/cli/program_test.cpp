@@ -50,7 +50,7 @@ TEST(Program, VersionAndHelp) {
 }
 
 TEST(Program, UsageErrors) {
-  expect_refused(rialto(""), 2, "subcommand");
+  expect_refused(rialto(""), 2, "subcommand is required");
   expect_refused(rialto("convrt a b"), 2, "convrt");
   expect_refused(rialto("convert onlyone"), 2, "destination");
   expect_refused(rialto("convert a b --to gguf"), 2, "gguf");

@@ -108,7 +108,8 @@ TEST(Verify, DamageIsAnErrorNamingTheTensor) {
   write_toy_hf(dir / "hf");
   convert_plain(dir / "hf", dir / "native");
   const fs::path data = dir / "native/iter_0000001/__0_0.distcp";
-  for (const Json& chunk : read_json_file(dir / "native/iter_0000001/manifest.json")["chunks"]) {
+  const Json manifest = read_json_file(dir / "native/iter_0000001/manifest.json");
+  for (const Json& chunk : manifest["chunks"]) {
     flip_byte(data, chunk["offset"].get<uint64_t>());
     expect_error(ErrorKind::kInput, {chunk["key"].get<std::string>(), "__0_0.distcp"}, [&] { verify({dir / "hf", dir / "native", {}, {}}, nullptr); });
     flip_byte(data, chunk["offset"].get<uint64_t>());

@@ -12,7 +12,8 @@ using Verify = CheckpointReader::Verify;
 
 /// Where the elements of the first parameter of `name` lie.
 uint64_t offset_of(const fs::path& dir, const std::string& key) {
-  for (const Json& chunk : read_json_file(dir / "manifest.json")["chunks"])
+  const Json manifest = read_json_file(dir / "manifest.json");
+  for (const Json& chunk : manifest["chunks"])
     if (chunk["key"] == key) return chunk["offset"].get<uint64_t>();
   return 0;
 }

@@ -48,7 +48,9 @@ TEST(WriteRead, ManifestListsEveryFileAndHash) {
     EXPECT_EQ(file["xxh3_128"], hash_hex(std::as_bytes(std::span(bytes)))) << file["path"];
   }
   for (const auto& entry : fs::recursive_directory_iterator(dir))
-    if (entry.is_regular_file() && entry.path().filename() != "manifest.json") EXPECT_TRUE(listed.contains(entry.path().lexically_relative(dir).generic_string())) << entry.path();
+    if (entry.is_regular_file() && entry.path().filename() != "manifest.json") {
+      EXPECT_TRUE(listed.contains(entry.path().lexically_relative(dir).generic_string())) << entry.path();
+    }
   EXPECT_EQ(manifest["chunks"].size(), spec::param_table(toy_model()).size());
   const size_t last = text.rfind("\"self\"");
   EXPECT_EQ(manifest["self"], hash_hex(std::as_bytes(std::span(text).first(last))));
@@ -142,7 +144,9 @@ TEST(WriteRead, SameCheckpointSameBytes) {
   const TempDir a, b;
   const fs::path first = write_toy(a, 1), second = write_toy(b, 1);
   for (const auto& entry : fs::recursive_directory_iterator(first))
-    if (entry.is_regular_file()) EXPECT_EQ(read_text_file(entry.path()), read_text_file(second / entry.path().lexically_relative(first))) << entry.path();
+    if (entry.is_regular_file()) {
+      EXPECT_EQ(read_text_file(entry.path()), read_text_file(second / entry.path().lexically_relative(first))) << entry.path();
+    }
 }
 
 TEST(WriteRead, NoPathOfThisMachineInside) {
@@ -150,7 +154,9 @@ TEST(WriteRead, NoPathOfThisMachineInside) {
   const fs::path dir = write_toy(root, 1);
   const std::string name = fs::path(root).filename().string();
   for (const auto& entry : fs::recursive_directory_iterator(dir))
-    if (entry.is_regular_file()) EXPECT_EQ(read_text_file(entry.path()).find(name), std::string::npos) << entry.path();
+    if (entry.is_regular_file()) {
+      EXPECT_EQ(read_text_file(entry.path()).find(name), std::string::npos) << entry.path();
+    }
 }
 
 TEST(WriteRead, AliasesAndObjectsOfTheOptimizerGoToTheirFile) {
