@@ -12,20 +12,20 @@ namespace rialto::model {
 
 NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Tensor& delta, const Weight& weight, double eps) {
   Tape tape(recorder, {x, delta, weight.data});
-  const kernels::RmsNormOutput out = kernels::rms_norm_forward(x.contiguous(), delta, weight.data, eps);
+  kernels::RmsNormOutput out = kernels::rms_norm_forward(x.contiguous(), delta, weight.data, eps);
+  // Without delta the sum is x: an alias of it, so that the residual's gradient takes the same way in both cases.
+  const at::Tensor sum = delta.defined() ? out.sum : out.sum.detach();
   const bool want_dw = tape.wants(2), added = delta.defined();
-  tape.keep(out.sum, "norm.sum");
+  tape.keep(sum, "norm.sum");
   tape.keep(out.rstd, "norm.rstd");
-  auto backward = [recorder, want_dw, added, w = weight.data, main_grad = weight.main_grad](
-                      const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
+  tape.record({out.y, sum}, [recorder, want_dw, added, w = weight.data, main_grad = weight.main_grad](
+                                const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
     const at::Tensor dy = douts[0].defined() ? douts[0] : at::zeros_like(kept[0]);
-    const at::Tensor dsum = added ? douts[1] : at::Tensor();
-    const auto grads = kernels::rms_norm_backward(dy, dsum, kept[0], kept[1], w, want_dw);
+    const auto grads = kernels::rms_norm_backward(dy, douts[1], kept[0], kept[1], w, want_dw);
     if (want_dw) recorder.weight_gradient([main_grad, dw = grads.dweight] { main_grad.add_(dw.view_as(main_grad)); });
     return {grads.dx, added ? grads.dx : at::Tensor(), at::Tensor()};
-  };
-  tape.record(added ? std::vector<at::Tensor>{out.y, out.sum} : std::vector<at::Tensor>{out.y}, backward, "add_norm");
-  return {added ? out.sum : x, out.y};
+  }, "add_norm");
+  return {sum, out.y};
 }
 
 kernels::Heads split_heads(const Recorder& recorder, const at::Tensor& qkv, int64_t groups, int64_t head_dim,
