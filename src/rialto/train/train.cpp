@@ -2,10 +2,11 @@
 #include "rialto/train/train.h"
 
 #include <ATen/Functions.h>
-#include <fmt/format.h>
 
 #include <chrono>
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/train/evaluate.h"
@@ -19,7 +20,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 /// True when every element is finite; looks at pieces, so that no copy of the model is made.
 bool all_finite(const at::Tensor& flat) {
@@ -34,7 +37,10 @@ bool all_finite(const at::Tensor& flat) {
 class Loop {
  public:
   Loop(const config::RunConfig& config, const Hooks& hooks)
-      : config_(config), hooks_(hooks), ops_(hooks.file_ops ? *hooks.file_ops : real_file_ops()), setup_(set_up(config, hooks)) {
+      : config_(config),
+        hooks_(hooks),
+        ops_(hooks.file_ops ? *hooks.file_ops : real_file_ops()),
+        setup_(set_up(config, hooks)) {
     result_.first_iteration = result_.iteration = setup_.state.iteration;
     result_.num_parameters = spec::num_parameters(setup_.model_spec);
     if (setup_.resumed_from) {
@@ -53,8 +59,10 @@ class Loop {
       iterate();
       const int64_t now = setup_.state.iteration;
       if (due(config_.validation.eval_interval, now) && now < last) evaluate_now(false);
-      if (hooks_.stop_requested && hooks_.stop_requested() && now < last) result_.end = End::kStopped;
-      else if (due(config_.train.exit_interval, now) && now < last) result_.end = End::kExitInterval;
+      if (hooks_.stop_requested && hooks_.stop_requested() && now < last)
+        result_.end = End::kStopped;
+      else if (due(config_.train.exit_interval, now) && now < last)
+        result_.end = End::kExitInterval;
       if (now == last && config_.validation.eval_interval) evaluate_now(true);
       if (due(config_.checkpoint.save_interval, now) || now == last || result_.end != End::kFinished) save_now();
     }
@@ -64,7 +72,9 @@ class Loop {
   }
 
  private:
-  static bool due(const std::optional<int64_t>& interval, int64_t iteration) { return interval && iteration % *interval == 0; }
+  static bool due(const std::optional<int64_t>& interval, int64_t iteration) {
+    return interval && iteration % *interval == 0;
+  }
 
   void open_metrics() {
     fs::path path = config_.logger.metrics_jsonl;
@@ -94,7 +104,8 @@ class Loop {
 
     state.iteration = record.iteration;
     state.consumed_train_samples += batch_size;
-    record.flops = spec::train_flops(setup_.model_spec, static_cast<double>(batch.num_tokens), static_cast<double>(setup_.seq_length));
+    record.flops = spec::train_flops(setup_.model_spec, static_cast<double>(batch.num_tokens),
+                                     static_cast<double>(setup_.seq_length));
     state.floating_point_operations_so_far += record.flops;
     record.consumed_samples = state.consumed_train_samples;
     record.next_learning_rate = setup_.schedule.lr_at(state.consumed_train_samples);
@@ -116,13 +127,15 @@ class Loop {
     if (!due(config_.logger.log_interval, record.iteration)) return;
     const auto count = static_cast<double>(logged_.count);
     if (hooks_.print) {
-      hooks_.print(step_line(record, logged_.loss / count, logged_.elapsed_ms / count, logged_.flops / logged_.elapsed_ms / 1e9, config_.train.train_iters));
+      hooks_.print(step_line(record, logged_.loss / count, logged_.elapsed_ms / count,
+                             logged_.flops / logged_.elapsed_ms / 1e9, config_.train.train_iters));
     }
     logged_ = {};
   }
 
   void evaluate_now(bool at_end) {
-    EvalRecord record = evaluate(*setup_.model, *setup_.valid_data, config_, setup_.model_spec.vocab, setup_.device, setup_.state.iteration);
+    EvalRecord record = evaluate(*setup_.model, *setup_.valid_data, config_, setup_.model_spec.vocab, setup_.device,
+                                 setup_.state.iteration);
     record.at_end = at_end;
     setup_.state.consumed_valid_samples += config_.validation.eval_iters * config_.train.global_batch_size;
     result_.last_eval_loss = record.loss;
@@ -131,13 +144,18 @@ class Loop {
     if (hooks_.print) hooks_.print(eval_lines(record));
   }
 
-  bool weights_finite() const { return all_finite(setup_.optimizer->main()) && all_finite(setup_.weights->flat_data()); }
+  bool weights_finite() const {
+    return all_finite(setup_.optimizer->main()) && all_finite(setup_.weights->flat_data());
+  }
 
   void save_now() {
     if (config_.checkpoint.save.empty() || saved_iteration_ == setup_.state.iteration) return;
     if (!weights_finite()) {
-      throw Error(ErrorKind::kInternal, fmt::format("iteration {}", setup_.state.iteration), "the weights are not finite, so they are not saved",
-                  {.got = {}, .want = {}, .hint = result_.checkpoint ? "the newest good checkpoint is " + result_.checkpoint->string() : ""});
+      throw Error(ErrorKind::kInternal, fmt::format("iteration {}", setup_.state.iteration),
+                  "the weights are not finite, so they are not saved",
+                  {.got = {},
+                   .want = {},
+                   .hint = result_.checkpoint ? "the newest good checkpoint is " + result_.checkpoint->string() : ""});
     }
     if (metrics_) metrics_->sync();  // records of a saved iteration are on disk before it is
     checkpoint::SaveOptions options;
@@ -152,7 +170,8 @@ class Loop {
     options.replace = true;  // set_up refused folders of other runs; what is there is this run's own later part
     const Json scheduler = scheduler_state(config_, setup_.schedule, setup_.state.consumed_train_samples);
     const fs::path folder = checkpoint::save(ops_, options, setup_.model_spec, *setup_.weights,
-                                             config_.checkpoint.save_optim ? setup_.optimizer.get() : nullptr, setup_.state, scheduler, hooks_.progress);
+                                             config_.checkpoint.save_optim ? setup_.optimizer.get() : nullptr,
+                                             setup_.state, scheduler, hooks_.progress);
     saved_iteration_ = setup_.state.iteration;
     result_.checkpoint = folder;
     if (hooks_.on_save) hooks_.on_save(saved_iteration_, folder);
@@ -185,12 +204,15 @@ class Loop {
         save_now();
         saved = "the state before this iteration is in " + result_.checkpoint->string();
       } else {
-        saved = "the weights are not finite either" + (result_.checkpoint ? "; the newest good checkpoint is " + result_.checkpoint->string() : std::string());
+        saved =
+            "the weights are not finite either" +
+            (result_.checkpoint ? "; the newest good checkpoint is " + result_.checkpoint->string() : std::string());
       }
     }
     if (metrics_) metrics_->sync();
-    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", record.iteration), loss ? "the loss is not finite" : "the gradient's norm is not finite",
-                {.got = fmt::format("{}", loss ? record.loss : record.grad_norm), .want = {}, .hint = saved});
+    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", record.iteration),
+                loss ? "the loss is not finite" : "the gradient's norm is not finite",
+                {.got = std::isnan(loss ? record.loss : record.grad_norm) ? "nan" : "infinity", .want = {}, .hint = saved});
   }
 
   const config::RunConfig& config_;
@@ -208,9 +230,12 @@ class Loop {
 
 std::string_view name_of(End end) {
   switch (end) {
-    case End::kFinished: return "finished";
-    case End::kExitInterval: return "exit_interval";
-    case End::kStopped: return "stopped";
+    case End::kFinished:
+      return "finished";
+    case End::kExitInterval:
+      return "exit_interval";
+    case End::kStopped:
+      return "stopped";
   }
   return "";
 }
