@@ -48,6 +48,8 @@ function(rialto_test name)
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR})
   if(ARG_TORCH)
     target_precompile_headers(test_${name} REUSE_FROM rialto_torch_pch)
+  else()
+    target_compile_options(test_${name} PRIVATE -O1)  # tests are many and run once
   endif()
   add_test(NAME unit.${name} COMMAND test_${name})
   set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)

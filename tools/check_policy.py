@@ -13,7 +13,7 @@ UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|not implemented|unimplem
 SKIP = re.compile(r"GTEST_SKIP\(\)|DISABLED_|pytest\.skip\(|@pytest\.mark\.skip(?!if)")
 REASON = re.compile(r"(GTEST_SKIP\(\)\s*<<|skip\(\s*f?\"|reason=)")
 FOREIGN = re.compile(r"pypi\.org|crates\.io|registry\.npmjs|static\.rust-lang|deb\.debian\.org|/work/|/farm/|/root/|\.\./shared")
-EXIT = re.compile(r"\b(std::)?(exit|_exit|abort|quick_exit)\s*\(|\bsignal\s*\(|\bsigaction\s*\(|\bfork\s*\(")
+EXIT = re.compile(r"\b(std::(exit|abort|quick_exit)|_exit)\s*\(|(?<![\w.>:])exit\s*\(|\bsignal\s*\(|\bsigaction\s*\(|\bfork\s*\(")
 LONG = 400
 
 

@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-STEPS, HALF = 240, 120
-MODEL = dict(vocab_size=8192, hidden_size=256, intermediate_size=688, num_hidden_layers=6, num_attention_heads=8,
-             num_key_value_heads=4, max_position_embeddings=512, tie_word_embeddings=True, rope_theta=10000.0)
+STEPS, HALF = 600, 300
+SEQ_LENGTH, BATCH = 128, 4
+MODEL = dict(vocab_size=8192, hidden_size=256, intermediate_size=688, num_hidden_layers=2, num_attention_heads=8,
+             num_key_value_heads=4, max_position_embeddings=512, tie_word_embeddings=False, rope_theta=10000.0)
 SEED_TEXT = "def read_lines(path):\n    "
 LEFT_OUT = ["encodings", "pydoc_data", "site-packages", "dist-packages"]  # tables and other people's packages
 
@@ -73,8 +74,10 @@ class Quickstart:
     def make_model(self):
         import torch
         from transformers import LlamaConfig, LlamaForCausalLM
+        from transformers.utils import logging
 
         torch.manual_seed(1234)
+        logging.disable_progress_bar()
         model = LlamaForCausalLM(LlamaConfig(**MODEL, bos_token_id=0, eos_token_id=0, torch_dtype="float32"))
         model.save_pretrained(self.out / "hf-random")
         for path in (self.out / "tokenizer").iterdir():
@@ -88,7 +91,8 @@ class Quickstart:
 
     def train_run(self, name, *overrides):
         run = self.out / name
-        settings = [f"checkpoint.save={run}", f"tokenizer.tokenizer_model={self.out / 'hf-random'}",
+        every_sample = (self.held_out["tokens"] - 1) // SEQ_LENGTH // BATCH
+        settings = [f"validation.eval_iters={every_sample}", f"checkpoint.save={run}", f"tokenizer.tokenizer_model={self.out / 'hf-random'}",
                     f"dataset.data_path=[{self.out / 'data/train'}]", f"dataset.valid_data_path=[{self.out / 'data/held-out'}]",
                     f"train.train_iters={STEPS}", f"checkpoint.save_interval={HALF}", f"validation.eval_interval={HALF}", *overrides]
         self.rialto("train", "quickstart", *[x for s in settings for x in ("--set", s)])

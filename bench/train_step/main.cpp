@@ -2,11 +2,12 @@
 // bench_train_step [fp32|bf16] [threads] [steps]
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
-#include <fmt/format.h>
 
 #include <chrono>
 #include <cstdio>
 #include <string>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/model/model.h"
@@ -27,8 +28,13 @@ spec::ModelSpec workload_c1() {
   const spec::Norm norm{.eps = 1e-5};
   for (int layer = 0; layer < 8; ++layer) {
     model.layers.push_back({norm,
-                            spec::Attention{.num_heads = 8, .num_groups = 4, .head_dim = 32, .qkv_bias = false, .qk_norm = {},
-                                            .window = {}, .softmax_scale = 0.17677669529663687,
+                            spec::Attention{.num_heads = 8,
+                                            .num_groups = 4,
+                                            .head_dim = 32,
+                                            .qkv_bias = false,
+                                            .qk_norm = {},
+                                            .window = {},
+                                            .softmax_scale = 0.17677669529663687,
                                             .rope = spec::Rope{.base = 10000, .dim = 32, .scaling = {}}},
                             norm, spec::DenseFfn{.hidden = 688}});
   }
@@ -49,7 +55,8 @@ struct Timer {
 int run(const std::string& dtype, int threads, int steps) {
   at::set_num_threads(threads);
   const spec::ModelSpec spec = workload_c1();
-  model::Weights weights(spec, {}, {}, {.device = at::kCPU, .dtype = dtype == "bf16" ? at::kBFloat16 : at::kFloat}, true);
+  model::Weights weights(spec, {}, {}, {.device = at::kCPU, .dtype = dtype == "bf16" ? at::kBFloat16 : at::kFloat},
+                         true);
   weights.init_random(spec, 1234);
   const model::Model model(spec, weights, {}, {.embedding = true, .head = true, .first = 0, .last = 8});
   optim::AdamW adam(weights, {});
@@ -74,10 +81,13 @@ int run(const std::string& dtype, int threads, int steps) {
     const char* comma = i ? ", " : "";
     ms += fmt::format("{}{:.2f}", comma, whole.lap_ms());
     losses += fmt::format("{}{:.6f}", comma, loss.sum.item<double>() / loss.weight);
-    parts = fmt::format("{{\"zero\": {:.2f}, \"forward\": {:.1f}, \"backward\": {:.1f}, \"update\": {:.2f}}}", zero, forward, backward, update);
+    parts = fmt::format("{{\"zero\": {:.2f}, \"forward\": {:.1f}, \"backward\": {:.1f}, \"update\": {:.2f}}}", zero,
+                        forward, backward, update);
   }
-  fmt::print("{{\"dtype\": \"{}\", \"threads\": {}, \"tokens\": 2048, \"ms\": [{}], \"losses\": [{}], \"last_step_ms\": {}}}\n", dtype,
-             threads, ms, losses, parts);
+  fmt::print(
+      "{{\"dtype\": \"{}\", \"threads\": {}, \"tokens\": 2048, \"ms\": [{}], \"losses\": [{}], \"last_step_ms\": "
+      "{}}}\n",
+      dtype, threads, ms, losses, parts);
   return 0;
 }
 

@@ -7,5 +7,6 @@
 int main(int argc, char** argv) {
   const rialto::hub::HfDirectory folder(argc > 1 ? argv[1] : ".");
   const auto model = rialto::resolve::model_from_hf(folder.config(), "config.json").model;
-  std::printf("%s: %lld parameters\n", model.family.c_str(), static_cast<long long>(rialto::spec::num_parameters(model)));
+  std::printf("%s: %lld parameters\n", model.family.c_str(),
+              static_cast<long long>(rialto::spec::num_parameters(model)));
 }

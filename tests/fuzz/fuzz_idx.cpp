@@ -11,10 +11,12 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
-  static const std::string prefix = (std::filesystem::temp_directory_path() / ("rialto_fuzz_" + std::to_string(::getpid()))).string();
+  static const std::string prefix =
+      (std::filesystem::temp_directory_path() / ("rialto_fuzz_" + std::to_string(::getpid()))).string();
   const size_t cut = std::min<size_t>(data[0] + 256u * data[1], size - 2);
   const auto put = [](const std::string& path, const uint8_t* bytes, size_t count) {
-    std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes), static_cast<std::streamsize>(count));
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes), static_cast<std::streamsize>(count));
   };
   put(prefix + ".idx", data + 2, cut);
   put(prefix + ".bin", data + 2 + cut, size - 2 - cut);

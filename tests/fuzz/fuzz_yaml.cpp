@@ -9,8 +9,12 @@ namespace {
 
 void check(const rialto::Node& node) {
   using Kind = rialto::Node::Kind;
-  if (node.kind == Kind::kString && rialto::parse_yaml("k: " + rialto::write_scalar(node.text), "fuzz").items.at(0).text != node.text) std::abort();
-  if (node.kind == Kind::kFloat && !std::isnan(node.number) && rialto::parse_yaml_value(rialto::write_scalar(node.number)).number != node.number) std::abort();
+  if (node.kind == Kind::kString &&
+      rialto::parse_yaml("k: " + rialto::write_scalar(node.text), "fuzz").items.at(0).text != node.text)
+    std::abort();
+  if (node.kind == Kind::kFloat && !std::isnan(node.number) &&
+      rialto::parse_yaml_value(rialto::write_scalar(node.number)).number != node.number)
+    std::abort();
   for (const rialto::Node& item : node.items) check(item);
 }
 

@@ -1,12 +1,12 @@
 // An input as a file in memory: the readers take files.
 #pragma once
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace rialto::fuzz {
 

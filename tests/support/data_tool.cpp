@@ -1,4 +1,5 @@
-// Answers questions about data and tokenizers as JSON: a list of requests on standard input, a list of answers on output.
+// Answers questions about data and tokenizers as JSON: a list of requests on standard input, a list of answers on
+// output.
 //   {"do": "indices", prefix, seq_length, num_samples, seed, first, last, [eod, eod_mask_loss, reset_positions,
 //    reset_mask], samples: [numbers]}   -> {"document", "sample", "shuffle", "samples": [{tokens, ...}]}
 //   {"do": "split", split, documents}   -> [[first, last], ...]
@@ -68,8 +69,10 @@ Json answer(const Json& request) {
   const std::string what = request.at("do");
   if (what == "indices") return indices(request);
   if (what == "split") return data::split_documents(request.at("split"), request.at("documents"));
-  if (what == "encode") return tokenizer(request).encode(request.at("text").get<std::string>(), request.at("special").get<bool>());
-  if (what == "decode") return tokenizer(request).decode(request.at("ids").get<std::vector<int32_t>>(), request.at("skip").get<bool>());
+  if (what == "encode")
+    return tokenizer(request).encode(request.at("text").get<std::string>(), request.at("special").get<bool>());
+  if (what == "decode")
+    return tokenizer(request).decode(request.at("ids").get<std::vector<int32_t>>(), request.at("skip").get<bool>());
   if (what == "stream") return stream(request);
   if (what == "vocab") return tokenizer(request).vocab_size();
   if (what == "entropy") return data::unigram_entropy(request.at("prefix").get<std::string>()).nats_per_token;

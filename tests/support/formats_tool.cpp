@@ -18,7 +18,9 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 Json read_stdin() {
   const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
@@ -39,12 +41,18 @@ std::string elements(DType dtype, int64_t first, int64_t count) {
     const double number = static_cast<double>(value);
     char* at = out.data() + static_cast<size_t>(i) * size_of(dtype);
     const auto put = [at](auto v) { std::memcpy(at, &v, sizeof v); };
-    if (is_floating(dtype) && size_of(dtype) > 1) cast_elements(&number, DType::kF64, at, dtype, 1);
-    else if (dtype == DType::kBool) put(static_cast<uint8_t>(value % 2));
-    else if (size_of(dtype) == 1) put(static_cast<uint8_t>(value % 100));
-    else if (size_of(dtype) == 2) put(static_cast<uint16_t>(value));
-    else if (size_of(dtype) == 4) put(static_cast<int32_t>(value));
-    else put(value);
+    if (is_floating(dtype) && size_of(dtype) > 1)
+      cast_elements(&number, DType::kF64, at, dtype, 1);
+    else if (dtype == DType::kBool)
+      put(static_cast<uint8_t>(value % 2));
+    else if (size_of(dtype) == 1)
+      put(static_cast<uint8_t>(value % 100));
+    else if (size_of(dtype) == 2)
+      put(static_cast<uint16_t>(value));
+    else if (size_of(dtype) == 4)
+      put(static_cast<int32_t>(value));
+    else
+      put(value);
   }
   return out;
 }
@@ -80,36 +88,59 @@ void read_archive(const Arguments& a) {
 /// A value with everything that common.pt may hold, two tensors among it.
 void write_file(const Arguments& a) {
   const auto pair = [](const char* key, PicklePtr value) { return std::pair{p_str(key), std::move(value)}; };
-  const PicklePtr value = p_dict({
-      pair("none", p_none()), pair("true", p_bool(true)), pair("int", p_int(-5)), pair("big", p_int(int64_t{1} << 40)), pair("byte", p_int(200)),
-      pair("word", p_int(60000)), pair("float", p_float(0.1)), pair("text", p_str("caf\xC3\xA9")), pair("tuple", p_tuple({p_int(1), p_tuple({}), p_tuple({p_int(1), p_int(2), p_int(3), p_int(4)})})),
-      pair("list", p_list({p_int(1), p_list({})})), pair("ordered", p_call(p_global("collections", "OrderedDict"), {})),
-      pair("size", p_call(p_global("torch", "Size"), {p_tuple({p_int(2), p_int(3)})})),
-      pair("step", p_tensor(DType::kI64, {}, "0")), pair("empty", p_list({p_tensor(DType::kU8, {0}, "1")})), pair("bf16", p_tensor(DType::kBF16, {2, 3}, "2"))});
-  write_file_synced(real_file_ops(), a.at(0), make_torch_file(*value, {{"0", elements(DType::kI64, 7, 1)}, {"1", ""}, {"2", elements(DType::kBF16, 0, 6)}}));
+  const PicklePtr value =
+      p_dict({pair("none", p_none()), pair("true", p_bool(true)), pair("int", p_int(-5)),
+              pair("big", p_int(int64_t{1} << 40)), pair("byte", p_int(200)), pair("word", p_int(60000)),
+              pair("float", p_float(0.1)), pair("text", p_str("caf\xC3\xA9")),
+              pair("tuple", p_tuple({p_int(1), p_tuple({}), p_tuple({p_int(1), p_int(2), p_int(3), p_int(4)})})),
+              pair("list", p_list({p_int(1), p_list({})})),
+              pair("ordered", p_call(p_global("collections", "OrderedDict"), {})),
+              pair("size", p_call(p_global("torch", "Size"), {p_tuple({p_int(2), p_int(3)})})),
+              pair("step", p_tensor(DType::kI64, {}, "0")), pair("empty", p_list({p_tensor(DType::kU8, {0}, "1")})),
+              pair("bf16", p_tensor(DType::kBF16, {2, 3}, "2"))});
+  write_file_synced(
+      real_file_ops(), a.at(0),
+      make_torch_file(*value, {{"0", elements(DType::kI64, 7, 1)}, {"1", ""}, {"2", elements(DType::kBF16, 0, 6)}}));
 }
 
 Json tree(const PickleValue& value, const TorchFile& file) {
   using Kind = PickleValue::Kind;
-  if (is_tensor(value) && value.items[0]->items[2]->items.empty()) return {{"scalar", tree(*read_scalar(file, value), file)}};
+  if (is_tensor(value) && value.items[0]->items[2]->items.empty())
+    return {{"scalar", tree(*read_scalar(file, value), file)}};
   Json items = Json::array();
   for (const PicklePtr& item : value.items) items.push_back(tree(*item, file));
   Json entries = Json::array();
   for (const auto& [key, item] : value.dict) entries.push_back({tree(*key, file), tree(*item, file)});
   switch (value.kind) {
-    case Kind::kNone: return nullptr;
-    case Kind::kBool: return value.boolean;
-    case Kind::kInt: return value.integer;
-    case Kind::kFloat: return value.number;
-    case Kind::kString: return value.text;
-    case Kind::kBytes: return {{"bytes", Json::array_t(value.text.begin(), value.text.end())}};
-    case Kind::kTuple: return {{"tuple", items}};
-    case Kind::kList: return items;
-    case Kind::kSet: return {{"set", items}};
-    case Kind::kDict: return {{"dict", entries}};
-    case Kind::kGlobal: return {{"global", value.text}};
-    case Kind::kPersistentId: return {{"persistent", items}};
-    default: return {{"call", value.class_name()}, {"args", items}, {"state", value.state ? tree(*value.state, file) : Json()}, {"dict", entries}};
+    case Kind::kNone:
+      return nullptr;
+    case Kind::kBool:
+      return value.boolean;
+    case Kind::kInt:
+      return value.integer;
+    case Kind::kFloat:
+      return value.number;
+    case Kind::kString:
+      return value.text;
+    case Kind::kBytes:
+      return {{"bytes", Json::array_t(value.text.begin(), value.text.end())}};
+    case Kind::kTuple:
+      return {{"tuple", items}};
+    case Kind::kList:
+      return items;
+    case Kind::kSet:
+      return {{"set", items}};
+    case Kind::kDict:
+      return {{"dict", entries}};
+    case Kind::kGlobal:
+      return {{"global", value.text}};
+    case Kind::kPersistentId:
+      return {{"persistent", items}};
+    default:
+      return {{"call", value.class_name()},
+              {"args", items},
+              {"state", value.state ? tree(*value.state, file) : Json()},
+              {"dict", entries}};
   }
 }
 
@@ -156,7 +187,8 @@ void dump_dcp(const Arguments& a) {
   const auto span = [](const FileSpan& s) { return Json{s.file, s.offset, s.length}; };
   for (const auto& [key, tensor] : metadata.tensors) {
     Json chunks = Json::array();
-    for (const DcpChunk& chunk : tensor.chunks) chunks.push_back({{"offsets", chunk.offsets}, {"sizes", chunk.sizes}, {"span", span(chunk.span)}});
+    for (const DcpChunk& chunk : tensor.chunks)
+      chunks.push_back({{"offsets", chunk.offsets}, {"sizes", chunk.sizes}, {"span", span(chunk.span)}});
     out["tensors"][key] = {{"dtype", torch_name(tensor.dtype)}, {"shape", tensor.shape}, {"chunks", chunks}};
   }
   for (const auto& [key, s] : metadata.objects) out["objects"][key] = span(s);
@@ -178,7 +210,9 @@ void dump_idx(const Arguments& a) {
     sequences.push_back(tokens);
   }
   const auto documents = data.document_indices();
-  Json out = {{"bytes", data.element_bytes()}, {"documents", std::vector<int64_t>(documents.begin(), documents.end())}, {"sequences", sequences}};
+  Json out = {{"bytes", data.element_bytes()},
+              {"documents", std::vector<int64_t>(documents.begin(), documents.end())},
+              {"sequences", sequences}};
   std::cout << out.dump() << "\n";
 }
 
@@ -196,15 +230,17 @@ void write_tensors(const Arguments& a) {
 void dump_tensors(const Arguments& a) {
   const SafetensorsHeader header = read_safetensors_header(ReadFile(a.at(0)));
   Json out = {{"metadata", header.metadata}, {"tensors", Json::array()}};
-  for (const SafetensorsEntry& e : header.entries) out["tensors"].push_back({e.name, torch_name(e.dtype), e.shape, e.begin, e.end});
+  for (const SafetensorsEntry& e : header.entries)
+    out["tensors"].push_back({e.name, torch_name(e.dtype), e.shape, e.begin, e.end});
   std::cout << out.dump() << "\n";
 }
 
 int run(const std::string& command, const Arguments& arguments) {
   const std::map<std::string, void (*)(const Arguments&)> commands = {
-      {"write-archive", write_archive}, {"read-archive", read_archive}, {"write-file", write_file}, {"read-file", read_file},
-      {"write-dcp", write_dcp},         {"dump-dcp", dump_dcp},         {"write-idx", write_idx},   {"dump-idx", dump_idx},
-      {"write-safetensors", write_tensors}, {"dump-safetensors", dump_tensors}};
+      {"write-archive", write_archive},  {"read-archive", read_archive}, {"write-file", write_file},
+      {"read-file", read_file},          {"write-dcp", write_dcp},       {"dump-dcp", dump_dcp},
+      {"write-idx", write_idx},          {"dump-idx", dump_idx},         {"write-safetensors", write_tensors},
+      {"dump-safetensors", dump_tensors}};
   const auto found = commands.find(command);
   if (found == commands.end()) throw Error(ErrorKind::kUsage, "formats_tool", "unknown command", {.got = command});
   found->second(arguments);

@@ -1,5 +1,6 @@
-// Prints what a native checkpoint of a model would hold, {key: global shape, or null for an object}, as JSON: the model is
-// described by key_tables.Model's fields in a JSON object on the command line. For models that no family converts yet.
+// Prints what a native checkpoint of a model would hold, {key: global shape, or null for an object}, as JSON: the model
+// is described by key_tables.Model's fields in a JSON object on the command line. For models that no family converts
+// yet.
 #include <cstdio>
 
 #include "rialto/base/error.h"
@@ -31,8 +32,11 @@ spec::Mixer make_mixer(const Json& m) {
 spec::Ffn make_ffn(const Json& m, int64_t layer) {
   const bool dense = m.at("kind") == "dense" || (m.at("kind") == "mla" && layer < m.at("dense_layers").get<int64_t>());
   if (dense) return spec::DenseFfn{.hidden = m.at("ffn")};
-  return spec::MoeFfn{.num_experts = m.at("experts"), .expert_hidden = m.at("expert_ffn"), .top_k = 2,
-                      .shared_hidden = m.at("shared_ffn"), .expert_bias = m.at("expert_bias")};
+  return spec::MoeFfn{.num_experts = m.at("experts"),
+                      .expert_hidden = m.at("expert_ffn"),
+                      .top_k = 2,
+                      .shared_hidden = m.at("shared_ffn"),
+                      .expert_bias = m.at("expert_bias")};
 }
 
 spec::ModelSpec make_model(const Json& m) {

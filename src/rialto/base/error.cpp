@@ -46,14 +46,20 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 int exit_code(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kUsage:
-    case ErrorKind::kConfig: return 2;
+    case ErrorKind::kConfig:
+      return 2;
     case ErrorKind::kInput:
-    case ErrorKind::kShape: return 3;
-    case ErrorKind::kVerify: return 4;
+    case ErrorKind::kShape:
+      return 3;
+    case ErrorKind::kVerify:
+      return 4;
     case ErrorKind::kIo:
-    case ErrorKind::kInternal: return 1;
-    case ErrorKind::kComm: return 70;
-    case ErrorKind::kStopped: return 75;
+    case ErrorKind::kInternal:
+      return 1;
+    case ErrorKind::kComm:
+      return 70;
+    case ErrorKind::kStopped:
+      return 75;
   }
   return 1;
 }

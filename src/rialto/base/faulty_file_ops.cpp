@@ -1,8 +1,7 @@
 // The fault seam: kills the process at one counted operation, or runs out of space, exactly where a test asks.
-#include <csignal>
-
 #include <atomic>
 #include <charconv>
+#include <csignal>
 #include <utility>
 
 #include "rialto/base/error.h"
@@ -116,15 +115,17 @@ class FaultyFileOps final : public FileOps {
 
 std::vector<std::string_view> split(std::string_view text) {
   std::vector<std::string_view> words;
-  for (size_t colon; (colon = text.find(':')) != text.npos; text.remove_prefix(colon + 1)) words.push_back(text.substr(0, colon));
+  for (size_t colon; (colon = text.find(':')) != text.npos; text.remove_prefix(colon + 1))
+    words.push_back(text.substr(0, colon));
   words.push_back(text);
   return words;
 }
 
 Fault parse_fault(std::string_view spec) {
   const auto wrong = [&] {
-    return Error(ErrorKind::kUsage, "file fault", "unknown specification",
-                 {.got = "'" + std::string(spec) + "'", .want = "kill:<operation>:<before|after>:<n> or full:write:<bytes>"});
+    return Error(
+        ErrorKind::kUsage, "file fault", "unknown specification",
+        {.got = "'" + std::string(spec) + "'", .want = "kill:<operation>:<before|after>:<n> or full:write:<bytes>"});
   };
   const std::vector<std::string_view> words = split(spec);
   Fault fault;

@@ -1,12 +1,12 @@
 // The operating system's file operations, and writing small files whole.
 #include "rialto/base/file_ops.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/io_error.h"
@@ -80,7 +80,8 @@ class RealWriteFile final : public WriteFile {
     constexpr uint64_t kEvery = 16u << 20;
     if (position_ - started_ < kEvery) return;
 #ifdef SYNC_FILE_RANGE_WRITE
-    ::sync_file_range(fd_, static_cast<off_t>(started_), static_cast<off_t>(position_ - started_), SYNC_FILE_RANGE_WRITE);
+    ::sync_file_range(fd_, static_cast<off_t>(started_), static_cast<off_t>(position_ - started_),
+                      SYNC_FILE_RANGE_WRITE);
 #endif
     started_ = position_;
   }
@@ -145,13 +146,20 @@ void FileOps::exchange(const fs::path& a, const fs::path& b) {
 
 std::string_view name_of(FileOp op) {
   switch (op) {
-    case FileOp::kCreate: return "create";
-    case FileOp::kWrite: return "write";
-    case FileOp::kSync: return "sync";
-    case FileOp::kRename: return "rename";
-    case FileOp::kSyncDir: return "sync_dir";
-    case FileOp::kRemove: return "remove";
-    case FileOp::kMakeDir: return "make_dir";
+    case FileOp::kCreate:
+      return "create";
+    case FileOp::kWrite:
+      return "write";
+    case FileOp::kSync:
+      return "sync";
+    case FileOp::kRename:
+      return "rename";
+    case FileOp::kSyncDir:
+      return "sync_dir";
+    case FileOp::kRemove:
+      return "remove";
+    case FileOp::kMakeDir:
+      return "make_dir";
   }
   return "";
 }

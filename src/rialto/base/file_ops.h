@@ -29,7 +29,8 @@ class WriteFile {
 enum class FileOp { kCreate, kWrite, kSync, kRename, kSyncDir, kRemove, kMakeDir };
 std::string_view name_of(FileOp op);
 
-/// Everything that changes a file system. All methods throw Error{kIo} naming path and reason; ENOSPC hints at free space.
+/// Everything that changes a file system. All methods throw Error{kIo} naming path and reason; ENOSPC hints at free
+/// space.
 class FileOps {
  public:
   virtual ~FileOps() = default;

@@ -1,6 +1,6 @@
-// The compiled half of {fmt}, once for all files: with FMT_HEADER_ONLY every file would compile it again, which costs more
-// than everything else in a typical file. Debian ships no static library of it. The instantiations are those of fmt's own
-// src/format.cc (9.1; 12.1 for the copy beside LibTorch's headers).
+// The compiled half of {fmt}, once for all files: with FMT_HEADER_ONLY every file would compile it again, which costs
+// more than everything else in a typical file. Debian ships no static library of it. The instantiations are those of
+// fmt's own src/format.cc (9.1; 12.1 for the copy beside LibTorch's headers).
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

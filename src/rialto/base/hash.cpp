@@ -1,10 +1,10 @@
 // XXH3-128 through libxxhash.
 #include "rialto/base/hash.h"
 
+#include <new>
+
 #include <fmt/format.h>
 #include <xxhash.h>
-
-#include <new>
 
 namespace rialto {
 

@@ -108,7 +108,8 @@ class Builder final : public nlohmann::json_sax<Json> {
  private:
   [[noreturn]] void fail(std::string_view what, std::string got) const {
     if (got.size() > 200) got = got.substr(0, 200) + "...";
-    throw Error(ErrorKind::kInput, place(where_, text_, static_cast<size_t>(*furthest_ - text_.data())), what, {.got = got});
+    throw Error(ErrorKind::kInput, place(where_, text_, static_cast<size_t>(*furthest_ - text_.data())), what,
+                {.got = got});
   }
 
   Json* store(Json&& value) {

@@ -31,7 +31,8 @@ RIALTO_INLINE float from_f16(uint16_t half) {
   const uint32_t special = normal + kRebias;  // infinity and NaN: exponent becomes all ones
   // Subnormal: put the mantissa under a known exponent, subtract that power of two exactly.
   constexpr uint32_t kMagic = 113u << 23;
-  const uint32_t subnormal = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude + kMagic) - std::bit_cast<float>(kMagic));
+  const uint32_t subnormal =
+      std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude + kMagic) - std::bit_cast<float>(kMagic));
   uint32_t result = magnitude >= (0x7C00u << 13) ? special : normal;
   result = magnitude < (0x0400u << 13) ? subnormal : result;
   return std::bit_cast<float>(result | sign);
@@ -43,7 +44,8 @@ RIALTO_INLINE uint16_t to_f16(float value) {
   const uint32_t magnitude = bits & 0x7FFFFFFFu;
   const uint32_t normal = (magnitude - (112u << 23) + 0xFFFu + ((magnitude >> 13) & 1)) >> 13;
   // Below 2^-14: adding 0.5 lines the mantissa up with half's subnormal step and rounds to even.
-  const uint32_t subnormal = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - std::bit_cast<uint32_t>(0.5f);
+  const uint32_t subnormal =
+      std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - std::bit_cast<uint32_t>(0.5f);
   const uint32_t nan = 0x7E00u | ((magnitude >> 13) & 0x1FFu);
   uint32_t result = magnitude < 0x38800000u ? subnormal : normal;
   result = magnitude >= 0x47800000u ? 0x7C00u : result;  // from 2^16 on; 65520 rounds up to infinity by carry
@@ -78,7 +80,9 @@ struct F16 {
   static RIALTO_INLINE uint16_t encode(float value) { return to_f16(value); }
 };
 
-RIALTO_INLINE uint32_t is_finite_bits(float value) { return (std::bit_cast<uint32_t>(value) & 0x7F800000u) != 0x7F800000u; }
+RIALTO_INLINE uint32_t is_finite_bits(float value) {
+  return (std::bit_cast<uint32_t>(value) & 0x7F800000u) != 0x7F800000u;
+}
 
 template <class From, class To>
 RIALTO_INLINE uint64_t cast_loop(const void* src, void* dst, size_t count) {
@@ -153,11 +157,17 @@ uint64_t to_double(const void* src, void* dst, size_t count) {
 template <class From>
 uint64_t cast_from(const void* src, void* dst, DType to, size_t count, bool& known) {
   switch (to) {
-    case DType::kF64: return to_double<From>(src, dst, count);
-    case DType::kF32: return run<From, F32>(src, dst, count);
-    case DType::kF16: return run<From, F16>(src, dst, count);
-    case DType::kBF16: return run<From, BF16>(src, dst, count);
-    default: known = false; return 0;
+    case DType::kF64:
+      return to_double<From>(src, dst, count);
+    case DType::kF32:
+      return run<From, F32>(src, dst, count);
+    case DType::kF16:
+      return run<From, F16>(src, dst, count);
+    case DType::kBF16:
+      return run<From, BF16>(src, dst, count);
+    default:
+      known = false;
+      return 0;
   }
 }
 
@@ -177,16 +187,27 @@ uint64_t cast_elements(const void* src, DType from, void* dst, DType to, size_t 
   bool known = true;
   uint64_t changed = 0;
   switch (from) {
-    case DType::kF32: changed = cast_from<F32>(src, dst, to, count, known); break;
-    case DType::kF16: changed = cast_from<F16>(src, dst, to, count, known); break;
-    case DType::kBF16: changed = cast_from<BF16>(src, dst, to, count, known); break;
-    case DType::kF64:
-      if (to == DType::kF32) changed = from_double<F32>(src, dst, count);
-      else if (to == DType::kF16) changed = from_double<F16>(src, dst, count);
-      else if (to == DType::kBF16) changed = from_double<BF16>(src, dst, count);
-      else known = false;
+    case DType::kF32:
+      changed = cast_from<F32>(src, dst, to, count, known);
       break;
-    default: known = false;
+    case DType::kF16:
+      changed = cast_from<F16>(src, dst, to, count, known);
+      break;
+    case DType::kBF16:
+      changed = cast_from<BF16>(src, dst, to, count, known);
+      break;
+    case DType::kF64:
+      if (to == DType::kF32)
+        changed = from_double<F32>(src, dst, count);
+      else if (to == DType::kF16)
+        changed = from_double<F16>(src, dst, count);
+      else if (to == DType::kBF16)
+        changed = from_double<BF16>(src, dst, count);
+      else
+        known = false;
+      break;
+    default:
+      known = false;
   }
   if (!known) {
     throw Error(ErrorKind::kInternal, "cast_elements", "no cast between these dtypes",

@@ -1,14 +1,14 @@
 // A parallel loop over plain threads that are joined before it returns.
 #include "rialto/base/parallel.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include <sched.h>
 
 namespace rialto {
 

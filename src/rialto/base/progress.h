@@ -1,4 +1,5 @@
-// How long calls report progress and are asked to stop. Functions of the library take a Progress*; nullptr means silent.
+// How long calls report progress and are asked to stop. Functions of the library take a Progress*; nullptr means
+// silent.
 #pragma once
 
 #include <cstdint>

@@ -13,13 +13,27 @@ void append_string(std::string& out, std::string_view text) {
   out += '"';
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\f': out += "\\f"; break;
-      case '\b': out += "\\b"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           char escape[8];
@@ -47,7 +61,8 @@ std::string float_text(double value) {
   }
   const bool plain = value == 0 || (magnitude >= 1e-4 && magnitude < 1e16);
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value,
-                                 plain ? std::chars_format::fixed : std::chars_format::scientific).ptr;
+                                 plain ? std::chars_format::fixed : std::chars_format::scientific)
+                       .ptr;
   std::string text(buffer, end);
   if (plain && text.find('.') == std::string::npos) text += ".0";
   return text;
@@ -63,7 +78,10 @@ void append(std::string& out, const Json& value, int indent, int depth) {
   bool first = true;
   switch (value.type()) {
     case Json::value_t::object:
-      if (value.empty()) { out += "{}"; return; }
+      if (value.empty()) {
+        out += "{}";
+        return;
+      }
       out += '{';
       for (const auto& [key, member] : value.get_ref<const Json::object_t&>()) {
         if (!first) out += separator;
@@ -77,7 +95,10 @@ void append(std::string& out, const Json& value, int indent, int depth) {
       out += '}';
       return;
     case Json::value_t::array:
-      if (value.empty()) { out += "[]"; return; }
+      if (value.empty()) {
+        out += "[]";
+        return;
+      }
       out += '[';
       for (const Json& item : value.get_ref<const Json::array_t&>()) {
         if (!first) out += separator;
@@ -88,12 +109,24 @@ void append(std::string& out, const Json& value, int indent, int depth) {
       new_line(depth);
       out += ']';
       return;
-    case Json::value_t::string: append_string(out, value.get_ref<const std::string&>()); return;
-    case Json::value_t::boolean: out += value.get<bool>() ? "true" : "false"; return;
-    case Json::value_t::number_integer: out += std::to_string(value.get<int64_t>()); return;
-    case Json::value_t::number_unsigned: out += std::to_string(value.get<uint64_t>()); return;
-    case Json::value_t::number_float: out += float_text(value.get<double>()); return;
-    default: out += "null"; return;
+    case Json::value_t::string:
+      append_string(out, value.get_ref<const std::string&>());
+      return;
+    case Json::value_t::boolean:
+      out += value.get<bool>() ? "true" : "false";
+      return;
+    case Json::value_t::number_integer:
+      out += std::to_string(value.get<int64_t>());
+      return;
+    case Json::value_t::number_unsigned:
+      out += std::to_string(value.get<uint64_t>());
+      return;
+    case Json::value_t::number_float:
+      out += float_text(value.get<double>());
+      return;
+    default:
+      out += "null";
+      return;
   }
 }
 

@@ -1,11 +1,11 @@
 // Philox 4x32-10 with counter (index, stream) and key = seed.
 #include "rialto/base/random.h"
 
-#include <xxhash.h>
-
 #include <array>
 #include <cmath>
 #include <numbers>
+
+#include <xxhash.h>
 
 namespace rialto {
 

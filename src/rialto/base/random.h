@@ -1,5 +1,6 @@
 // Counter-based random numbers: a value is a pure function of (seed, stream name, element index), so that no layout,
-// thread count or order of work changes it. Philox 4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3".
+// thread count or order of work changes it. Philox 4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2,
+// 3".
 #pragma once
 
 #include <cstdint>

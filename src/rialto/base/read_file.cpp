@@ -1,10 +1,10 @@
 // Reading by position, and small text files whole.
+#include <cerrno>
+#include <utility>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <utility>
 
 #include "rialto/base/error.h"
 #include "rialto/base/file_ops.h"
@@ -18,7 +18,7 @@ ReadFile::ReadFile(const fs::path& path) : path_(path) {
     if (errno == ENOENT || errno == ENOTDIR) throw Error(ErrorKind::kInput, path.string(), "no such file");
     throw io_error(path, "open", errno);
   }
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd_);
     fd_ = -1;

@@ -32,8 +32,10 @@ std::string digits_of(std::string_view text) {
   if (text.empty() || !is_digit(text[0])) return {};
   std::string digits;
   for (const char c : text) {
-    if (is_digit(c)) digits += c;
-    else if (c != '_') return {};
+    if (is_digit(c))
+      digits += c;
+    else if (c != '_')
+      return {};
   }
   return digits;
 }
@@ -65,7 +67,8 @@ void set_int(Node& node, std::string_view digits, bool negative, int base) {
   uint64_t magnitude = 0;
   const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), magnitude, base);
   constexpr uint64_t kLimit = uint64_t{1} << 63;
-  if (code != std::errc() || end != digits.data() + digits.size() || magnitude > kLimit || (magnitude == kLimit && !negative)) {
+  if (code != std::errc() || end != digits.data() + digits.size() || magnitude > kLimit ||
+      (magnitude == kLimit && !negative)) {
     throw Error(ErrorKind::kConfig, node.where(), "a whole number does not fit 64 bits", {.got = node.text});
   }
   node.kind = Node::Kind::kInt;
@@ -120,10 +123,14 @@ bool try_float(Node& node, std::string_view text) {
 
 std::string describe(const Node& node) {
   switch (node.kind) {
-    case Node::Kind::kNull: return "null";
-    case Node::Kind::kList: return "a list";
-    case Node::Kind::kMap: return "a map";
-    default: return "'" + node.text + "'";
+    case Node::Kind::kNull:
+      return "null";
+    case Node::Kind::kList:
+      return "a list";
+    case Node::Kind::kMap:
+      return "a map";
+    default:
+      return "'" + node.text + "'";
   }
 }
 
@@ -151,7 +158,8 @@ bool is_plain_safe(const std::string& text) {
   // Words that YAML 1.1 readers (PyYAML) take for booleans.
   constexpr std::array<std::string_view, 6> kOther = {"yes", "no", "on", "off", "y", "n"};
   std::string lower = text;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return !one_of(lower, kOther);
 }
 
@@ -202,7 +210,8 @@ double read_float(const Node& node) {
 
 std::string read_string(const Node& node) {
   // A number or word without quotes where text is wanted is taken as written (run names such as 0042 need quotes).
-  if (node.kind == Node::Kind::kNull || node.kind == Node::Kind::kList || node.kind == Node::Kind::kMap) wrong_type(node, "text");
+  if (node.kind == Node::Kind::kNull || node.kind == Node::Kind::kList || node.kind == Node::Kind::kMap)
+    wrong_type(node, "text");
   return node.text;
 }
 

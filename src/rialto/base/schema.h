@@ -16,15 +16,15 @@ struct Node {
   Kind kind = Kind::kNull;
   bool boolean = false;
   int64_t integer = 0;
-  double number = 0;             ///< also set for kInt
-  std::string text;              ///< the scalar as written
-  std::vector<Node> items;       ///< list elements, or map values in order
-  std::vector<std::string> keys; ///< map keys, parallel to items
-  std::string file;              ///< "" for overrides
-  int line = 0;                  ///< from 1; 0 when unknown
+  double number = 0;              ///< also set for kInt
+  std::string text;               ///< the scalar as written
+  std::vector<Node> items;        ///< list elements, or map values in order
+  std::vector<std::string> keys;  ///< map keys, parallel to items
+  std::string file;               ///< "" for overrides
+  int line = 0;                   ///< from 1; 0 when unknown
 
   const Node* find(std::string_view key) const;
-  std::string where() const;     ///< "file:line"
+  std::string where() const;  ///< "file:line"
 };
 
 /// YAML 1.2 core scalars as OmegaConf reads them (1e-5 and 3e-4 are numbers). Throws kConfig with file:line.
@@ -37,10 +37,10 @@ Node parse_yaml_value(std::string_view text);
 /// One key of a section of type T.
 template <class T>
 struct Field {
-  std::string_view key;                                   ///< "global_batch_size"
-  std::string_view help;                                  ///< one sentence, with unit and default when not plain
-  std::function<void(T&, const Node&)> read;              ///< throws kConfig naming what is wanted
-  std::function<std::string(const T&)> write;             ///< the YAML text of the value
+  std::string_view key;                        ///< "global_batch_size"
+  std::string_view help;                       ///< one sentence, with unit and default when not plain
+  std::function<void(T&, const Node&)> read;   ///< throws kConfig naming what is wanted
+  std::function<std::string(const T&)> write;  ///< the YAML text of the value
 };
 
 // Readers for the common types; each throws Error{kConfig, node.where(), ...} with got and want.
@@ -50,7 +50,7 @@ double read_float(const Node& node);
 std::string read_string(const Node& node);
 std::string write_scalar(bool value);
 std::string write_scalar(int64_t value);
-std::string write_scalar(double value);                   ///< shortest text that reads back to the same double
-std::string write_scalar(const std::string& value);       ///< quoted when YAML would read something else
+std::string write_scalar(double value);              ///< shortest text that reads back to the same double
+std::string write_scalar(const std::string& value);  ///< quoted when YAML would read something else
 
 }  // namespace rialto

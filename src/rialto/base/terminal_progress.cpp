@@ -7,9 +7,9 @@
 namespace rialto {
 namespace {
 
-constexpr std::chrono::seconds kSilent{2};           ///< shorter work shows nothing
-constexpr std::chrono::milliseconds kRedraw{100};    ///< on a terminal
-constexpr std::chrono::seconds kLine{10};            ///< between plain lines
+constexpr std::chrono::seconds kSilent{2};         ///< shorter work shows nothing
+constexpr std::chrono::milliseconds kRedraw{100};  ///< on a terminal
+constexpr std::chrono::seconds kLine{10};          ///< between plain lines
 constexpr int kBarWidth = 24;
 
 }  // namespace
@@ -75,10 +75,12 @@ void TerminalProgress::notice(std::string_view line) {
 
 std::string TerminalProgress::text(double seconds) const {
   const double rate = static_cast<double>(done_) / seconds;
-  std::string text = total_ > 0 ? fmt::format("{} of {}", amount_text(static_cast<double>(done_), unit_), amount_text(static_cast<double>(total_), unit_))
+  std::string text = total_ > 0 ? fmt::format("{} of {}", amount_text(static_cast<double>(done_), unit_),
+                                              amount_text(static_cast<double>(total_), unit_))
                                 : amount_text(static_cast<double>(done_), unit_);
   text += fmt::format(", {}/s", amount_text(rate, unit_));
-  if (total_ > done_ && done_ > 0) text += fmt::format(", {} left", duration_text(static_cast<double>(total_ - done_) / rate));
+  if (total_ > done_ && done_ > 0)
+    text += fmt::format(", {} left", duration_text(static_cast<double>(total_ - done_) / rate));
   return text;
 }
 
@@ -87,7 +89,10 @@ void TerminalProgress::draw(Clock::time_point now) {
   const double part = total_ > 0 ? static_cast<double>(done_) / static_cast<double>(total_) : 0;
   if (terminal_) {
     const int filled = static_cast<int>(part * kBarWidth);
-    const std::string bar = total_ > 0 ? fmt::format("[{:<{}}] {:3.0f} %  ", std::string(static_cast<size_t>(filled), '#'), kBarWidth, 100 * part) : "";
+    const std::string bar =
+        total_ > 0
+            ? fmt::format("[{:<{}}] {:3.0f} %  ", std::string(static_cast<size_t>(filled), '#'), kBarWidth, 100 * part)
+            : "";
     fmt::print(out_, "\r\033[K{} {}{}", phase_, bar, text(seconds));
     drawn_ = true;
     next_ = now + kRedraw;

@@ -1,11 +1,12 @@
-// YAML documents to Nodes. Built from parser events, so that duplicates are seen and aliases cannot expand without bound.
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/yaml.h>
-
+// YAML documents to Nodes. Built from parser events, so that duplicates are seen and aliases cannot expand without
+// bound.
 #include <algorithm>
 #include <map>
 #include <sstream>
 #include <unordered_set>
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/file_ops.h"
@@ -44,7 +45,8 @@ class Builder final : public YAML::EventHandler {
     add(found->second, 0);
   }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     Node node = make(mark);
     if (tag == "?" || tag.empty()) {
       resolve_plain_scalar(node, value);
@@ -57,11 +59,13 @@ class Builder final : public YAML::EventHandler {
     add(std::move(node), anchor);
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, Node::Kind::kList);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, Node::Kind::kMap);
   }
   void OnMapEnd() override { close(); }
@@ -86,10 +90,13 @@ class Builder final : public YAML::EventHandler {
   [[noreturn]] void fail(const YAML::Mark& mark, std::string_view what) const {
     throw Error(ErrorKind::kConfig, make(mark).where(), what);
   }
-  [[noreturn]] static void fail(const Node& node, std::string_view what) { throw Error(ErrorKind::kConfig, node.where(), what); }
+  [[noreturn]] static void fail(const Node& node, std::string_view what) {
+    throw Error(ErrorKind::kConfig, node.where(), what);
+  }
 
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
-    if (tag != "?" && tag != "!" && !tag.empty() && !tag.starts_with("tag:yaml.org,2002:map") && !tag.starts_with("tag:yaml.org,2002:seq")) {
+    if (tag != "?" && tag != "!" && !tag.empty() && !tag.starts_with("tag:yaml.org,2002:map") &&
+        !tag.starts_with("tag:yaml.org,2002:seq")) {
       fail(mark, "a tag that is not read: '" + tag + "'");
     }
     if (stack_.size() >= kMaxDepth) fail(mark, "nested too deeply");
@@ -194,7 +201,8 @@ Node read_yaml_file(const std::string& path) {
 Node parse_yaml_value(std::string_view text) {
   // Only flow collections and quoted text need a parser; anything else is one plain scalar ("*.jsonl", "a: b").
   const size_t first = text.find_first_not_of(" \t");
-  if (first != text.npos && std::string_view("[{\"'").find(text[first]) != std::string_view::npos) return parse_yaml(text, "");
+  if (first != text.npos && std::string_view("[{\"'").find(text[first]) != std::string_view::npos)
+    return parse_yaml(text, "");
   Node node;
   if (text.empty()) {
     node.kind = Node::Kind::kString;

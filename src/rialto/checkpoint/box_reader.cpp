@@ -1,10 +1,10 @@
 // Contiguous runs of a box, read directly when long and through a window when short.
 #include "rialto/checkpoint/box_reader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/number.h"

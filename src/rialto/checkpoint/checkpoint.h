@@ -19,7 +19,7 @@ namespace rialto::checkpoint {
 /// Where weights come from: a HF folder, a native root, or an iter folder.
 struct Source {
   spec::ModelSpec model;
-  fs::path path;            ///< the HF folder or the iter folder
+  fs::path path;  ///< the HF folder or the iter folder
   bool native = false;
   int64_t iteration = 0;
   std::vector<std::string> notices;
@@ -38,13 +38,14 @@ struct TrainingState {
 
 struct SaveOptions {
   fs::path root;
-  std::string run_config_yaml;            ///< sections besides model:
-  Json args = Json::object();             ///< Megatron-LM's `args` beyond what the model says: batch sizes, train_iters...
-  optim::AdamWOptions adam;               ///< of the parameter groups
-  double lr = 0;                          ///< learning rate of the next step, recorded in the parameter groups
-  std::optional<fs::path> hf_source;      ///< its config, tokenizer... go to rialto_source/
+  std::string run_config_yaml;        ///< sections besides model:
+  Json args = Json::object();         ///< Megatron-LM's `args` beyond what the model says: batch sizes, train_iters...
+  optim::AdamWOptions adam;           ///< of the parameter groups
+  double lr = 0;                      ///< learning rate of the next step, recorded in the parameter groups
+  std::optional<fs::path> hf_source;  ///< its config, tokenizer... go to rialto_source/
   std::optional<fs::path> previous_iter;  ///< carries rialto_source/ over from here instead, if it has one
-  std::optional<fs::path> tokenizer;      ///< else: a model without a source takes a derived config and this tokenizer along
+  std::optional<fs::path>
+      tokenizer;  ///< else: a model without a source takes a derived config and this tokenizer along
   bool replace = false;
 };
 /// Weights, main parameters, both moments, scheduler and train state; see docs/checkpoint.md.

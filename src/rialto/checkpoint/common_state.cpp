@@ -55,7 +55,8 @@ PicklePtr param_group(const SaveOptions& options, const Json& scheduler, int64_t
 /// Decayed first, then the rest. Distributed reads optimizer.param_groups; plain bf16 its state.common_step as well;
 /// plain fp32 the same one level up.
 PicklePtr make_optimizer(const SaveOptions& options, const Json& scheduler, int64_t steps) {
-  const PicklePtr groups = formats::p_list({param_group(options, scheduler, steps, true), param_group(options, scheduler, steps, false)});
+  const PicklePtr groups =
+      formats::p_list({param_group(options, scheduler, steps, true), param_group(options, scheduler, steps, false)});
   Entries state;
   put(state, "common_step", formats::p_tensor(DType::kF32, {}, kStepStorage));
   const PicklePtr states = formats::p_dict(std::move(state));
@@ -85,7 +86,8 @@ PickleValue& entry(PickleValue& dict, std::string_view key) {
   for (auto& [name, value] : dict.dict) {
     if (name->kind == PickleValue::Kind::kString && name->text == key) return *value;
   }
-  throw Error(ErrorKind::kInternal, "common.pt", "an entry is missing", {.got = {}, .want = std::string(key), .hint = {}});
+  throw Error(ErrorKind::kInternal, "common.pt", "an entry is missing",
+              {.got = {}, .want = std::string(key), .hint = {}});
 }
 
 std::optional<int64_t> whole(double value) {
@@ -97,7 +99,8 @@ std::optional<int64_t> whole(double value) {
 std::optional<int64_t> count_of(const PickleValue& value, const Storages& storages) {
   if (value.kind == PickleValue::Kind::kInt) return value.integer >= 0 ? std::optional(value.integer) : std::nullopt;
   if (value.kind == PickleValue::Kind::kFloat) return whole(value.number);
-  return formats::is_tensor(value) ? count_of(*formats::read_scalar({nullptr, storages}, value), storages) : std::nullopt;
+  return formats::is_tensor(value) ? count_of(*formats::read_scalar({nullptr, storages}, value), storages)
+                                   : std::nullopt;
 }
 
 std::optional<int64_t> steps_of(const PickleValue& tree, const Storages& storages) {
@@ -132,12 +135,17 @@ std::optional<int64_t> steps_of(const PickleValue& tree, const Storages& storage
 
 PicklePtr to_pickle(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null: return formats::p_none();
-    case Json::value_t::boolean: return formats::p_bool(value.get<bool>());
+    case Json::value_t::null:
+      return formats::p_none();
+    case Json::value_t::boolean:
+      return formats::p_bool(value.get<bool>());
     case Json::value_t::number_integer:
-    case Json::value_t::number_unsigned: return formats::p_int(value.get<int64_t>());
-    case Json::value_t::number_float: return formats::p_float(value.get<double>());
-    case Json::value_t::string: return formats::p_str(value.get<std::string>());
+    case Json::value_t::number_unsigned:
+      return formats::p_int(value.get<int64_t>());
+    case Json::value_t::number_float:
+      return formats::p_float(value.get<double>());
+    case Json::value_t::string:
+      return formats::p_str(value.get<std::string>());
     case Json::value_t::array: {
       std::vector<PicklePtr> items;
       for (const Json& item : value) items.push_back(to_pickle(item));
@@ -148,7 +156,8 @@ PicklePtr to_pickle(const Json& value) {
       for (const auto& [key, item] : value.items()) put(entries, key, to_pickle(item));
       return formats::p_dict(std::move(entries));
     }
-    default: throw Error(ErrorKind::kInternal, "common.pt", "no pickle for this JSON value");
+    default:
+      throw Error(ErrorKind::kInternal, "common.pt", "no pickle for this JSON value");
   }
 }
 
@@ -183,7 +192,8 @@ int64_t read_optimizer_steps(const formats::TorchFile& common, const std::string
     if (const auto steps = steps_of(*optimizer, common.storages)) return *steps;
   }
   throw Error(ErrorKind::kInput, where, "the number of optimizer steps is not recorded, or its records disagree",
-              {.got = {}, .want = "optimizer.state.common_step or a step in the param_groups",
+              {.got = {},
+               .want = "optimizer.state.common_step or a step in the param_groups",
                .hint = "checkpoint.load_optim=false starts with a fresh optimizer"});
 }
 

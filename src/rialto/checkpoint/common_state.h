@@ -1,4 +1,5 @@
-// The training part of common.pt: what Megatron keeps beside the tensors. Which reader asks for what: docs/checkpoint.md.
+// The training part of common.pt: what Megatron keeps beside the tensors. Which reader asks for what:
+// docs/checkpoint.md.
 #pragma once
 
 #include <string>

@@ -11,13 +11,16 @@
 namespace rialto::checkpoint {
 namespace {
 
-void fill_state(const store::CheckpointReader& reader, const model::Weight& weight, const std::string& prefix, const at::Tensor& target) {
+void fill_state(const store::CheckpointReader& reader, const model::Weight& weight, const std::string& prefix,
+                const at::Tensor& target) {
   const ElementSource elements = stored_param(reader, weight.param, prefix);
   if (elements.dtype != DType::kF32) {
-    throw Error(ErrorKind::kInput, reader.path().string(), fmt::format("'{}' is not stored as it was computed", reader.find_key(weight.param, prefix)),
+    throw Error(ErrorKind::kInput, reader.path().string(),
+                fmt::format("'{}' is not stored as it was computed", reader.find_key(weight.param, prefix)),
                 {.got = std::string(torch_name(elements.dtype)), .want = "float32", .hint = {}});
   }
-  fill_bytes(target, [&](std::span<std::byte> out) { read_box(elements, weight.param.view, weight.box, DType::kF32, out); });
+  fill_bytes(target,
+             [&](std::span<std::byte> out) { read_box(elements, weight.param.view, weight.box, DType::kF32, out); });
 }
 
 /// Main parameters stand under either of Megatron's names (distributed, plain bf16); an fp32 model's are its weights.
@@ -30,7 +33,8 @@ std::optional<std::string> main_prefix(const store::CheckpointReader& reader, co
   return std::nullopt;
 }
 
-void load_optimizer(const store::CheckpointReader& reader, model::Weights& weights, optim::AdamW& optimizer, Progress& shown) {
+void load_optimizer(const store::CheckpointReader& reader, model::Weights& weights, optim::AdamW& optimizer,
+                    Progress& shown) {
   const std::string where = reader.path().string();
   shown.begin("load optimizer", weights.all().size(), "tensors");
   uint64_t done = 0;
@@ -42,7 +46,8 @@ void load_optimizer(const store::CheckpointReader& reader, model::Weights& weigh
       fill_state(reader, weight, *prefix, optimizer.main_of(weight));
     } else if (!optimizer.main_is_weights() || reader.dtype(reader.find_key(weight.param)) != DType::kF32) {
       throw Error(ErrorKind::kInput, where, fmt::format("no main parameter of '{}'", weight.param.disk.key),
-                  {.got = {}, .want = "optimizer.state.param or optimizer.state.fp32_param",
+                  {.got = {},
+                   .want = "optimizer.state.param or optimizer.state.fp32_param",
                    .hint = "checkpoint.load_optim=false starts with a fresh optimizer"});
     }
     fill_state(reader, weight, "optimizer.state.exp_avg.", optimizer.exp_avg_of(weight));

@@ -1,7 +1,8 @@
-// Where weights come from, and filling a rank's boxes from there: a HF folder through the bridge, or a native checkpoint.
-#include <fmt/format.h>
-
+// Where weights come from, and filling a rank's boxes from there: a HF folder through the bridge, or a native
+// checkpoint.
 #include <map>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/bridge/plan.h"
@@ -22,29 +23,34 @@ class HfSource {
     const auto resolved = resolve::model_from_hf(directory_.config(), (path / "config.json").string());
     map_ = bridge::make_map(model, resolved.family->params);
     std::vector<bridge::SourceTensor> tensors;
-    for (const auto& [name, tensor] : directory_.tensors()) tensors.push_back({name, tensor.entry.shape, tensor.entry.dtype});
+    for (const auto& [name, tensor] : directory_.tensors())
+      tensors.push_back({name, tensor.entry.shape, tensor.entry.dtype});
     bridge::match_source(map_, tensors, resolved.family->ignored);
     set_native_dtypes();
     bridge::prove_complete(map_);
     for (uint32_t i = 0; i < map_.native.size(); ++i) index_[map_.native[i].name] = i;
-    executor_.emplace(map_, bridge::Direction::kToNative, [this](uint32_t index, uint64_t begin, std::span<std::byte> out) {
-      directory_.read(directory_.tensors().at(map_.hf[index].name), begin, out);
-    });
+    executor_.emplace(map_, bridge::Direction::kToNative,
+                      [this](uint32_t index, uint64_t begin, std::span<std::byte> out) {
+                        directory_.read(directory_.tensors().at(map_.hf[index].name), begin, out);
+                      });
     executor_->check_copies();
   }
 
   ElementSource source_of(const spec::Param& param) {
     const auto found = index_.find(param.name);
-    if (found == index_.end()) throw Error(ErrorKind::kInternal, param.name, "no row of the family makes this parameter");
+    if (found == index_.end())
+      throw Error(ErrorKind::kInternal, param.name, "no row of the family makes this parameter");
     const uint32_t index = found->second;
     const size_t size = size_of(map_.native[index].dtype);
-    return {map_.native[index].dtype, num_elements(param.shape), [this, index, size](int64_t begin, std::span<std::byte> out) {
+    return {map_.native[index].dtype, num_elements(param.shape),
+            [this, index, size](int64_t begin, std::span<std::byte> out) {
               executor_->produce_range(index, begin, begin + static_cast<int64_t>(out.size() / size), out);
             }};
   }
 
  private:
-  /// Native tensors are produced as stored, so that the one cast to the weights' dtype is counted; mixed pieces as fp32.
+  /// Native tensors are produced as stored, so that the one cast to the weights' dtype is counted; mixed pieces as
+  /// fp32.
   void set_native_dtypes() {
     std::map<uint32_t, DType> dtypes;
     for (const bridge::Piece& piece : map_.pieces) {
@@ -64,7 +70,8 @@ class HfSource {
 
 void require_floating(const ElementSource& source, const std::string& name) {
   if (!is_floating(source.dtype)) {
-    throw Error(ErrorKind::kInput, name, "not a floating tensor", {.got = std::string(torch_name(source.dtype)), .want = {}, .hint = {}});
+    throw Error(ErrorKind::kInput, name, "not a floating tensor",
+                {.got = std::string(torch_name(source.dtype)), .want = {}, .hint = {}});
   }
 }
 
@@ -101,15 +108,18 @@ Source open_source(const fs::path& path, std::optional<int64_t> iteration) {
   }
   throw Error(ErrorKind::kInput, path.string(), "neither a Hugging Face folder nor a native checkpoint",
               {.got = fs::exists(path) ? "a path without config.json and without a checkpoint" : "no such path",
-               .want = "config.json, or iter_N folders", .hint = {}});
+               .want = "config.json, or iter_N folders",
+               .hint = {}});
 }
 
 uint64_t load_weights(const Source& source, model::Weights& weights, Progress* progress) {
   Progress& shown = progress ? *progress : silent();
   std::optional<HfSource> hf;
   std::optional<store::CheckpointReader> native;
-  if (source.native) native.emplace(source.path);
-  else hf.emplace(source.path, source.model);
+  if (source.native)
+    native.emplace(source.path);
+  else
+    hf.emplace(source.path, source.model);
   shown.begin("load weights", weights.all().size(), "tensors");
   uint64_t rounded = 0, done = 0;
   for (model::Weight& weight : weights.all()) {

@@ -1,4 +1,5 @@
-// Saving a training state: weights, main parameters, moments and what stands beside them, streamed parameter by parameter.
+// Saving a training state: weights, main parameters, moments and what stands beside them, streamed parameter by
+// parameter.
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -16,7 +17,8 @@ constexpr const char* kState = "optimizer.state.";
 void require_whole(const model::Weight& weight) {
   for (size_t i = 0; i < weight.param.view.size(); ++i) {
     if (weight.box.lo[i] != 0 || weight.box.hi[i] != weight.param.view[i]) {
-      throw Error(ErrorKind::kInternal, weight.param.name, "this version saves from one rank, which holds whole parameters");
+      throw Error(ErrorKind::kInternal, weight.param.name,
+                  "this version saves from one rank, which holds whole parameters");
     }
   }
 }

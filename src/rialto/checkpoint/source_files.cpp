@@ -19,7 +19,8 @@ std::string pass_through(const hub::HfDirectory& directory) {
   const auto resolved = resolve::model_from_hf(directory.config(), (directory.path() / "config.json").string());
   bridge::Map map = bridge::make_map(resolved.model, resolved.family->params);
   std::vector<bridge::SourceTensor> tensors;
-  for (const auto& [name, tensor] : directory.tensors()) tensors.push_back({name, tensor.entry.shape, tensor.entry.dtype});
+  for (const auto& [name, tensor] : directory.tensors())
+    tensors.push_back({name, tensor.entry.shape, tensor.entry.dtype});
   bridge::match_source(map, tensors, resolved.family->ignored);
   if (map.ignored.empty()) return {};
   std::vector<formats::SafetensorsEntry> entries;

@@ -8,7 +8,8 @@
 
 namespace rialto::checkpoint {
 
-/// The tensor `prefix` + the parameter's disk key; both arguments must outlive the result. Throws kInput when it is missing.
+/// The tensor `prefix` + the parameter's disk key; both arguments must outlive the result. Throws kInput when it is
+/// missing.
 ElementSource stored_param(const store::CheckpointReader& reader, const spec::Param& param, const std::string& prefix);
 
 }  // namespace rialto::checkpoint

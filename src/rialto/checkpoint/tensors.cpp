@@ -9,23 +9,35 @@ namespace rialto::checkpoint {
 
 DType dtype_of(at::ScalarType type) {
   switch (type) {
-    case at::kFloat: return DType::kF32;
-    case at::kBFloat16: return DType::kBF16;
-    case at::kHalf: return DType::kF16;
-    case at::kDouble: return DType::kF64;
-    case at::kLong: return DType::kI64;
-    default: throw Error(ErrorKind::kInternal, "dtype", "no stored form for this element type", {.got = c10::toString(type), .want = {}, .hint = {}});
+    case at::kFloat:
+      return DType::kF32;
+    case at::kBFloat16:
+      return DType::kBF16;
+    case at::kHalf:
+      return DType::kF16;
+    case at::kDouble:
+      return DType::kF64;
+    case at::kLong:
+      return DType::kI64;
+    default:
+      throw Error(ErrorKind::kInternal, "dtype", "no stored form for this element type",
+                  {.got = c10::toString(type), .want = {}, .hint = {}});
   }
 }
 
 at::ScalarType scalar_type_of(DType dtype) {
   switch (dtype) {
-    case DType::kF32: return at::kFloat;
-    case DType::kBF16: return at::kBFloat16;
-    case DType::kF16: return at::kHalf;
-    case DType::kF64: return at::kDouble;
+    case DType::kF32:
+      return at::kFloat;
+    case DType::kBF16:
+      return at::kBFloat16;
+    case DType::kF16:
+      return at::kHalf;
+    case DType::kF64:
+      return at::kDouble;
     default:
-      throw Error(ErrorKind::kInternal, "dtype", "not an element type of weights", {.got = std::string(torch_name(dtype)), .want = {}, .hint = {}});
+      throw Error(ErrorKind::kInternal, "dtype", "not an element type of weights",
+                  {.got = std::string(torch_name(dtype)), .want = {}, .hint = {}});
   }
 }
 
@@ -35,7 +47,8 @@ void push_bytes(const at::Tensor& tensor, const std::function<void(std::span<con
   const int64_t piece = std::max<int64_t>(1, kPieceBytes / static_cast<int64_t>(flat.element_size()));
   for (int64_t begin = 0; begin < flat.numel(); begin += piece) {
     const at::Tensor part = flat.narrow(0, begin, std::min(piece, flat.numel() - begin)).cpu();
-    sink({static_cast<const std::byte*>(part.const_data_ptr()), static_cast<size_t>(part.numel()) * part.element_size()});
+    sink({static_cast<const std::byte*>(part.const_data_ptr()),
+          static_cast<size_t>(part.numel()) * part.element_size()});
   }
 }
 

@@ -14,7 +14,8 @@ namespace rialto::checkpoint {
 DType dtype_of(at::ScalarType type);
 at::ScalarType scalar_type_of(DType dtype);
 
-/// Pushes the elements of a contiguous tensor front to back, in pieces of at most 16 MB; from a GPU through one host buffer.
+/// Pushes the elements of a contiguous tensor front to back, in pieces of at most 16 MB; from a GPU through one host
+/// buffer.
 void push_bytes(const at::Tensor& tensor, const std::function<void(std::span<const std::byte>)>& sink);
 
 /// Calls `fill` with the host bytes of a contiguous tensor; for a GPU tensor a host copy that is moved over afterwards.

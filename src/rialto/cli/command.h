@@ -1,9 +1,10 @@
 // What every command of `rialto` gets, and how it is added to the program.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
+
+#include <CLI/CLI.hpp>
 
 #include "rialto/base/file_ops.h"
 #include "rialto/base/json.h"

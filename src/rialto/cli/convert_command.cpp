@@ -18,10 +18,13 @@ convert::ConvertOptions to_options(const Options& given) {
   convert::ConvertOptions options;
   options.source = given.source;
   options.destination = given.destination;
-  options.to = given.to == "hf" ? convert::Target::kHf : given.to == "megatron" ? convert::Target::kMegatron : convert::Target::kAuto;
+  options.to = given.to == "hf"         ? convert::Target::kHf
+               : given.to == "megatron" ? convert::Target::kMegatron
+                                        : convert::Target::kAuto;
   if (!given.dtype.empty()) {
     options.dtype = dtype_from_torch(given.dtype);
-    if (!options.dtype) throw Error(ErrorKind::kUsage, "--dtype", "unknown type", {.got = given.dtype, .want = "fp32, fp16 or bf16"});
+    if (!options.dtype)
+      throw Error(ErrorKind::kUsage, "--dtype", "unknown type", {.got = given.dtype, .want = "fp32, fp16 or bf16"});
   }
   if (!given.like.empty()) options.like = given.like;
   if (given.iteration >= 0) options.iteration = given.iteration;
@@ -35,14 +38,25 @@ convert::ConvertOptions to_options(const Options& given) {
 void add_convert(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("convert", "Convert a Hugging Face model to a Megatron checkpoint, or back");
   const auto options = std::make_shared<Options>();
-  command->add_option("source", options->source, "Hugging Face folder, checkpoint root, or one iter_* folder of it")->required();
-  command->add_option("destination", options->destination, "Folder to make; must not exist, or be empty, unless --overwrite")->required();
-  command->add_option("--to", options->to, "megatron, hf, or auto: the other kind than the source")->check(CLI::IsMember({"auto", "megatron", "hf"}));
-  command->add_option("--dtype", options->dtype, "Cast weights: fp32, fp16 or bf16 (default: every tensor keeps its bits)");
-  command->add_option("--like", options->like, "To hf: take config, tokenizer and file layout from this Hugging Face folder");
-  command->add_option("--iteration", options->iteration, "Which iteration of a checkpoint (default: the one its tracker names)")->check(CLI::NonNegativeNumber);
+  command->add_option("source", options->source, "Hugging Face folder, checkpoint root, or one iter_* folder of it")
+      ->required();
+  command
+      ->add_option("destination", options->destination,
+                   "Folder to make; must not exist, or be empty, unless --overwrite")
+      ->required();
+  command->add_option("--to", options->to, "megatron, hf, or auto: the other kind than the source")
+      ->check(CLI::IsMember({"auto", "megatron", "hf"}));
+  command->add_option("--dtype", options->dtype,
+                      "Cast weights: fp32, fp16 or bf16 (default: every tensor keeps its bits)");
+  command->add_option("--like", options->like,
+                      "To hf: take config, tokenizer and file layout from this Hugging Face folder");
+  command
+      ->add_option("--iteration", options->iteration,
+                   "Which iteration of a checkpoint (default: the one its tracker names)")
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--overwrite", options->overwrite, "Replace the destination once the new one is complete");
-  command->add_flag("--dry-run", options->dry_run, "Plan and prove completeness only: reads no weights, writes nothing");
+  command->add_flag("--dry-run", options->dry_run,
+                    "Plan and prove completeness only: reads no weights, writes nothing");
   command->add_flag("--json", options->json, "Report as JSON");
   command->footer(R"(Every tensor is accounted for before a byte is written; the result appears at once or not at all.
 

@@ -16,15 +16,28 @@ struct TextOptions {
   void add_to(CLI::App& command) {
     command.add_option("inputs", inputs, "Text files, .jsonl files, and folders of them")->required();
     command.add_option("--json-key", source.json_key, "Key of the text in a .jsonl line")->capture_default_str();
-    command.add_option("--include", source.include, "In folders, only files with this suffix (repeatable; default: the usual text suffixes)")->allow_extra_args(false)->take_all();
-    command.add_option("--exclude-dir", source.exclude_dirs, "In folders, leave out subfolders of this name (repeatable)")->allow_extra_args(false)->take_all();
-    command.add_option("--held-out-modulo", source.held_out_modulo, "Hold out the files whose path's hash modulo N is 0")->check(CLI::NonNegativeNumber);
-    command.add_option("--part", part, "all, train (without the held-out files) or held-out")->check(CLI::IsMember({"all", "train", "held-out"}))->capture_default_str();
+    command
+        .add_option("--include", source.include,
+                    "In folders, only files with this suffix (repeatable; default: the usual text suffixes)")
+        ->allow_extra_args(false)
+        ->take_all();
+    command
+        .add_option("--exclude-dir", source.exclude_dirs, "In folders, leave out subfolders of this name (repeatable)")
+        ->allow_extra_args(false)
+        ->take_all();
+    command
+        .add_option("--held-out-modulo", source.held_out_modulo, "Hold out the files whose path's hash modulo N is 0")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--part", part, "all, train (without the held-out files) or held-out")
+        ->check(CLI::IsMember({"all", "train", "held-out"}))
+        ->capture_default_str();
   }
   data::TextSource made() const {
     data::TextSource made = source;
     made.inputs.assign(inputs.begin(), inputs.end());
-    made.part = part == "train" ? data::TextSource::Part::kTrain : part == "held-out" ? data::TextSource::Part::kHeldOut : data::TextSource::Part::kAll;
+    made.part = part == "train"      ? data::TextSource::Part::kTrain
+                : part == "held-out" ? data::TextSource::Part::kHeldOut
+                                     : data::TextSource::Part::kAll;
     return made;
   }
 };
@@ -47,7 +60,8 @@ struct TokenizeOptions {
 std::string lines_of(const Json& report) {
   std::string text;
   for (const auto& [key, value] : report.items())
-    if (!(value.is_object() && value.empty())) text += fmt::format("{:<12} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+    if (!(value.is_object() && value.empty()))
+      text += fmt::format("{:<12} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
   return text;
 }
 
@@ -56,7 +70,9 @@ void add_train_tokenizer(CLI::App& data, Context& context) {
   const auto options = std::make_shared<TrainOptions>();
   options->text.add_to(*command);
   command->add_option("--output", options->output, "Folder for tokenizer.json and tokenizer_config.json")->required();
-  command->add_option("--vocab-size", options->train.vocab_size, "Tokens, special ones included")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--vocab-size", options->train.vocab_size, "Tokens, special ones included")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_option("--threads", options->train.threads, "Threads (default: every CPU)");
   command->add_flag("--overwrite", options->train.overwrite, "Replace an existing tokenizer");
   command->add_flag("--json", options->json, "Report as JSON");
@@ -78,11 +94,14 @@ void add_tokenize(CLI::App& data, Context& context) {
   options->text.add_to(*command);
   command->add_option("--tokenizer", options->tokenizer, "Folder with tokenizer.json, or the file")->required();
   command->add_option("--output-prefix", options->prefix, "Writes PREFIX.bin and PREFIX.idx")->required();
-  command->add_option("--threads", options->tokenize.threads, "Threads (default: every CPU); the files do not depend on it");
+  command->add_option("--threads", options->tokenize.threads,
+                      "Threads (default: every CPU); the files do not depend on it");
   command->add_flag("--no-eod", options->no_eod, "No end-of-text token behind each document");
   command->add_flag("--overwrite", options->tokenize.overwrite, "Replace existing files");
   command->add_flag("--json", options->json, "Report as JSON");
-  command->footer("Example:\n  rialto data tokenize texts/ --tokenizer tokenizer --output-prefix data/train --held-out-modulo 20 --part train");
+  command->footer(
+      "Example:\n  rialto data tokenize texts/ --tokenizer tokenizer --output-prefix data/train --held-out-modulo 20 "
+      "--part train");
   command->callback([options, &context] {
     context.action = [options, &context] {
       options->tokenize.source = options->text.made();

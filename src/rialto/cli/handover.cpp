@@ -1,13 +1,13 @@
 // Finding and starting rialto-train.
 #include "rialto/cli/handover.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/version.h"
@@ -45,7 +45,8 @@ std::optional<fs::path> find_rialto_train() {
   std::string_view rest = path ? path : "";
   while (!rest.empty()) {
     const size_t colon = std::min(rest.find(':'), rest.size());
-    if (colon > 0 && is_program(fs::path(rest.substr(0, colon)) / kProgram)) return fs::path(rest.substr(0, colon)) / kProgram;
+    if (colon > 0 && is_program(fs::path(rest.substr(0, colon)) / kProgram))
+      return fs::path(rest.substr(0, colon)) / kProgram;
     rest.remove_prefix(std::min(colon + 1, rest.size()));
   }
   return {};
@@ -54,7 +55,8 @@ std::optional<fs::path> find_rialto_train() {
 void hand_over(int argc, const char* const* argv) {
   const std::optional<fs::path> program = find_rialto_train();
   if (!program)
-    throw Error(ErrorKind::kUsage, argv[1], "this command needs rialto-train, which is neither beside rialto nor in PATH",
+    throw Error(ErrorKind::kUsage, argv[1],
+                "this command needs rialto-train, which is neither beside rialto nor in PATH",
                 {.hint = "build with LibTorch (./dev build), or install both programs together"});
   ::setenv("RIALTO_BUILD_ID_CHECK", std::string(build_id()).c_str(), 1);
   std::vector<char*> arguments;

@@ -15,7 +15,8 @@ struct Options {
 void add_inspect(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("inspect", "Say what a model folder or checkpoint holds");
   const auto options = std::make_shared<Options>();
-  command->add_option("path", options->path, "Hugging Face folder, checkpoint root, or one iter_* folder of it")->required();
+  command->add_option("path", options->path, "Hugging Face folder, checkpoint root, or one iter_* folder of it")
+      ->required();
   command->add_flag("--hash", options->hash, "Compute every hash, and compare with those recorded");
   command->add_flag("--json", options->json, "Report as JSON");
   command->footer(R"(Examples:

@@ -16,8 +16,10 @@ void add_models(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
   command->add_flag("--json", options->json, "Report as JSON");
   command->add_flag("--markdown", options->markdown, "The table as the README has it");
-  command->footer("Columns: convert (there and back, byte for byte), logits and gradients (as transformers computes them), generate\n"
-                  "(the same tokens), megatron (Megatron itself opens the checkpoint, and we open its), resume (bit for bit).");
+  command->footer(
+      "Columns: convert (there and back, byte for byte), logits and gradients (as transformers computes them), "
+      "generate\n"
+      "(the same tokens), megatron (Megatron itself opens the checkpoint, and we open its), resume (bit for bit).");
   command->callback([options, &context] {
     context.action = [options] {
       const Json table = models_table();

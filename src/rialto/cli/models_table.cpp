@@ -1,12 +1,11 @@
 // The table of families and proofs.
 #include "rialto/cli/models_table.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "rialto/families/family.h"
-#include "rialto_results.h"
 
 namespace rialto::cli {
 namespace {
@@ -31,9 +30,11 @@ Json models_table() {
     for (const std::string_view architecture : family->architectures) architectures.push_back(architecture);
     for (const std::string& column : columns) {
       cells[column] = kNotProven;
-      if (const auto found = results.find(std::string(family->name)); found != results.end() && found->contains(column)) cells[column] = found->at(column);
+      if (const auto found = results.find(std::string(family->name)); found != results.end() && found->contains(column))
+        cells[column] = found->at(column);
     }
-    families.push_back({{"name", family->name}, {"title", family->title}, {"architectures", architectures}, {"cells", cells}});
+    families.push_back(
+        {{"name", family->name}, {"title", family->title}, {"architectures", architectures}, {"cells", cells}});
   }
   return {{"columns", columns}, {"families", families}};
 }
@@ -49,7 +50,8 @@ std::string models_text(const Json& table) {
     for (const Json& column : table["columns"]) {
       const std::string value = cell(family, column.get<std::string>());
       text += fmt::format("  {:<10}", value == "passed" ? "passed" : "-");
-      if (value != "passed") reasons += fmt::format("  {}, {}: {}\n", family["title"].get<std::string>(), column.get<std::string>(), value);
+      if (value != "passed")
+        reasons += fmt::format("  {}, {}: {}\n", family["title"].get<std::string>(), column.get<std::string>(), value);
     }
     text.erase(text.find_last_not_of(' ') + 1);
     text += "\n";

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "rialto/base/json.h"
 
 namespace rialto::cli {
+
+/// docs/results.json as it was when this was built; "{}" when there was none.
+extern const std::string_view kResultsJson;
 
 /// {"columns": [...], "families": [{"name", "title", "architectures", "cells": {column: "passed" | reason}}]}.
 /// Every family of the registry is there; a cell that no test has proven is "not proven".

@@ -1,8 +1,8 @@
 // Parsing the command line, running the chosen command, and turning what goes wrong into one line and an exit code.
-#include <fmt/format.h>
-
 #include <csignal>
 #include <cstdlib>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/version.h"
@@ -66,7 +66,8 @@ int parse_and_run(int argc, const char* const* argv) {
   add_models(app, context);
   add_data(app, context);
   if (find_rialto_train())
-    for (const TrainCommand& command : train_commands()) app.add_subcommand(std::string(command.name), std::string(command.help));
+    for (const TrainCommand& command : train_commands())
+      app.add_subcommand(std::string(command.name), std::string(command.help));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -89,7 +90,8 @@ int run(int argc, const char* const* argv) {
   try {
     return parse_and_run(argc, argv);
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kStopped || !stop_requested) return print_error(error.what(), exit_code(error.kind()));
+    if (error.kind() != ErrorKind::kStopped || !stop_requested)
+      return print_error(error.what(), exit_code(error.kind()));
     // Stopped by a signal with nothing half-written: end as the shell expects of an interrupted program.
     print_error(error.what(), 1);
     std::signal(SIGINT, SIG_DFL);

@@ -22,10 +22,13 @@ void add_verify(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
   command->add_option("a", options->a, "Hugging Face folder or Megatron checkpoint")->required();
   command->add_option("b", options->b, "The other one, of either kind")->required();
-  command->add_option("--ulp", options->ulp, "Accept values this many representable numbers apart (in the coarser type)");
-  command->add_option("--rtol", options->rtol, "Accept values that differ by this fraction of the larger one")->check(CLI::NonNegativeNumber);
+  command->add_option("--ulp", options->ulp,
+                      "Accept values this many representable numbers apart (in the coarser type)");
+  command->add_option("--rtol", options->rtol, "Accept values that differ by this fraction of the larger one")
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--json", options->json, "Report as JSON");
-  command->footer(R"(Bit for bit unless --ulp or --rtol is given. Exit code 4 when something differs, is missing, is extra, or has another
+  command->footer(
+      R"(Bit for bit unless --ulp or --rtol is given. Exit code 4 when something differs, is missing, is extra, or has another
 shape, type or configuration.
 
 Examples:
@@ -33,7 +36,8 @@ Examples:
   rialto verify before after --rtol 1e-3 --json)");
   command->callback([options, &context] {
     context.action = [options, &context] {
-      const convert::VerifyReport report = convert::verify({options->a, options->b, options->ulp, options->rtol}, context.progress);
+      const convert::VerifyReport report =
+          convert::verify({options->a, options->b, options->ulp, options->rtol}, context.progress);
       for (const std::string& notice : report.notices)
         if (!options->json) context.progress->notice(notice);
       print_report(options->json, to_json(report), to_text(report));

@@ -1,12 +1,12 @@
 // What the commands of rialto-train share: options, environment, output.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <CLI/CLI.hpp>
 
 #include "rialto/base/dtype.h"
 #include "rialto/base/file_ops.h"
@@ -18,7 +18,7 @@ namespace rialto::cli_train {
 /// Options that every command has.
 struct Common {
   bool json = false;
-  int threads = 0;             ///< 0: as many as the CPUs of this process
+  int threads = 0;  ///< 0: as many as the CPUs of this process
   std::string device = "auto";
 };
 void add_common(CLI::App& command, Common& common);

@@ -1,9 +1,10 @@
 // Shared options, environment and the stop flag of rialto-train.
 #include <ATen/Parallel.h>
-#include <fmt/format.h>
 
 #include <csignal>
 #include <cstdlib>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
@@ -27,7 +28,8 @@ void add_common(CLI::App& command, Common& common) {
 
 void apply(const Common& common) {
   if (common.threads < 0 || common.threads > 4096) {
-    throw Error(ErrorKind::kUsage, "--threads", "out of range", {.got = std::to_string(common.threads), .want = "1 to 4096", .hint = {}});
+    throw Error(ErrorKind::kUsage, "--threads", "out of range",
+                {.got = std::to_string(common.threads), .want = "1 to 4096", .hint = {}});
   }
   at::set_num_threads(common.threads > 0 ? common.threads : static_cast<int>(available_threads()));
 }
@@ -36,7 +38,8 @@ std::optional<DType> parse_dtype(const std::string& name) {
   if (name.empty()) return std::nullopt;
   const auto dtype = dtype_from_torch(name);
   if (dtype != DType::kF32 && dtype != DType::kBF16) {
-    throw Error(ErrorKind::kUsage, "--dtype", "not a dtype to compute in", {.got = name, .want = "fp32 or bf16", .hint = {}});
+    throw Error(ErrorKind::kUsage, "--dtype", "not a dtype to compute in",
+                {.got = name, .want = "fp32 or bf16", .hint = {}});
   }
   return dtype;
 }

@@ -1,7 +1,7 @@
 // rialto-train generate MODEL: text or token ids in, text as it comes out.
-#include <fmt/format.h>
-
 #include <cstdio>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/cli_train/command.h"
@@ -31,10 +31,13 @@ void check(const Options& options) {
   const auto refuse = [](const char* name, const std::string& got, const char* want) {
     throw Error(ErrorKind::kUsage, name, "out of range", {.got = got, .want = want, .hint = {}});
   };
-  if (options.temperature && !(*options.temperature > 0)) refuse("--temperature", fmt::format("{}", *options.temperature), "above 0 (or --greedy)");
-  if (options.top_p && !(*options.top_p > 0 && *options.top_p <= 1)) refuse("--top-p", fmt::format("{}", *options.top_p), "above 0, at most 1");
+  if (options.temperature && !(*options.temperature > 0))
+    refuse("--temperature", fmt::format("{}", *options.temperature), "above 0 (or --greedy)");
+  if (options.top_p && !(*options.top_p > 0 && *options.top_p <= 1))
+    refuse("--top-p", fmt::format("{}", *options.top_p), "above 0, at most 1");
   if (options.top_k && *options.top_k < 0) refuse("--top-k", std::to_string(*options.top_k), "0 (all) or more");
-  if (options.max_new_tokens && *options.max_new_tokens < 1) refuse("--max-new-tokens", std::to_string(*options.max_new_tokens), "1 or more");
+  if (options.max_new_tokens && *options.max_new_tokens < 1)
+    refuse("--max-new-tokens", std::to_string(*options.max_new_tokens), "1 or more");
 }
 
 generate::Sampling sampling_of(const Options& options, const generate::LoadedModel& model) {
@@ -59,7 +62,8 @@ std::vector<int64_t> parse_tokens(std::string text, int64_t vocab) {
   std::vector<int64_t> tokens;
   for (const Json& id : json) {
     if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= vocab) {
-      throw Error(ErrorKind::kUsage, "--prompt-tokens", "not a token of this model", {.got = id.dump(), .want = fmt::format("0 to {}", vocab - 1), .hint = {}});
+      throw Error(ErrorKind::kUsage, "--prompt-tokens", "not a token of this model",
+                  {.got = id.dump(), .want = fmt::format("0 to {}", vocab - 1), .hint = {}});
     }
     tokens.push_back(id.get<int64_t>());
   }
@@ -76,16 +80,19 @@ int run(const Options& options) {
   apply(options.common);
   const at::Device device = train::parse_device(options.common.device);
   const auto progress = terminal_progress();
-  const generate::LoadedModel model = generate::open_model(options.model, parse_dtype(options.dtype), device, false, progress.get());
+  const generate::LoadedModel model =
+      generate::open_model(options.model, parse_dtype(options.dtype), device, false, progress.get());
   const std::optional<hub::Tokenizer> tokenizer = generate::open_tokenizer(model);
   std::vector<int64_t> prompt;
   if (options.prompt) {
     if (!tokenizer) {
-      throw Error(ErrorKind::kInput, options.model, "no tokenizer beside the model", {.got = {}, .want = "tokenizer.json", .hint = "give token ids with --prompt-tokens"});
+      throw Error(ErrorKind::kInput, options.model, "no tokenizer beside the model",
+                  {.got = {}, .want = "tokenizer.json", .hint = "give token ids with --prompt-tokens"});
     }
     for (const int32_t id : tokenizer->encode(*options.prompt, true)) {
       if (id >= model.spec.vocab) {
-        throw Error(ErrorKind::kInput, options.model, "the tokenizer gives a token that the model does not have", {.got = std::to_string(id), .want = {}, .hint = {}});
+        throw Error(ErrorKind::kInput, options.model, "the tokenizer gives a token that the model does not have",
+                    {.got = std::to_string(id), .want = {}, .hint = {}});
       }
       prompt.push_back(id);
     }
@@ -103,15 +110,22 @@ int run(const Options& options) {
     if (!options.common.json) write_text(piece);
   };
   install_stop_handlers();
-  const std::vector<int64_t> tokens = generate::generate(*model.model, prompt, sampling, [&](int64_t id) {
-    emit(decoder ? decoder->push(static_cast<int32_t>(id)) : (first ? "" : " ") + std::to_string(id));
-    first = false;
-    return !stop_requested();
-  }, device);
+  const std::vector<int64_t> tokens = generate::generate(
+      *model.model, prompt, sampling,
+      [&](int64_t id) {
+        emit(decoder ? decoder->push(static_cast<int32_t>(id)) : (first ? "" : " ") + std::to_string(id));
+        first = false;
+        return !stop_requested();
+      },
+      device);
   if (decoder) emit(decoder->finish());
-  const bool stopped = !tokens.empty() && std::find(sampling.stop_ids.begin(), sampling.stop_ids.end(), tokens.back()) != sampling.stop_ids.end();
+  const bool stopped = !tokens.empty() && std::find(sampling.stop_ids.begin(), sampling.stop_ids.end(),
+                                                    tokens.back()) != sampling.stop_ids.end();
   if (options.common.json) {
-    Json report = {{"prompt_tokens", prompt}, {"tokens", tokens}, {"text", nullptr}, {"finish_reason", stopped ? "stop" : "length"}};
+    Json report = {{"prompt_tokens", prompt},
+                   {"tokens", tokens},
+                   {"text", nullptr},
+                   {"finish_reason", stopped ? "stop" : "length"}};
     if (tokenizer) report["text"] = text;
     write_text(report.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
   } else {
@@ -128,7 +142,8 @@ Run add_generate(CLI::App& app) {
   command->add_option("model", options->model, "Hugging Face folder or native checkpoint")->required();
   command->add_option("--prompt", options->prompt, "text to continue");
   command->add_option("--prompt-tokens", options->prompt_tokens, "token ids to continue: 1,2,3");
-  command->add_option("--max-new-tokens", options->max_new_tokens, "most tokens to add (default: generation_config.json, else 128)");
+  command->add_option("--max-new-tokens", options->max_new_tokens,
+                      "most tokens to add (default: generation_config.json, else 128)");
   command->add_option("--temperature", options->temperature, "sample, logits divided by this");
   command->add_option("--top-p", options->top_p, "sample from the likeliest tokens that reach this probability");
   command->add_option("--top-k", options->top_k, "sample from this many likeliest tokens; 0: all");
@@ -136,7 +151,9 @@ Run add_generate(CLI::App& app) {
   command->add_flag("--greedy", options->greedy, "always the likeliest token, whatever generation_config.json says");
   command->add_option("--dtype", options->dtype, "fp32 or bf16 (default: as stored)");
   add_common(*command, options->common);
-  command->footer("Without sampling options, generation_config.json decides (do_sample, temperature, top_p, top_k, repetition_penalty).");
+  command->footer(
+      "Without sampling options, generation_config.json decides (do_sample, temperature, top_p, top_k, "
+      "repetition_penalty).");
   return [options] { return run(*options); };
 }
 

@@ -1,7 +1,7 @@
 // rialto-train logits MODEL: the numbers another program can compare.
-#include <fmt/format.h>
-
 #include <cstdio>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/cli_train/command.h"
@@ -18,14 +18,17 @@ struct Options {
 };
 
 int run(const Options& options) {
-  if (options.out.empty() && options.gradients.empty()) throw Error(ErrorKind::kUsage, "logits", "give --out FILE.safetensors");
+  if (options.out.empty() && options.gradients.empty())
+    throw Error(ErrorKind::kUsage, "logits", "give --out FILE.safetensors");
   apply(options.common);
   const at::Device device = train::parse_device(options.common.device);
   const auto progress = terminal_progress();
   const bool training = !options.gradients.empty();
-  const generate::LoadedModel model = generate::open_model(options.model, parse_dtype(options.dtype), device, training, progress.get());
+  const generate::LoadedModel model =
+      generate::open_model(options.model, parse_dtype(options.dtype), device, training, progress.get());
   const auto rows = train::read_token_rows(options.tokens, model.spec.vocab);
-  Json report = {{"model", options.model}, {"rows", rows.size()}, {"length", rows.front().size()}, {"vocab", model.spec.vocab}};
+  Json report = {
+      {"model", options.model}, {"rows", rows.size()}, {"length", rows.front().size()}, {"vocab", model.spec.vocab}};
   if (!options.out.empty()) {
     train::write_logits(model, rows, file_ops(), options.out, progress.get());
     report["logits"] = options.out;
@@ -36,7 +39,8 @@ int run(const Options& options) {
   }
   const std::string line = options.common.json
                                ? report.dump()
-                               : fmt::format("logits of {} x {} tokens: {}", rows.size(), rows.front().size(), options.out.empty() ? options.gradients : options.out);
+                               : fmt::format("logits of {} x {} tokens: {}", rows.size(), rows.front().size(),
+                                             options.out.empty() ? options.gradients : options.out);
   std::puts(line.c_str());
   return 0;
 }
@@ -50,7 +54,8 @@ Run add_logits(CLI::App& app) {
   command->add_option("--tokens", options->tokens, "JSON file: a list of lists of ids, all of one length")->required();
   command->add_option("--out", options->out, "safetensors file; tensor `logits` [rows, length, vocabulary]");
   command->add_option("--gradients", options->gradients,
-                      "also write `loss` (mean next-token cross entropy) and `grad.<HF name>` of every parameter to this safetensors file");
+                      "also write `loss` (mean next-token cross entropy) and `grad.<HF name>` of every parameter to "
+                      "this safetensors file");
   command->add_option("--dtype", options->dtype, "fp32 or bf16, of weights and compute")->capture_default_str();
   add_common(*command, options->common);
   return [options] { return run(*options); };

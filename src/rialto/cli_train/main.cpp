@@ -1,9 +1,10 @@
-// rialto-train: the commands that compute. `rialto` hands over to it by exec, and both check that they are of one build.
-#include <fmt/format.h>
-
+// rialto-train: the commands that compute. `rialto` hands over to it by exec, and both check that they are of one
+// build.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/version.h"
@@ -22,18 +23,21 @@ void check_build_id() {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Rialto's computing commands. `rialto` is the one to call; it hands over to this program.", "rialto-train");
+  CLI::App app("Rialto's computing commands. `rialto` is the one to call; it hands over to this program.",
+               "rialto-train");
   app.set_version_flag("--version", fmt::format("rialto-train {}", version()));
   bool show_build_id = false;
   app.add_flag("--build-id", show_build_id, "print the id that rialto compares with its own");
   app.require_subcommand(0, 1);
-  const std::pair<const char*, cli_train::Run> commands[] = {
-      {"train", cli_train::add_train(app)}, {"generate", cli_train::add_generate(app)}, {"logits", cli_train::add_logits(app)}};
+  const std::pair<const char*, cli_train::Run> commands[] = {{"train", cli_train::add_train(app)},
+                                                             {"generate", cli_train::add_generate(app)},
+                                                             {"logits", cli_train::add_logits(app)}};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // help, version
-    throw Error(ErrorKind::kUsage, "command line", error.what(), {.got = {}, .want = {}, .hint = "--help lists the options"});
+    throw Error(ErrorKind::kUsage, "command line", error.what(),
+                {.got = {}, .want = {}, .hint = "--help lists the options"});
   }
   check_build_id();
   if (show_build_id) {

@@ -1,9 +1,9 @@
 // Progress on standard error.
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "rialto/cli_train/command.h"
 

@@ -1,7 +1,7 @@
 // rialto-train train RECIPE: the loop, and the export at its end.
-#include <fmt/format.h>
-
 #include <cstdio>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/cli_train/command.h"
@@ -64,11 +64,13 @@ int run(const Options& options) {
     print_line(report.dump());
   } else if (result.checkpoint) {
     print_line(fmt::format("{} at iteration {}; checkpoint: {}",
-                           result.end == train::End::kFinished ? "finished" : "stopped", result.iteration, result.checkpoint->string()));
+                           result.end == train::End::kFinished ? "finished" : "stopped", result.iteration,
+                           result.checkpoint->string()));
   }
   if (result.end != train::End::kStopped) return 0;
   if (config.checkpoint.save.empty()) {
-    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", result.iteration), "stopped on request, and nothing was saved: checkpoint.save is not set");
+    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", result.iteration),
+                "stopped on request, and nothing was saved: checkpoint.save is not set");
   }
   return final_code(exit_code(ErrorKind::kStopped));
 }
@@ -77,13 +79,16 @@ int run(const Options& options) {
 
 Run add_train(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("train", "Pretrain or go on training: random weights, a Hugging Face folder or a checkpoint");
+  CLI::App* command =
+      app.add_subcommand("train", "Pretrain or go on training: random weights, a Hugging Face folder or a checkpoint");
   command->add_option("recipe", options->recipe, "YAML file, or the name of a built-in recipe")->required();
   command->add_option("--set", options->overrides, "section.key=value; may be repeated")->allow_extra_args(false);
   command->add_option("--export-hf", options->export_hf, "write the finished model as a Hugging Face folder");
   add_common(*command, options->common);
-  command->footer([] { return "Keys:\n" + config::describe_run_config() +
-                              "\nThe first Ctrl-C saves and stops (exit 75: start the same command again to go on), the second kills."; });
+  command->footer([] {
+    return "Keys:\n" + config::describe_run_config() +
+           "\nThe first Ctrl-C saves and stops (exit 75: start the same command again to go on), the second kills.";
+  });
   return [options] { return run(*options); };
 }
 

@@ -7,17 +7,22 @@ namespace rialto::comm {
 
 Mesh::Mesh(const spec::Layout& layout) : layout_(layout) {
   if (layout.world() != 1) {
-    throw Error(ErrorKind::kConfig, "parallel", "this version runs on one rank",
-                {.got = std::to_string(layout.world()) + " ranks", .want = "1", .hint = "set every parallel size to 1"});
+    throw Error(
+        ErrorKind::kConfig, "parallel", "this version runs on one rank",
+        {.got = std::to_string(layout.world()) + " ranks", .want = "1", .hint = "set every parallel size to 1"});
   }
 }
 
 int Mesh::size(Axis axis) const {
   switch (axis) {
-    case Axis::kTp: return layout_.tp;
-    case Axis::kCp: return layout_.cp;
-    case Axis::kDp: return layout_.dp;
-    case Axis::kPp: return layout_.pp;
+    case Axis::kTp:
+      return layout_.tp;
+    case Axis::kCp:
+      return layout_.cp;
+    case Axis::kDp:
+      return layout_.dp;
+    case Axis::kPp:
+      return layout_.pp;
   }
   return 1;
 }

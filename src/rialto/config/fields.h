@@ -15,8 +15,10 @@ inline void read_value(const Node& node, int64_t& out) { out = read_int(node); }
 inline void read_value(const Node& node, double& out) { out = read_float(node); }
 inline void read_value(const Node& node, bool& out) { out = read_bool(node); }
 inline void read_value(const Node& node, std::string& out) {
-  if (node.kind == Node::Kind::kNull) out.clear();  // Bridge writes null for a path that is not set
-  else out = read_string(node);
+  if (node.kind == Node::Kind::kNull)
+    out.clear();  // Bridge writes null for a path that is not set
+  else
+    out = read_string(node);
 }
 /// One text, or a list of texts; null is the empty list.
 void read_value(const Node& node, std::vector<std::string>& out);
@@ -43,7 +45,7 @@ std::string write_value(const std::optional<T>& value) {
 
 /// The row of key `key`, kept in `member`.
 template <class Section, class Value>
-Field<Section> field(std::string_view key, Value Section::*member, std::string_view help) {
+Field<Section> field(std::string_view key, Value Section::* member, std::string_view help) {
   return {key, help, [member](Section& section, const Node& node) { read_value(node, section.*member); },
           [member](const Section& section) { return write_value(section.*member); }};
 }

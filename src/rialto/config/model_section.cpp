@@ -1,9 +1,9 @@
 // The `model:` section against ModelSpec.
 #include "rialto/config/model_section.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 
@@ -19,7 +19,8 @@ int64_t required(std::string_view key, const std::optional<int64_t>& value) {
                 {.got = "unset", .want = {}, .hint = "or set checkpoint.pretrained_checkpoint to start from a model"});
   }
   if (*value < 1 || *value >= kLargest) {
-    throw Error(ErrorKind::kConfig, name, "not a size", {.got = std::to_string(*value), .want = "at least 1", .hint = {}});
+    throw Error(ErrorKind::kConfig, name, "not a size",
+                {.got = std::to_string(*value), .want = "at least 1", .hint = {}});
   }
   return *value;
 }
@@ -54,16 +55,21 @@ spec::ModelSpec model_from_section(const ModelSection& section, std::optional<in
 
   spec::Attention attention;
   attention.num_heads = required("num_attention_heads", section.num_attention_heads);
-  attention.num_groups = section.num_query_groups ? required("num_query_groups", section.num_query_groups) : attention.num_heads;
+  attention.num_groups =
+      section.num_query_groups ? required("num_query_groups", section.num_query_groups) : attention.num_heads;
   if (attention.num_heads % attention.num_groups != 0) {
     throw Error(ErrorKind::kConfig, "model.num_query_groups", "does not divide num_attention_heads",
-                {.got = std::to_string(attention.num_groups), .want = fmt::format("a divisor of {}", attention.num_heads), .hint = {}});
+                {.got = std::to_string(attention.num_groups),
+                 .want = fmt::format("a divisor of {}", attention.num_heads),
+                 .hint = {}});
   }
   if (!section.kv_channels && model.hidden % attention.num_heads != 0) {
-    throw Error(ErrorKind::kConfig, "model.kv_channels", "num_attention_heads does not divide hidden_size, so the head size must be given",
+    throw Error(ErrorKind::kConfig, "model.kv_channels",
+                "num_attention_heads does not divide hidden_size, so the head size must be given",
                 {.got = fmt::format("{} heads, hidden {}", attention.num_heads, model.hidden), .want = {}, .hint = {}});
   }
-  attention.head_dim = section.kv_channels ? required("kv_channels", section.kv_channels) : model.hidden / attention.num_heads;
+  attention.head_dim =
+      section.kv_channels ? required("kv_channels", section.kv_channels) : model.hidden / attention.num_heads;
   if (attention.head_dim % 2 != 0) {
     throw Error(ErrorKind::kConfig, "model.kv_channels", "rotary embedding needs an even head size",
                 {.got = std::to_string(attention.head_dim), .want = {}, .hint = {}});
@@ -77,7 +83,8 @@ spec::ModelSpec model_from_section(const ModelSection& section, std::optional<in
   const spec::DenseFfn ffn{required("ffn_hidden_size", section.ffn_hidden_size), spec::Activation::kSilu};
   const int64_t layers = required("num_layers", section.num_layers);
   if (layers > 10000) {
-    throw Error(ErrorKind::kConfig, "model.num_layers", "too large", {.got = std::to_string(layers), .want = "at most 10000", .hint = {}});
+    throw Error(ErrorKind::kConfig, "model.num_layers", "too large",
+                {.got = std::to_string(layers), .want = "at most 10000", .hint = {}});
   }
   model.layers.assign(static_cast<size_t>(layers), spec::Layer{norm, attention, norm, ffn});
   return model;
@@ -91,7 +98,8 @@ void check_against_model(const ModelSection& section, const spec::ModelSpec& mod
   compare<double>("layernorm_epsilon", section.layernorm_epsilon, model.final_norm.eps);
   if (model.layers.empty()) return;
   const spec::Layer& layer = model.layers.front();
-  if (const auto* ffn = std::get_if<spec::DenseFfn>(&layer.ffn)) compare<int64_t>("ffn_hidden_size", section.ffn_hidden_size, ffn->hidden);
+  if (const auto* ffn = std::get_if<spec::DenseFfn>(&layer.ffn))
+    compare<int64_t>("ffn_hidden_size", section.ffn_hidden_size, ffn->hidden);
   if (const spec::Attention* attention = attention_of(layer)) {
     compare<int64_t>("num_attention_heads", section.num_attention_heads, attention->num_heads);
     compare<int64_t>("num_query_groups", section.num_query_groups, attention->num_groups);

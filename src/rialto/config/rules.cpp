@@ -1,9 +1,9 @@
 // The arithmetic of a run configuration, checked before anything is allocated.
-#include <fmt/format.h>
-
 #include <cmath>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/config/run_config.h"
@@ -11,7 +11,8 @@
 namespace rialto::config {
 namespace {
 
-[[noreturn]] void refuse(std::string_view key, std::string what, std::string got, std::string want, std::string hint = {}) {
+[[noreturn]] void refuse(std::string_view key, std::string what, std::string got, std::string want,
+                         std::string hint = {}) {
   throw Error(ErrorKind::kConfig, key, what, {.got = std::move(got), .want = std::move(want), .hint = std::move(hint)});
 }
 
@@ -25,7 +26,8 @@ void at_most(std::string_view key, int64_t value, int64_t most) {
   if (value > most) refuse(key, "too large", std::to_string(value), fmt::format("at most {}", most));
 }
 void in_range(std::string_view key, double value, double low, double high) {
-  if (!(value >= low && value <= high)) refuse(key, "out of range", fmt::format("{}", value), fmt::format("{} to {}", low, high));
+  if (!(value >= low && value <= high))
+    refuse(key, "out of range", fmt::format("{}", value), fmt::format("{} to {}", low, high));
 }
 void one_of(std::string_view key, const std::string& value, const std::vector<std::string>& names) {
   std::string list;
@@ -50,10 +52,12 @@ void check_batch(const RunConfig& config) {
   at_most("train.train_iters", train.train_iters, kMostIterations);
   at_least("train.exit_interval", train.exit_interval, 1);
   if (train.global_batch_size % train.micro_batch_size != 0) {
-    const int64_t below = std::max(train.micro_batch_size, train.global_batch_size / train.micro_batch_size * train.micro_batch_size);
-    refuse("train.global_batch_size", "the global batch is not a whole number of micro-batches",
-           fmt::format("global_batch_size {} with micro_batch_size {}", train.global_batch_size, train.micro_batch_size),
-           "a multiple of micro_batch_size", fmt::format("use {} or {}", below, below + train.micro_batch_size));
+    const int64_t below =
+        std::max(train.micro_batch_size, train.global_batch_size / train.micro_batch_size * train.micro_batch_size);
+    refuse(
+        "train.global_batch_size", "the global batch is not a whole number of micro-batches",
+        fmt::format("global_batch_size {} with micro_batch_size {}", train.global_batch_size, train.micro_batch_size),
+        "a multiple of micro_batch_size", fmt::format("use {} or {}", below, below + train.micro_batch_size));
   }
   at_least("validation.eval_iters", config.validation.eval_iters, 1);
   at_most("validation.eval_iters", config.validation.eval_iters, kMostIterations);
@@ -68,13 +72,15 @@ void check_batch(const RunConfig& config) {
 void check_optimizer(const RunConfig& config) {
   const OptimizerSection& optimizer = config.optimizer;
   one_of("optimizer.optimizer", optimizer.optimizer, {"adam"});
-  // Beyond this a single step could overflow fp32 weights, and the state before a failed step would not be worth saving.
+  // Beyond this a single step could overflow fp32 weights, and the state before a failed step would not be worth
+  // saving.
   in_range("optimizer.lr", optimizer.lr, 0, 1e30);
   in_range("optimizer.min_lr", optimizer.min_lr, 0, optimizer.lr);
   in_range("optimizer.weight_decay", optimizer.weight_decay, 0, 1e6);
   in_range("optimizer.adam_eps", optimizer.adam_eps, 0, 1e6);
   in_range("optimizer.clip_grad", optimizer.clip_grad, 0, 1e30);
-  for (const auto& [key, beta] : {std::pair{"optimizer.adam_beta1", optimizer.adam_beta1}, {"optimizer.adam_beta2", optimizer.adam_beta2}}) {
+  for (const auto& [key, beta] :
+       {std::pair{"optimizer.adam_beta1", optimizer.adam_beta1}, {"optimizer.adam_beta2", optimizer.adam_beta2}}) {
     if (!(beta >= 0 && beta < 1)) refuse(key, "out of range", fmt::format("{}", beta), "at least 0 and below 1");
   }
 }
@@ -82,18 +88,21 @@ void check_optimizer(const RunConfig& config) {
 void check_schedule(const RunConfig& config) {
   const SchedulerSection& scheduler = config.scheduler;
   one_of("scheduler.lr_decay_style", scheduler.lr_decay_style, {"constant", "linear", "cosine", "WSD"});
-  one_of("scheduler.lr_wsd_decay_style", scheduler.lr_wsd_decay_style, {"linear", "cosine", "exponential", "minus_sqrt"});
+  one_of("scheduler.lr_wsd_decay_style", scheduler.lr_wsd_decay_style,
+         {"linear", "cosine", "exponential", "minus_sqrt"});
   const int64_t decay = scheduler.lr_decay_iters.value_or(config.train.train_iters);
   at_least("scheduler.lr_decay_iters", decay, 1);
   at_most("scheduler.lr_decay_iters", decay, kMostIterations);
   at_least("scheduler.lr_warmup_iters", scheduler.lr_warmup_iters, 0);
   if (scheduler.lr_warmup_iters >= decay) {
     refuse("scheduler.lr_warmup_iters", "the warm-up does not end before the decay does",
-           fmt::format("{} iterations of warm-up", scheduler.lr_warmup_iters), fmt::format("fewer than {} (lr_decay_iters)", decay));
+           fmt::format("{} iterations of warm-up", scheduler.lr_warmup_iters),
+           fmt::format("fewer than {} (lr_decay_iters)", decay));
   }
   in_range("scheduler.lr_warmup_init", scheduler.lr_warmup_init, 0, config.optimizer.lr);
   if (scheduler.lr_decay_style == "WSD") {
-    if (!scheduler.lr_wsd_decay_iters) refuse("scheduler.lr_wsd_decay_iters", "WSD needs the length of its decay", "unset", "iterations");
+    if (!scheduler.lr_wsd_decay_iters)
+      refuse("scheduler.lr_wsd_decay_iters", "WSD needs the length of its decay", "unset", "iterations");
     at_least("scheduler.lr_wsd_decay_iters", scheduler.lr_wsd_decay_iters, 1);
     at_most("scheduler.lr_wsd_decay_iters", *scheduler.lr_wsd_decay_iters, decay - scheduler.lr_warmup_iters);
   }
@@ -111,15 +120,20 @@ void check_parallelism(const RunConfig& config) {
 
 void check_paths(const RunConfig& config) {
   const DatasetSection& dataset = config.dataset;
-  if (dataset.data_path.empty()) refuse("dataset.data_path", "no training data", "unset", "the prefix of a .bin/.idx pair");
-  for (const auto& [key, paths] : {std::pair{"dataset.data_path", &dataset.data_path}, {"dataset.valid_data_path", &dataset.valid_data_path}}) {
-    if (paths->size() > 1) refuse(key, "this version reads one dataset", fmt::format("{} entries", paths->size()), "one prefix");
+  if (dataset.data_path.empty())
+    refuse("dataset.data_path", "no training data", "unset", "the prefix of a .bin/.idx pair");
+  for (const auto& [key, paths] :
+       {std::pair{"dataset.data_path", &dataset.data_path}, {"dataset.valid_data_path", &dataset.valid_data_path}}) {
+    if (paths->size() > 1)
+      refuse(key, "this version reads one dataset", fmt::format("{} entries", paths->size()), "one prefix");
   }
   if (config.checkpoint.save_rng) {
-    refuse("checkpoint.save_rng", "there is no random state to save: every stream is a function of its seed", "true", "false");
+    refuse("checkpoint.save_rng", "there is no random state to save: every stream is a function of its seed", "true",
+           "false");
   }
   if (config.checkpoint.save_interval && config.checkpoint.save.empty()) {
-    refuse("checkpoint.save_interval", "a save interval without a folder to save to", "checkpoint.save unset", "checkpoint.save=DIR");
+    refuse("checkpoint.save_interval", "a save interval without a folder to save to", "checkpoint.save unset",
+           "checkpoint.save=DIR");
   }
   if (config.train.exit_interval && config.checkpoint.save.empty()) {
     refuse("train.exit_interval", "exiting would lose the run", "checkpoint.save unset", "checkpoint.save=DIR");

@@ -1,9 +1,9 @@
 // Reading, overriding and writing a run configuration through the table of keys.
 #include "rialto/config/run_config.h"
 
-#include <fmt/format.h>
-
 #include <filesystem>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/config/recipes.h"
@@ -64,7 +64,8 @@ void read_section(RunConfig& config, const std::string& section, const Node& map
 
 void read_document(RunConfig& config, const Node& document) {
   if (document.kind == Node::Kind::kNull) return;
-  if (document.kind != Node::Kind::kMap) throw Error(ErrorKind::kConfig, document.where(), "a recipe is a map of sections");
+  if (document.kind != Node::Kind::kMap)
+    throw Error(ErrorKind::kConfig, document.where(), "a recipe is a map of sections");
   for (size_t i = 0; i < document.keys.size(); ++i) {
     const std::string& key = document.keys[i];
     if (is_section(key)) {

@@ -1,4 +1,5 @@
-// The typed run configuration: Megatron Bridge's ConfigContainer keys, section by section, those that this version honours.
+// The typed run configuration: Megatron Bridge's ConfigContainer keys, section by section, those that this version
+// honours.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@ namespace rialto::config {
 /// model: either taken from `hf_model`/a checkpoint, or spelled out for random weights (Megatron's names).
 struct ModelSection {
   std::string family = "llama";
-  std::optional<int64_t> num_layers, hidden_size, ffn_hidden_size, num_attention_heads, num_query_groups, kv_channels, vocab_size;
+  std::optional<int64_t> num_layers, hidden_size, ffn_hidden_size, num_attention_heads, num_query_groups, kv_channels,
+      vocab_size;
   std::optional<double> rotary_base, layernorm_epsilon, init_method_std;
   std::optional<bool> share_embeddings_and_output_weights, add_qkv_bias, qk_layernorm;
   std::optional<int64_t> seq_length;
@@ -30,11 +32,12 @@ struct ValidationSection {
 };
 struct OptimizerSection {
   std::string optimizer = "adam";
-  double lr = 3e-4, min_lr = 0, weight_decay = 0.1, adam_beta1 = 0.9, adam_beta2 = 0.95, adam_eps = 1e-8, clip_grad = 1.0;
+  double lr = 3e-4, min_lr = 0, weight_decay = 0.1, adam_beta1 = 0.9, adam_beta2 = 0.95, adam_eps = 1e-8,
+         clip_grad = 1.0;
   bool use_distributed_optimizer = true;
 };
 struct SchedulerSection {
-  std::string lr_decay_style = "cosine";      ///< constant, linear, cosine, WSD
+  std::string lr_decay_style = "cosine";  ///< constant, linear, cosine, WSD
   std::optional<int64_t> lr_decay_iters, lr_wsd_decay_iters;
   std::string lr_wsd_decay_style = "exponential";
   int64_t lr_warmup_iters = 0;
@@ -42,15 +45,15 @@ struct SchedulerSection {
   bool override_opt_param_scheduler = false;  ///< resume although the schedule differs from the checkpoint's
 };
 struct DatasetSection {
-  std::vector<std::string> data_path;         ///< .bin/.idx prefix
+  std::vector<std::string> data_path;  ///< .bin/.idx prefix
   std::vector<std::string> valid_data_path;
   std::string split = "9999,8,2";
-  std::optional<int64_t> seq_length;          ///< default: model.seq_length
+  std::optional<int64_t> seq_length;  ///< default: model.seq_length
   int64_t random_seed = 1234;
   bool eod_mask_loss = false, reset_position_ids = false, reset_attention_mask = false;
 };
 struct TokenizerSection {
-  std::string tokenizer_model;                ///< HF folder
+  std::string tokenizer_model;  ///< HF folder
 };
 struct CheckpointSection {
   std::string save, load, pretrained_checkpoint;  ///< pretrained: HF folder or native root
@@ -59,7 +62,7 @@ struct CheckpointSection {
 };
 struct LoggerSection {
   int64_t log_interval = 10;
-  std::string metrics_jsonl;                  ///< file; default: SAVE/metrics.jsonl
+  std::string metrics_jsonl;  ///< file; default: SAVE/metrics.jsonl
 };
 struct RngSection {
   int64_t seed = 1234;
@@ -76,7 +79,7 @@ struct RunConfig {
   CheckpointSection checkpoint;
   LoggerSection logger;
   RngSection rng;
-  std::string mixed_precision = "bf16_mixed"; ///< "bf16_mixed" or "fp32"
+  std::string mixed_precision = "bf16_mixed";  ///< "bf16_mixed" or "fp32"
 };
 
 /// YAML file, then `section.key=value` overrides. Unknown keys are refused with file:line and the nearest key.

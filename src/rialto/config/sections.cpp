@@ -37,7 +37,7 @@ std::string write_value(const std::vector<std::string>& value) {
 namespace {
 
 template <class Section>
-void add_rows(std::vector<KeyRow>& rows, std::string_view name, Section RunConfig::*section,
+void add_rows(std::vector<KeyRow>& rows, std::string_view name, Section RunConfig::* section,
               const std::vector<Field<Section>>& fields) {
   for (const auto& row : fields) {
     rows.push_back({name, row.key, row.help,
@@ -64,9 +64,11 @@ std::vector<Field<ModelSection>> model_fields() {
             "the head is the embedding; unset: false"),
       field("add_qkv_bias", &M::add_qkv_bias, "biases on query, key and value (qwen2); unset: as the family"),
       field("qk_layernorm", &M::qk_layernorm, "RMSNorm on each query and key head (qwen3); unset: as the family"),
-      field("seq_length", &M::seq_length, "tokens of a training sequence and, for random weights, the longest position"),
+      field("seq_length", &M::seq_length,
+            "tokens of a training sequence and, for random weights, the longest position"),
       field("window_size", &M::window_size, "keys a query sees, itself included, as transformers counts; unset: all"),
-      field("tensor_model_parallel_size", &M::tensor_model_parallel_size, "ranks that share each layer; 1 in this version"),
+      field("tensor_model_parallel_size", &M::tensor_model_parallel_size,
+            "ranks that share each layer; 1 in this version"),
       field("pipeline_model_parallel_size", &M::pipeline_model_parallel_size, "pipeline stages; 1 in this version"),
       field("context_parallel_size", &M::context_parallel_size, "ranks that share each sequence; 1 in this version"),
   };
@@ -121,7 +123,8 @@ std::vector<Field<CheckpointSection>> checkpoint_fields() {
   return {
       field("save", &C::save, "folder that gets iter_N folders; unset: nothing is saved"),
       field("load", &C::load, "folder to resume from; empty or absent: a new run"),
-      field("pretrained_checkpoint", &C::pretrained_checkpoint, "HF folder or native checkpoint whose weights a new run starts from"),
+      field("pretrained_checkpoint", &C::pretrained_checkpoint,
+            "HF folder or native checkpoint whose weights a new run starts from"),
       field("save_interval", &C::save_interval, "iterations between saves; unset: only at the end"),
       field("ckpt_step", &C::ckpt_step, "iteration to load; unset: the newest good one"),
       field("save_optim", &C::save_optim, "save the optimizer's state"),
@@ -154,7 +157,8 @@ std::vector<KeyRow> make_rows() {
   using L = LoggerSection;
   add_rows<L>(rows, "logger", &RunConfig::logger,
               {field("log_interval", &L::log_interval, "iterations between step lines"),
-               field("metrics_jsonl", &L::metrics_jsonl, "file with one JSON record per iteration; unset: SAVE/metrics.jsonl")});
+               field("metrics_jsonl", &L::metrics_jsonl,
+                     "file with one JSON record per iteration; unset: SAVE/metrics.jsonl")});
   add_rows<RngSection>(rows, "rng", &RunConfig::rng, {field("seed", &RngSection::seed, "seed of random weights")});
   rows.push_back({"", "mixed_precision", "bf16_mixed (bf16 weights, fp32 main parameters and gradients) or fp32",
                   [](RunConfig& config, const Node& node) { config.mixed_precision = read_string(node); },
@@ -177,7 +181,8 @@ const std::vector<std::string>& section_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> out;
     for (const KeyRow& row : key_rows()) {
-      if (!row.section.empty() && std::find(out.begin(), out.end(), row.section) == out.end()) out.emplace_back(row.section);
+      if (!row.section.empty() && std::find(out.begin(), out.end(), row.section) == out.end())
+        out.emplace_back(row.section);
     }
     return out;
   }();

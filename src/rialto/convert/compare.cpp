@@ -1,12 +1,12 @@
 // Bits first; values only where bits differ.
 #include "rialto/convert/compare.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "rialto/base/number.h"
 
@@ -44,7 +44,8 @@ void Comparison::add(std::span<const std::byte> a, std::span<const std::byte> b)
   const size_t total = a.size() / size_of(a_);
   for (size_t at = 0; at < total; at += kBlock) {
     const size_t count = std::min(kBlock, total - at);
-    const auto part_a = a.subspan(at * size_of(a_), count * size_of(a_)), part_b = b.subspan(at * size_of(b_), count * size_of(b_));
+    const auto part_a = a.subspan(at * size_of(a_), count * size_of(a_)),
+               part_b = b.subspan(at * size_of(b_), count * size_of(b_));
     if (a_ != b_ || std::memcmp(part_a.data(), part_b.data(), part_a.size()) != 0) add_values(part_a, part_b);
     count_ += count;
   }
@@ -72,13 +73,15 @@ void Comparison::add_values(std::span<const std::byte> a, std::span<const std::b
     uint64_t ulp = 0;
     if (floating) {
       const size_t width = size_of(coarse);
-      ulp = static_cast<uint64_t>(std::llabs(ordinal(bits_at(coarse_a.data(), i, width), width) - ordinal(bits_at(coarse_b.data(), i, width), width)));
+      ulp = static_cast<uint64_t>(std::llabs(ordinal(bits_at(coarse_a.data(), i, width), width) -
+                                             ordinal(bits_at(coarse_b.data(), i, width), width)));
       const float x = values_a[i], y = values_b[i];
       if (!tolerance_.exact()) {
         same = (std::isnan(x) && std::isnan(y)) || x == y;
         if (!same && !std::isnan(x) && !std::isnan(y)) {
           same = (tolerance_.max_ulp && ulp <= *tolerance_.max_ulp) ||
-                 (tolerance_.rtol && std::abs(double{x} - double{y}) <= *tolerance_.rtol * std::max(std::abs(double{x}), std::abs(double{y})));
+                 (tolerance_.rtol && std::abs(double{x} - double{y}) <=
+                                         *tolerance_.rtol * std::max(std::abs(double{x}), std::abs(double{y})));
         }
       }
     }
@@ -100,7 +103,8 @@ std::string Comparison::text(const Shape& shape) const {
     place[axis] = static_cast<int64_t>(rest % static_cast<uint64_t>(shape[axis]));
     rest /= static_cast<uint64_t>(shape[axis]);
   }
-  return fmt::format("{} of {} values differ, first at {}: {:.9g} and {:.9g}; at most {} ulp", different_, count_, to_text(place), first_a_, first_b_, largest_ulp_);
+  return fmt::format("{} of {} values differ, first at {}: {:.9g} and {:.9g}; at most {} ulp", different_, count_,
+                     to_text(place), first_a_, first_b_, largest_ulp_);
 }
 
 }  // namespace rialto::convert

@@ -1,9 +1,9 @@
 // Which way to convert, and the checks both ways share.
 #include "rialto/convert/convert.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/convert/destination.h"
@@ -15,7 +15,8 @@ namespace rialto::convert {
 
 void check_weight_dtype(DType dtype) {
   if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16)
-    throw Error(ErrorKind::kConfig, "--dtype", "weights cannot be cast to this type", {.got = std::string(torch_name(dtype)), .want = "fp32, fp16 or bf16"});
+    throw Error(ErrorKind::kConfig, "--dtype", "weights cannot be cast to this type",
+                {.got = std::string(torch_name(dtype)), .want = "fp32, fp16 or bf16"});
 }
 
 ConvertReport convert(const ConvertOptions& options, FileOps& ops, Progress* maybe_progress) {
@@ -24,12 +25,16 @@ ConvertReport convert(const ConvertOptions& options, FileOps& ops, Progress* may
   if (!fs::exists(options.source)) throw Error(ErrorKind::kInput, options.source.string(), "there is nothing here");
   const bool native = store::is_native_checkpoint(options.source);
   if (!native && !hub::is_hf_directory(options.source))
-    throw Error(ErrorKind::kInput, options.source.string(), "neither a Hugging Face model (no config.json) nor a Megatron checkpoint (no .metadata, no iter_*)");
+    throw Error(ErrorKind::kInput, options.source.string(),
+                "neither a Hugging Face model (no config.json) nor a Megatron checkpoint (no .metadata, no iter_*)");
   if (options.to == (native ? Target::kMegatron : Target::kHf))
-    throw Error(ErrorKind::kConfig, options.source.string(), "the source is of the wanted kind already", {.got = native ? "megatron" : "hf"});
+    throw Error(ErrorKind::kConfig, options.source.string(), "the source is of the wanted kind already",
+                {.got = native ? "megatron" : "hf"});
   if (options.dtype) check_weight_dtype(*options.dtype);
-  if (!native && options.like) throw Error(ErrorKind::kConfig, "--like", "only an export to Hugging Face takes a folder to be like");
-  if (!native && options.iteration) throw Error(ErrorKind::kConfig, "--iteration", "a Hugging Face model has no iterations");
+  if (!native && options.like)
+    throw Error(ErrorKind::kConfig, "--like", "only an export to Hugging Face takes a folder to be like");
+  if (!native && options.iteration)
+    throw Error(ErrorKind::kConfig, "--iteration", "a Hugging Face model has no iterations");
   check_destination(options.source, options.destination, options.overwrite, options.like);
 
   ConvertReport report;

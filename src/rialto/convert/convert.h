@@ -16,12 +16,12 @@ enum class Target { kAuto, kMegatron, kHf };
 
 struct ConvertOptions {
   fs::path source, destination;
-  Target to = Target::kAuto;           ///< kAuto: the other kind than the source
-  std::optional<DType> dtype;          ///< cast weights; default: as stored
+  Target to = Target::kAuto;   ///< kAuto: the other kind than the source
+  std::optional<DType> dtype;  ///< cast weights; default: as stored
   bool overwrite = false;
-  bool dry_run = false;                ///< plan and proof only; no tensor bytes read, nothing written
-  std::optional<fs::path> like;        ///< HF folder whose config, tokenizer and shard layout an export takes
-  std::optional<int64_t> iteration;    ///< of a native source; default: what find_checkpoint finds
+  bool dry_run = false;              ///< plan and proof only; no tensor bytes read, nothing written
+  std::optional<fs::path> like;      ///< HF folder whose config, tokenizer and shard layout an export takes
+  std::optional<int64_t> iteration;  ///< of a native source; default: what find_checkpoint finds
 };
 
 /// What was done, for people (`to_text`) and programs (`to_json`).
@@ -30,8 +30,8 @@ struct ConvertReport {
   fs::path source, destination;
   uint64_t num_tensors_in = 0, num_tensors_out = 0, num_pieces = 0, parameters = 0;
   uint64_t bytes_read = 0, bytes_written = 0;
-  uint64_t rounded_values = 0;          ///< changed irreversibly by --dtype
-  std::vector<std::string> ignored;     ///< HF tensors not converted, with the reason
+  uint64_t rounded_values = 0;       ///< changed irreversibly by --dtype
+  std::vector<std::string> ignored;  ///< HF tensors not converted, with the reason
   std::vector<std::string> notices;
   bool dry_run = false;
   double seconds = 0;
@@ -46,11 +46,11 @@ ConvertReport convert(const ConvertOptions& options, FileOps& ops, Progress* pro
 
 struct VerifyOptions {
   fs::path a, b;
-  std::optional<uint64_t> max_ulp;     ///< default: bit for bit
+  std::optional<uint64_t> max_ulp;  ///< default: bit for bit
   std::optional<double> rtol;
 };
 struct Difference {
-  std::string tensor, kind, detail;    ///< kind: "differs", "missing", "extra", "shape", "dtype", "config"
+  std::string tensor, kind, detail;  ///< kind: "differs", "missing", "extra", "shape", "dtype", "config"
 };
 struct VerifyReport {
   std::string kind_a, kind_b, family;

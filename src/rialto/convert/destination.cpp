@@ -1,9 +1,9 @@
 // Checks on destinations, and the temporary folder that becomes one.
 #include "rialto/convert/destination.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/hub/hf_directory.h"
@@ -24,31 +24,44 @@ bool contains(const fs::path& outer, const fs::path& inner) {
 void refuse_nested(const fs::path& source, const fs::path& destination, std::string_view what) {
   const fs::path from = resolved_path(source), to = resolved_path(destination);
   if (from == to) throw Error(ErrorKind::kConfig, destination.string(), fmt::format("the destination is the {}", what));
-  if (contains(from, to)) throw Error(ErrorKind::kConfig, destination.string(), fmt::format("the destination lies inside the {}", what), {.got = to.string()});
-  if (contains(to, from)) throw Error(ErrorKind::kConfig, destination.string(), fmt::format("the {} lies inside the destination", what), {.got = from.string()});
+  if (contains(from, to))
+    throw Error(ErrorKind::kConfig, destination.string(), fmt::format("the destination lies inside the {}", what),
+                {.got = to.string()});
+  if (contains(to, from))
+    throw Error(ErrorKind::kConfig, destination.string(), fmt::format("the {} lies inside the destination", what),
+                {.got = from.string()});
 }
 
 }  // namespace
 
-void check_destination(const fs::path& source, const fs::path& destination, bool overwrite, const std::optional<fs::path>& like) {
+void check_destination(const fs::path& source, const fs::path& destination, bool overwrite,
+                       const std::optional<fs::path>& like) {
   refuse_nested(source, destination, "source");
   if (like) refuse_nested(*like, destination, "folder given by --like");
   if (!fs::exists(destination)) return;
-  if (!fs::is_directory(destination)) throw Error(ErrorKind::kConfig, destination.string(), "the destination is a file", {.want = "a folder, or nothing"});
+  if (!fs::is_directory(destination))
+    throw Error(ErrorKind::kConfig, destination.string(), "the destination is a file",
+                {.want = "a folder, or nothing"});
   if (fs::is_empty(destination)) return;
-  if (!overwrite) throw Error(ErrorKind::kConfig, destination.string(), "the destination is not empty", {.hint = "--overwrite replaces it once the new one is complete"});
+  if (!overwrite)
+    throw Error(ErrorKind::kConfig, destination.string(), "the destination is not empty",
+                {.hint = "--overwrite replaces it once the new one is complete"});
   if (!hub::is_hf_directory(destination) && !store::is_native_checkpoint(destination))
-    throw Error(ErrorKind::kConfig, destination.string(), "the destination holds neither a model nor a checkpoint; it is not overwritten",
+    throw Error(ErrorKind::kConfig, destination.string(),
+                "the destination holds neither a model nor a checkpoint; it is not overwritten",
                 {.hint = "remove it yourself if it may go"});
 }
 
 void check_room(const fs::path& destination, uint64_t bytes) {
   fs::path existing = resolved_path(destination);
-  while (!fs::exists(existing) && existing.has_parent_path() && existing != existing.parent_path()) existing = existing.parent_path();
+  while (!fs::exists(existing) && existing.has_parent_path() && existing != existing.parent_path())
+    existing = existing.parent_path();
   std::error_code error;
   const fs::space_info space = fs::space(existing, error);
   if (!error && space.available < bytes)
-    throw Error(ErrorKind::kIo, destination.string(), "not enough space", {.got = fmt::format("{} MiB free", space.available >> 20), .want = fmt::format("{} MiB", (bytes >> 20) + 1)});
+    throw Error(
+        ErrorKind::kIo, destination.string(), "not enough space",
+        {.got = fmt::format("{} MiB free", space.available >> 20), .want = fmt::format("{} MiB", (bytes >> 20) + 1)});
 }
 
 Staging::Staging(FileOps& ops, const fs::path& destination, bool replace)
@@ -70,7 +83,8 @@ Staging::~Staging() {
 void Staging::commit() {
   ops_.sync_dir(temporary_);
   const bool replaces = fs::exists(destination_) && !fs::is_empty(destination_);
-  if (replaces && !replace_) throw Error(ErrorKind::kConfig, destination_.string(), "something has appeared here meanwhile");
+  if (replaces && !replace_)
+    throw Error(ErrorKind::kConfig, destination_.string(), "something has appeared here meanwhile");
   if (replaces)
     ops_.exchange(temporary_, destination_);
   else

@@ -9,7 +9,8 @@ namespace rialto::convert {
 
 /// Throws kConfig when `destination` is a file, is or contains or lies in `source` (or `like`), holds something without
 /// `overwrite`, or holds something with `overwrite` that is neither a model nor a checkpoint.
-void check_destination(const fs::path& source, const fs::path& destination, bool overwrite, const std::optional<fs::path>& like);
+void check_destination(const fs::path& source, const fs::path& destination, bool overwrite,
+                       const std::optional<fs::path>& like);
 
 /// Throws kIo when the file system of `destination` has less room than `bytes`.
 void check_room(const fs::path& destination, uint64_t bytes);

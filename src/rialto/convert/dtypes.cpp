@@ -29,13 +29,16 @@ void cast_native(bridge::Map& map, DType dtype) {
 
 void follow_native(bridge::Map& map) {
   for (const bridge::Piece& piece : map.pieces)
-    if (piece.relation != bridge::Relation::kFill) map.hf[piece.hf.tensor].dtype = map.native[piece.native.tensor].dtype;
+    if (piece.relation != bridge::Relation::kFill)
+      map.hf[piece.hf.tensor].dtype = map.native[piece.native.tensor].dtype;
 }
 
 DType main_dtype(const bridge::Map& map) {
   std::map<DType, int64_t> elements;
   for (const bridge::TensorInfo& tensor : map.native) elements[tensor.dtype] += num_elements(tensor.shape);
-  return std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+  return std::max_element(elements.begin(), elements.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
 }
 
 }  // namespace rialto::convert

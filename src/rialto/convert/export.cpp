@@ -21,7 +21,8 @@ std::optional<DType> new_dtype(const OpenedNative& source, const ConvertOptions&
   return dtype;
 }
 
-void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs::path& folder, FileOps& ops, Progress& progress, ConvertReport& report) {
+void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs::path& folder, FileOps& ops,
+                   Progress& progress, ConvertReport& report) {
   bridge::Executor executor(source.map, bridge::Direction::kToHf, source.reader());
   uint64_t rounded = 0;
   Pump pump([&](const ByteSink& sink) {
@@ -36,16 +37,17 @@ void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs:
   uint64_t done = 0;
   progress.begin("convert", plan.bytes, "bytes");
   for (const OutputShard& shard : plan.shards) {
-    formats::write_safetensors(ops, folder / shard.file, shard.entries, shard.metadata, [&](size_t index, const formats::ByteSink& sink) {
-      const formats::SafetensorsEntry& entry = shard.entries[index];
-      const uint64_t bytes = static_cast<uint64_t>(num_elements(entry.shape)) * size_of(entry.dtype);
-      pump.take(bytes, [&](std::span<const std::byte> part) {
-        check_cancelled(progress, source.found.iter_dir.string());
-        sink(part);
-        done += part.size();
-        progress.update(done);
-      });
-    });
+    formats::write_safetensors(
+        ops, folder / shard.file, shard.entries, shard.metadata, [&](size_t index, const formats::ByteSink& sink) {
+          const formats::SafetensorsEntry& entry = shard.entries[index];
+          const uint64_t bytes = static_cast<uint64_t>(num_elements(entry.shape)) * size_of(entry.dtype);
+          pump.take(bytes, [&](std::span<const std::byte> part) {
+            check_cancelled(progress, source.found.iter_dir.string());
+            sink(part);
+            done += part.size();
+            progress.update(done);
+          });
+        });
   }
   progress.end();
   pump.finish();
@@ -74,7 +76,8 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   const std::optional<DType> dtype = new_dtype(source, options);
   if (options.dtype) {
     for (const bridge::Piece& piece : source.map.pieces)
-      if (piece.relation != bridge::Relation::kFill && !source.map.native[piece.native.tensor].pinned) source.map.hf[piece.hf.tensor].dtype = *options.dtype;
+      if (piece.relation != bridge::Relation::kFill && !source.map.native[piece.native.tensor].pinned)
+        source.map.hf[piece.hf.tensor].dtype = *options.dtype;
   }
   const OutputPlan plan = plan_output(source);
   report.family = source.resolved.family->name;
@@ -85,8 +88,9 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   report.num_pieces = source.map.pieces.size();
   report.parameters = static_cast<uint64_t>(spec::num_parameters(source.resolved.model));
   report.notices = source.notices;
-  for (const bridge::Ignored& ignored : source.map.ignored) 
-    report.ignored.push_back(fmt::format("{}: {}; {}", ignored.name, ignored.reason, source.hf.pass_through ? "written back as it was" : "not written"));
+  for (const bridge::Ignored& ignored : source.map.ignored)
+    report.ignored.push_back(fmt::format("{}: {}; {}", ignored.name, ignored.reason,
+                                         source.hf.pass_through ? "written back as it was" : "not written"));
   check_room(options.destination, plan.bytes);
   if (options.dry_run) return;
 
@@ -96,7 +100,8 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   write_companions(source.hf, staging.path(), ops);
   write_file_synced(ops, staging.path() / "config.json", make_config(source.hf, dtype));
   staging.commit();
-  for (const bridge::TensorInfo& tensor : source.map.native) report.bytes_read += static_cast<uint64_t>(num_elements(tensor.shape)) * size_of(tensor.dtype);
+  for (const bridge::TensorInfo& tensor : source.map.native)
+    report.bytes_read += static_cast<uint64_t>(num_elements(tensor.shape)) * size_of(tensor.dtype);
   report.bytes_written = plan.bytes;
 }
 

@@ -18,7 +18,8 @@ constexpr int64_t kFirstIteration = 1;
 
 uint64_t bytes_of(const std::vector<bridge::TensorInfo>& tensors) {
   uint64_t bytes = 0;
-  for (const bridge::TensorInfo& tensor : tensors) bytes += static_cast<uint64_t>(num_elements(tensor.shape)) * size_of(tensor.dtype);
+  for (const bridge::TensorInfo& tensor : tensors)
+    bytes += static_cast<uint64_t>(num_elements(tensor.shape)) * size_of(tensor.dtype);
   return bytes;
 }
 
@@ -26,7 +27,8 @@ uint64_t bytes_of(const std::vector<bridge::TensorInfo>& tensors) {
 void keep_pass_through(store::CheckpointWriter& writer, const OpenedHf& source) {
   if (source.map.ignored.empty()) return;
   std::vector<formats::SafetensorsEntry> entries;
-  for (const bridge::Ignored& ignored : source.map.ignored) entries.push_back(source.directory.tensors().at(ignored.name).entry);
+  for (const bridge::Ignored& ignored : source.map.ignored)
+    entries.push_back(source.directory.tensors().at(ignored.name).entry);
   std::string bytes = formats::make_safetensors_header(entries, {});
   for (const formats::SafetensorsEntry& entry : entries) {
     std::string data(entry.size(), '\0');
@@ -39,7 +41,8 @@ void keep_pass_through(store::CheckpointWriter& writer, const OpenedHf& source) 
 void keep_source(store::CheckpointWriter& writer, const OpenedHf& source) {
   const fs::path folder = hub::kSourceFolder;
   writer.copy_file((folder / "config.json").string(), source.directory.path() / "config.json");
-  for (const std::string& name : source.directory.companion_files()) writer.copy_file((folder / name).string(), source.directory.path() / name);
+  for (const std::string& name : source.directory.companion_files())
+    writer.copy_file((folder / name).string(), source.directory.path() / name);
   writer.add_file(hub::kLayoutFile, hub::to_json(source.layout).dump() + "\n");
   keep_pass_through(writer, source);
 }
@@ -59,7 +62,8 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   report.num_tensors_out = source.map.native.size();
   report.num_pieces = source.map.pieces.size();
   report.parameters = static_cast<uint64_t>(spec::num_parameters(model));
-  for (const bridge::Ignored& ignored : source.map.ignored) report.ignored.push_back(fmt::format("{}: {}", ignored.name, ignored.reason));
+  for (const bridge::Ignored& ignored : source.map.ignored)
+    report.ignored.push_back(fmt::format("{}: {}", ignored.name, ignored.reason));
   const uint64_t total = bytes_of(source.map.native);
   check_room(options.destination, total);
   if (options.dry_run) return;
@@ -87,8 +91,10 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
     writer.set_fact("family", report.family);
     writer.set_fact("true_vocab", model.vocab);
     writer.set_fact("layout", {{"tp", 1}, {"pp", 1}, {"ep", 1}});
-    if (report.rounded_values > 0) writer.set_fact("notes", {fmt::format("{} values were rounded to {} on import", report.rounded_values, torch_name(*options.dtype))});
-    writer.commit(store::make_common(model, kFirstIteration), {.step = kFirstIteration});
+    if (report.rounded_values > 0)
+      writer.set_fact("notes", {fmt::format("{} values were rounded to {} on import", report.rounded_values,
+                                            torch_name(*options.dtype))});
+    writer.commit(store::make_common(model, kFirstIteration, false), {.step = kFirstIteration});
     progress.end();
   }
   staging.commit();

@@ -1,7 +1,7 @@
 // Looking into a folder without reading its tensors.
-#include <fmt/format.h>
-
 #include <set>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/convert/convert.h"
@@ -33,7 +33,10 @@ class DtypeCount {
 /// Adds family, architecture and parameters; an unknown model is a notice, not an error.
 void add_model(Json& report, const Json& config, const std::string& where, int64_t elements) {
   report["family"] = nullptr;
-  report["architecture"] = config.contains("architectures") && config["architectures"].is_array() && !config["architectures"].empty() ? config["architectures"][0] : Json(nullptr);
+  report["architecture"] =
+      config.contains("architectures") && config["architectures"].is_array() && !config["architectures"].empty()
+          ? config["architectures"][0]
+          : Json(nullptr);
   report["parameters"] = elements;
   try {
     const resolve::Resolved resolved = resolve::model_from_hf(config, where);
@@ -112,7 +115,8 @@ void add_tensors(Json& report, const store::CheckpointReader& checkpoint, DtypeC
 void add_files(Json& report, const store::CheckpointReader& checkpoint) {
   std::map<std::string, std::string> recorded;
   if (checkpoint.has_manifest())
-    for (const Json& file : checkpoint.manifest()["files"]) recorded[file["path"].get<std::string>()] = file["xxh3_128"].get<std::string>();
+    for (const Json& file : checkpoint.manifest()["files"])
+      recorded[file["path"].get<std::string>()] = file["xxh3_128"].get<std::string>();
   uint64_t bytes = 0;
   Json files = Json::array();
   std::set<std::string> names;
@@ -135,7 +139,8 @@ Json config_of(const store::CheckpointReader& checkpoint, Json& report) {
   const fs::path run_config = checkpoint.path() / "run_config.yaml";
   try {
     if (fs::exists(recorded)) return read_json_file(recorded);
-    if (fs::exists(run_config)) return resolve::hf_from_model(resolve::model_from_run_config(read_yaml_file(run_config.string())));
+    if (fs::exists(run_config))
+      return resolve::hf_from_model(resolve::model_from_run_config(read_yaml_file(run_config.string())));
     report["notices"].push_back("neither rialto_source/config.json nor run_config.yaml: the model is not known");
   } catch (const Error& error) {
     report["notices"].push_back(error.what());
@@ -146,8 +151,13 @@ Json config_of(const store::CheckpointReader& checkpoint, Json& report) {
 Json inspect_native(const fs::path& path, bool hash, Progress& progress) {
   const std::optional<store::Found> found = store::find_checkpoint(path);
   if (!found) throw Error(ErrorKind::kInput, path.string(), "no checkpoint here");
-  const store::CheckpointReader checkpoint(found->iter_dir, hash ? store::CheckpointReader::Verify::kHashes : store::CheckpointReader::Verify::kSizes, &progress);
-  Json report = {{"kind", "megatron"}, {"path", found->iter_dir.string()}, {"iteration", found->iteration}, {"notices", found->notices}};
+  const store::CheckpointReader checkpoint(
+      found->iter_dir, hash ? store::CheckpointReader::Verify::kHashes : store::CheckpointReader::Verify::kSizes,
+      &progress);
+  Json report = {{"kind", "megatron"},
+                 {"path", found->iter_dir.string()},
+                 {"iteration", found->iteration},
+                 {"notices", found->notices}};
   if (path != found->iter_dir) report["iterations"] = store::list_iterations(path);
   DtypeCount dtypes;
   Json tensors;
@@ -165,7 +175,8 @@ Json inspect_native(const fs::path& path, bool hash, Progress& progress) {
   } else {
     report["notices"].push_back("no manifest (written by another program): damage to its bytes cannot be noticed");
     if (config.contains("sliding_window") && !config["sliding_window"].is_null())
-      report["notices"].push_back(fmt::format("window_size is read as Megatron computes it: each query sees {} keys", config["sliding_window"].dump()));
+      report["notices"].push_back(fmt::format("window_size is read as Megatron computes it: each query sees {} keys",
+                                              config["sliding_window"].dump()));
   }
   add_files(report, checkpoint);
   return report;

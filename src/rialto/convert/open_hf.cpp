@@ -15,7 +15,8 @@ OpenedHf open_hf(const fs::path& path) {
   opened.params = spec::param_table(opened.resolved.model);
   opened.map = bridge::make_map(opened.resolved.model, opened.resolved.family->params);
   std::vector<bridge::SourceTensor> source;
-  for (const auto& [name, tensor] : opened.directory.tensors()) source.push_back({name, tensor.entry.shape, tensor.entry.dtype});
+  for (const auto& [name, tensor] : opened.directory.tensors())
+    source.push_back({name, tensor.entry.shape, tensor.entry.dtype});
   bridge::match_source(opened.map, source, opened.resolved.family->ignored);
   join_stacks(opened.map, opened.params);
   bridge::prove_complete(opened.map);
@@ -32,7 +33,8 @@ bridge::ByteReader OpenedHf::reader() const {
 }
 
 std::vector<std::pair<std::string, fs::path>> companion_files(const fs::path& folder) {
-  static const fs::path kOurs[] = {"config.json", fs::path(hub::kLayoutFile).filename(), fs::path(hub::kPassThroughFile).filename()};
+  static const fs::path kOurs[] = {"config.json", fs::path(hub::kLayoutFile).filename(),
+                                   fs::path(hub::kPassThroughFile).filename()};
   std::vector<std::pair<std::string, fs::path>> files;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
     const fs::path relative = entry.path().lexically_relative(folder);

@@ -1,8 +1,8 @@
 // A native checkpoint as a source: its HF side comes from rialto_source/, from --like, or is derived.
+#include <set>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <set>
 
 #include "rialto/base/error.h"
 #include "rialto/convert/dtypes.h"
@@ -25,7 +25,8 @@ HfSide hf_side_of(const std::shared_ptr<hub::HfDirectory>& like) {
     const hub::HfTensor& tensor = like->tensors().at(name);
     std::vector<std::byte> block(std::min<uint64_t>(kBlockBytes, tensor.entry.size()));
     for (uint64_t at = 0; at < tensor.entry.size(); at += block.size()) {
-      const std::span part(block.data(), static_cast<size_t>(std::min<uint64_t>(block.size(), tensor.entry.size() - at)));
+      const std::span part(block.data(),
+                           static_cast<size_t>(std::min<uint64_t>(block.size(), tensor.entry.size() - at)));
       like->read(tensor, at, part);
       sink(part);
     }
@@ -70,14 +71,16 @@ HfSide hf_side_recorded(const store::CheckpointReader& checkpoint) {
   side.companions = folder;
   const fs::path layout = checkpoint.path() / hub::kLayoutFile;
   if (fs::exists(layout)) side.layout = hub::parse_layout(read_json_file(layout), layout.string());
-  if (fs::exists(checkpoint.path() / hub::kPassThroughFile)) side.pass_through = read_pass_through(checkpoint.path() / hub::kPassThroughFile);
+  if (fs::exists(checkpoint.path() / hub::kPassThroughFile))
+    side.pass_through = read_pass_through(checkpoint.path() / hub::kPassThroughFile);
   return side;
 }
 
 HfSide hf_side_derived(const store::CheckpointReader& checkpoint) {
   const fs::path path = checkpoint.path() / "run_config.yaml";
   if (!fs::exists(path))
-    throw Error(ErrorKind::kInput, checkpoint.path().string(), "nothing here says what model this is: neither rialto_source/config.json nor run_config.yaml",
+    throw Error(ErrorKind::kInput, checkpoint.path().string(),
+                "nothing here says what model this is: neither rialto_source/config.json nor run_config.yaml",
                 {.hint = "give a Hugging Face folder of the same architecture with --like"});
   HfSide side;
   side.config = resolve::hf_from_model(resolve::model_from_run_config(read_yaml_file(path.string())));
@@ -100,7 +103,8 @@ void take_stored_dtypes(OpenedNative& opened) {
   if (missing.empty()) return;
   const bool more = missing.size() > kMaxListed;
   if (more) missing.pop_back();
-  throw Error(ErrorKind::kInput, opened.checkpoint->path().string(), fmt::format("tensors of the model are missing: {}{}", fmt::join(missing, ", "), more ? ", ..." : ""));
+  throw Error(ErrorKind::kInput, opened.checkpoint->path().string(),
+              fmt::format("tensors of the model are missing: {}{}", fmt::join(missing, ", "), more ? ", ..." : ""));
 }
 
 /// A tensor of the model part that no parameter uses would be lost silently: it is refused.
@@ -110,10 +114,13 @@ void refuse_unused(const OpenedNative& opened) {
   const auto& tensors = opened.checkpoint->metadata().tensors;
   for (const spec::Param& param : opened.params)
     if (used_keys.insert(opened.checkpoint->find_key(param)).second)
-      for (const formats::DcpChunk& chunk : tensors.at(opened.checkpoint->find_key(param)).chunks) used.insert({chunk.span.file, chunk.span.offset});
+      for (const formats::DcpChunk& chunk : tensors.at(opened.checkpoint->find_key(param)).chunks)
+        used.insert({chunk.span.file, chunk.span.offset});
   std::vector<std::string> unused;
   for (const auto& [key, tensor] : tensors) {
-    if (used_keys.contains(key) || key.starts_with("optimizer.") || key.starts_with("rng_state") || key.starts_with("rerun_state")) continue;
+    if (used_keys.contains(key) || key.starts_with("optimizer.") || key.starts_with("rng_state") ||
+        key.starts_with("rerun_state"))
+      continue;
     for (const formats::DcpChunk& chunk : tensor.chunks)
       if (!used.contains({chunk.span.file, chunk.span.offset})) {
         unused.push_back(key);
@@ -122,7 +129,8 @@ void refuse_unused(const OpenedNative& opened) {
     if (unused.size() == kMaxListed) break;
   }
   if (!unused.empty())
-    throw Error(ErrorKind::kInput, opened.checkpoint->path().string(), fmt::format("tensors that the model does not have: {}", fmt::join(unused, ", ")),
+    throw Error(ErrorKind::kInput, opened.checkpoint->path().string(),
+                fmt::format("tensors that the model does not have: {}", fmt::join(unused, ", ")),
                 {.hint = "is the configuration the one that these weights were saved with?"});
 }
 
@@ -135,7 +143,8 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
   opened.found = std::move(*found);
   opened.notices = opened.found.notices;
   opened.checkpoint = std::make_unique<store::CheckpointReader>(opened.found.iter_dir);
-  if (!opened.checkpoint->has_manifest()) opened.notices.push_back("no manifest (written by another program): bytes are read without a check");
+  if (!opened.checkpoint->has_manifest())
+    opened.notices.push_back("no manifest (written by another program): bytes are read without a check");
   if (like)
     opened.hf = hf_side_like(*like);
   else if (fs::exists(opened.checkpoint->path() / hub::kSourceFolder / "config.json"))
@@ -148,7 +157,8 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
   if (opened.hf.layout) {
     std::vector<bridge::SourceTensor> recorded;
     for (const hub::LayoutShard& shard : opened.hf.layout->shards)
-      for (const hub::LayoutTensor& tensor : shard.tensors) recorded.push_back({tensor.name, tensor.shape, tensor.dtype});
+      for (const hub::LayoutTensor& tensor : shard.tensors)
+        recorded.push_back({tensor.name, tensor.shape, tensor.dtype});
     bridge::match_source(opened.map, recorded, opened.resolved.family->ignored);
     join_stacks(opened.map, opened.params);
   }
@@ -172,7 +182,9 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
 }
 
 bridge::ByteReader OpenedNative::reader() const {
-  return [this](uint32_t index, uint64_t begin, std::span<std::byte> out) { checkpoint->read_param(params[index], "", begin, out); };
+  return [this](uint32_t index, uint64_t begin, std::span<std::byte> out) {
+    checkpoint->read_param(params[index], "", begin, out);
+  };
 }
 
 }  // namespace rialto::convert

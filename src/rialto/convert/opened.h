@@ -35,10 +35,10 @@ OpenedHf open_hf(const fs::path& path);
 /// Where the HF side of a native checkpoint comes from.
 struct HfSide {
   Json config;
-  std::string config_path;                    ///< for messages
-  std::optional<std::string> config_bytes;    ///< config.json as it was; none when derived
-  std::optional<fs::path> companions;         ///< folder with tokenizer and template files
-  std::optional<hub::SourceLayout> layout;    ///< none: ours to choose
+  std::string config_path;                  ///< for messages
+  std::optional<std::string> config_bytes;  ///< config.json as it was; none when derived
+  std::optional<fs::path> companions;       ///< folder with tokenizer and template files
+  std::optional<hub::SourceLayout> layout;  ///< none: ours to choose
   /// Bytes of a tensor that is in the layout but not in the model; none: such tensors were not kept.
   std::function<void(const std::string& name, const ByteSink& sink)> pass_through;
 };
@@ -51,7 +51,7 @@ struct OpenedNative {
   resolve::Resolved resolved;
   std::vector<spec::Param> params;
   bridge::Map map;
-  bool dtypes_as_recorded = true;             ///< every HF dtype is the recorded one
+  bool dtypes_as_recorded = true;  ///< every HF dtype is the recorded one
   std::vector<std::string> notices;
 
   bridge::ByteReader reader() const;

@@ -1,9 +1,9 @@
 // Layout, index and config of an exported folder.
 #include "rialto/convert/output_plan.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 
@@ -12,9 +12,12 @@ namespace {
 
 constexpr uint64_t kMaxShardBytes = 5'000'000'000;  ///< as transformers has long sharded
 
-uint64_t bytes_of(const Shape& shape, DType dtype) { return static_cast<uint64_t>(num_elements(shape)) * size_of(dtype); }
+uint64_t bytes_of(const Shape& shape, DType dtype) {
+  return static_cast<uint64_t>(num_elements(shape)) * size_of(dtype);
+}
 
-void add(OutputPlan& plan, OutputShard& shard, const std::string& name, const Shape& shape, DType dtype, int64_t index) {
+void add(OutputPlan& plan, OutputShard& shard, const std::string& name, const Shape& shape, DType dtype,
+         int64_t index) {
   shard.entries.push_back({.name = name, .dtype = dtype, .shape = shape});
   shard.tensors.push_back({name, index});
   plan.bytes += bytes_of(shape, dtype);
@@ -58,13 +61,16 @@ OutputPlan own_plan(const OpenedNative& source) {
   }
   plan.indexed = plan.shards.size() > 1;
   for (size_t i = 0; i < plan.shards.size(); ++i)
-    plan.shards[i].file = plan.indexed ? fmt::format("model-{:05d}-of-{:05d}.safetensors", i + 1, plan.shards.size()) : "model.safetensors";
+    plan.shards[i].file = plan.indexed ? fmt::format("model-{:05d}-of-{:05d}.safetensors", i + 1, plan.shards.size())
+                                       : "model.safetensors";
   return plan;
 }
 
 }  // namespace
 
-OutputPlan plan_output(const OpenedNative& source) { return source.hf.layout ? recorded_plan(source) : own_plan(source); }
+OutputPlan plan_output(const OpenedNative& source) {
+  return source.hf.layout ? recorded_plan(source) : own_plan(source);
+}
 
 std::string make_index(const OutputPlan& plan) {
   Json metadata = plan.index_metadata;

@@ -1,7 +1,7 @@
 // What a conversion did, as JSON and as text.
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/convert/convert.h"
 
@@ -28,13 +28,15 @@ Json to_json(const ConvertReport& report) {
 }
 
 std::string to_text(const ConvertReport& report) {
-  std::string text = fmt::format("{} ({}), {} parameters: {} tensors of {} -> {} of {}, {} pieces, complete\n", report.architecture, report.family,
-                                 report.parameters, report.num_tensors_in, report.from, report.num_tensors_out, report.to, report.num_pieces);
+  std::string text = fmt::format("{} ({}), {} parameters: {} tensors of {} -> {} of {}, {} pieces, complete\n",
+                                 report.architecture, report.family, report.parameters, report.num_tensors_in,
+                                 report.from, report.num_tensors_out, report.to, report.num_pieces);
   for (const std::string& line : report.ignored) text += fmt::format("not converted: {}\n", line);
   if (report.rounded_values > 0) text += fmt::format("irreversible: {} values were rounded\n", report.rounded_values);
   if (report.dry_run) return text + "dry run: nothing was read from tensors, nothing written\n";
   const double mib = static_cast<double>(report.bytes_written) / (1 << 20);
-  text += fmt::format("wrote {}: {:.1f} MiB in {:.2f} s ({:.0f} MiB/s)\n", report.destination.string(), mib, report.seconds, mib / std::max(report.seconds, 1e-9));
+  text += fmt::format("wrote {}: {:.1f} MiB in {:.2f} s ({:.0f} MiB/s)\n", report.destination.string(), mib,
+                      report.seconds, mib / std::max(report.seconds, 1e-9));
   return text;
 }
 

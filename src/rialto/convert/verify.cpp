@@ -1,8 +1,8 @@
 // Two checkpoints of any kind, compared in Hugging Face names, block by block.
-#include <fmt/format.h>
-
 #include <memory>
 #include <set>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
@@ -42,9 +42,11 @@ Side open_hf_side(const fs::path& path) {
   side.directory = std::make_unique<hub::HfDirectory>(path);
   side.config = side.directory->config();
   for (const auto& [name, tensor] : side.directory->tensors())
-    side.tensors[name] = {tensor.entry.dtype, tensor.entry.shape, [directory = side.directory.get(), &held = tensor](int64_t begin, int64_t, std::span<std::byte> out) {
-                            directory->read(held, static_cast<uint64_t>(begin) * size_of(held.entry.dtype), out);
-                          }};
+    side.tensors[name] = {
+        tensor.entry.dtype, tensor.entry.shape,
+        [directory = side.directory.get(), &held = tensor](int64_t begin, int64_t, std::span<std::byte> out) {
+          directory->read(held, static_cast<uint64_t>(begin) * size_of(held.entry.dtype), out);
+        }};
   try {
     const resolve::Resolved resolved = resolve::model_from_hf(side.config, (path / "config.json").string());
     side.model = resolved.model;
@@ -67,13 +69,17 @@ Side open_native_side(const fs::path& path, VerifyReport& report) {
   side.family = native.resolved.family;
   side.executor = std::make_unique<bridge::Executor>(native.map, bridge::Direction::kToHf, native.reader());
   for (uint32_t i = 0; i < native.map.hf.size(); ++i)
-    side.tensors[native.map.hf[i].name] = {native.map.hf[i].dtype, native.map.hf[i].shape,
-                                           [executor = side.executor.get(), i](int64_t begin, int64_t end, std::span<std::byte> out) { executor->produce_range(i, begin, end, out); }};
+    side.tensors[native.map.hf[i].name] = {
+        native.map.hf[i].dtype, native.map.hf[i].shape,
+        [executor = side.executor.get(), i](int64_t begin, int64_t end, std::span<std::byte> out) {
+          executor->produce_range(i, begin, end, out);
+        }};
   if (!native.hf.layout || !native.hf.pass_through) return side;
   for (const hub::LayoutShard& shard : native.hf.layout->shards)
     for (const hub::LayoutTensor& tensor : shard.tensors) {
       if (side.tensors.contains(tensor.name)) continue;
-      side.tensors[tensor.name] = {tensor.dtype, tensor.shape, [&native, tensor](int64_t begin, int64_t, std::span<std::byte> out) {
+      side.tensors[tensor.name] = {tensor.dtype, tensor.shape,
+                                   [&native, tensor](int64_t begin, int64_t, std::span<std::byte> out) {
                                      uint64_t at = 0;
                                      const uint64_t from = static_cast<uint64_t>(begin) * size_of(tensor.dtype);
                                      native.hf.pass_through(tensor.name, [&](std::span<const std::byte> bytes) {
@@ -117,9 +123,13 @@ class Verifier {
   }
 
  private:
-  static uint64_t bytes_of(const SideTensor& tensor) { return static_cast<uint64_t>(num_elements(tensor.shape)) * size_of(tensor.dtype); }
+  static uint64_t bytes_of(const SideTensor& tensor) {
+    return static_cast<uint64_t>(num_elements(tensor.shape)) * size_of(tensor.dtype);
+  }
 
-  void differs(const std::string& name, const char* kind, std::string detail) { report_.differences.push_back({name, kind, std::move(detail)}); }
+  void differs(const std::string& name, const char* kind, std::string detail) {
+    report_.differences.push_back({name, kind, std::move(detail)});
+  }
 
   /// Shapes equal already.
   Comparison compare_values(const SideTensor& a, const SideTensor& b) {
@@ -129,7 +139,8 @@ class Verifier {
       const int64_t end = std::min(count, begin + kBlockElements);
       buffer_a_.resize(static_cast<size_t>(end - begin) * size_of(a.dtype));
       buffer_b_.resize(static_cast<size_t>(end - begin) * size_of(b.dtype));
-      parallel_for(2, 2, [&](size_t which) { which == 0 ? a.read(begin, end, buffer_a_) : b.read(begin, end, buffer_b_); });
+      parallel_for(2, 2,
+                   [&](size_t which) { which == 0 ? a.read(begin, end, buffer_a_) : b.read(begin, end, buffer_b_); });
       comparison.add(buffer_a_, buffer_b_);
       check_cancelled(progress_, "verify");
       progress_.update(done_ + static_cast<uint64_t>(end) * size_of(a.dtype));
@@ -139,7 +150,8 @@ class Verifier {
 
   void compare(const std::string& name, const SideTensor& a, const SideTensor& b) {
     ++report_.compared;
-    if (a.shape != b.shape) return differs(name, "shape", fmt::format("{} and {}", rialto::to_text(a.shape), rialto::to_text(b.shape)));
+    if (a.shape != b.shape)
+      return differs(name, "shape", fmt::format("{} and {}", rialto::to_text(a.shape), rialto::to_text(b.shape)));
     if (a.dtype != b.dtype && (tolerance_.exact() || !is_floating(a.dtype) || !is_floating(b.dtype)))
       return differs(name, "dtype", fmt::format("{} and {}", torch_name(a.dtype), torch_name(b.dtype)));
     const Comparison comparison = compare_values(a, b);
@@ -150,7 +162,8 @@ class Verifier {
   }
 
   /// A tied head may be carried or not; tensors that are recomputed from the config may be kept or not.
-  void only_in_one(const std::string& name, const SideTensor& tensor, const Side& has, const Side& lacks, const char* kind) {
+  void only_in_one(const std::string& name, const SideTensor& tensor, const Side& has, const Side& lacks,
+                   const char* kind) {
     if (has.family && has.model) {
       for (const bridge::IgnoredRow& row : has.family->ignored)
         if (bridge::match_pattern(row.hf, name)) {
@@ -165,13 +178,17 @@ class Verifier {
           const std::string& original = map.hf[piece.hf.tensor].name;
           const auto other = lacks.tensors.find(original);
           if (other == lacks.tensors.end() || other->second.shape != tensor.shape) continue;
-          if (!compare_values(tensor, other->second).equal()) return differs(name, "differs", fmt::format("from '{}', which it is tied to", original));
-          report_.notices.push_back(fmt::format("'{}' is on one side only; it equals '{}', which it is tied to", name, original));
+          if (!compare_values(tensor, other->second).equal())
+            return differs(name, "differs", fmt::format("from '{}', which it is tied to", original));
+          report_.notices.push_back(
+              fmt::format("'{}' is on one side only; it equals '{}', which it is tied to", name, original));
           return;
         }
       }
     }
-    differs(name, kind, fmt::format("only in the {} ({} {})", &has == &a_ ? "first" : "second", torch_name(tensor.dtype), rialto::to_text(tensor.shape)));
+    differs(name, kind,
+            fmt::format("only in the {} ({} {})", &has == &a_ ? "first" : "second", torch_name(tensor.dtype),
+                        rialto::to_text(tensor.shape)));
   }
 
   void compare_configs() {
@@ -220,16 +237,27 @@ VerifyReport verify(const VerifyOptions& options, Progress* maybe_progress) {
 
 Json to_json(const VerifyReport& report) {
   Json differences = Json::array();
-  for (const Difference& difference : report.differences) differences.push_back({{"tensor", difference.tensor}, {"kind", difference.kind}, {"detail", difference.detail}});
-  return {{"equal", report.differences.empty()}, {"kind_a", report.kind_a}, {"kind_b", report.kind_b}, {"family", report.family},
-          {"compared", report.compared},         {"equal_tensors", report.equal}, {"differences", differences}, {"notices", report.notices}};
+  for (const Difference& difference : report.differences)
+    differences.push_back({{"tensor", difference.tensor}, {"kind", difference.kind}, {"detail", difference.detail}});
+  return {{"equal", report.differences.empty()},
+          {"kind_a", report.kind_a},
+          {"kind_b", report.kind_b},
+          {"family", report.family},
+          {"compared", report.compared},
+          {"equal_tensors", report.equal},
+          {"differences", differences},
+          {"notices", report.notices}};
 }
 
 std::string to_text(const VerifyReport& report) {
   std::string text;
-  for (const Difference& difference : report.differences) text += fmt::format("{}: {} {}\n", difference.kind, difference.tensor, difference.detail);
-  if (report.differences.empty()) return fmt::format("equal: {} tensors ({} and {}{})\n", report.equal, report.kind_a, report.kind_b, report.family.empty() ? "" : ", " + report.family);
-  return text + fmt::format("{} differences; {} of {} tensors are equal\n", report.differences.size(), report.equal, report.compared);
+  for (const Difference& difference : report.differences)
+    text += fmt::format("{}: {} {}\n", difference.kind, difference.tensor, difference.detail);
+  if (report.differences.empty())
+    return fmt::format("equal: {} tensors ({} and {}{})\n", report.equal, report.kind_a, report.kind_b,
+                       report.family.empty() ? "" : ", " + report.family);
+  return text + fmt::format("{} differences; {} of {} tensors are equal\n", report.differences.size(), report.equal,
+                            report.compared);
 }
 
 }  // namespace rialto::convert

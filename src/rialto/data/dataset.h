@@ -19,12 +19,12 @@ struct Sample {
 };
 
 struct GptDatasetOptions {
-  fs::path prefix = {};                 ///< of .bin/.idx
+  fs::path prefix = {};  ///< of .bin/.idx
   int64_t seq_length = 0;
-  int64_t num_samples = 0;              ///< how many the run will ask for; epochs follow from it. 0: one epoch
+  int64_t num_samples = 0;  ///< how many the run will ask for; epochs follow from it. 0: one epoch
   int64_t seed = 1234;
   int64_t first_document = 0, last_document = -1;  ///< a split's range of documents; -1: all
-  std::optional<int32_t> eod_token = {};  ///< for the options below
+  std::optional<int32_t> eod_token = {};           ///< for the options below
   bool eod_mask_loss = false, reset_position_ids = false, reset_attention_mask = false;
 };
 
@@ -46,8 +46,8 @@ class GptDataset {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Document ranges [first, last) of the train, validation and test splits of "9999,8,2", as Megatron rounds them; missing
-/// parts are empty. Throws kConfig for anything but one to three non-negative numbers that are not all 0.
+/// Document ranges [first, last) of the train, validation and test splits of "9999,8,2", as Megatron rounds them;
+/// missing parts are empty. Throws kConfig for anything but one to three non-negative numbers that are not all 0.
 std::vector<std::pair<int64_t, int64_t>> split_documents(const std::string& split, int64_t num_documents);
 
 }  // namespace rialto::data

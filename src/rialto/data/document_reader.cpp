@@ -83,7 +83,8 @@ bool DocumentReader::next(std::string& out) {
 bool DocumentReader::next_text_file(const TextFile& file, std::string& out) {
   if (file.bytes > kMaxDocumentBytes) {
     throw Error(ErrorKind::kInput, file.path.string(), "is one document and too long for that",
-                {.got = std::to_string(file.bytes) + " bytes", .want = "at most " + std::to_string(kMaxDocumentBytes),
+                {.got = std::to_string(file.bytes) + " bytes",
+                 .want = "at most " + std::to_string(kMaxDocumentBytes),
                  .hint = "make it JSONL, a document a line"});
   }
   out = read_text_file(file.path, kMaxDocumentBytes);

@@ -27,7 +27,7 @@ class DocumentReader {
   uint64_t bytes_read() const { return bytes_read_; }    ///< of them so far
   uint64_t files_read() const { return files_read_; }
   uint64_t documents() const { return documents_; }
-  uint64_t text_bytes() const { return text_bytes_; }    ///< UTF-8 bytes of the documents given out
+  uint64_t text_bytes() const { return text_bytes_; }  ///< UTF-8 bytes of the documents given out
 
  private:
   class Lines;

@@ -50,7 +50,9 @@ UnigramEntropy unigram_entropy(const fs::path& prefix) {
 }
 
 double bits_per_byte(double nats_per_token, int64_t tokens, int64_t bytes) {
-  if (bytes < 1) throw Error(ErrorKind::kConfig, "bits_per_byte", "needs the number of bytes of text", {.got = std::to_string(bytes)});
+  if (bytes < 1)
+    throw Error(ErrorKind::kConfig, "bits_per_byte", "needs the number of bytes of text",
+                {.got = std::to_string(bytes)});
   return nats_per_token * static_cast<double>(tokens) / (static_cast<double>(bytes) * std::numbers::ln2);
 }
 

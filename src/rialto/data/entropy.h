@@ -27,8 +27,8 @@ class UnigramCounter {
 /// Of the tokens of PREFIX.bin/.idx, end-of-text tokens included. Throws kInput when there are none.
 UnigramEntropy unigram_entropy(const fs::path& prefix);
 
-/// A loss in nats a token as bits a byte of the text it stands for: loss * tokens / (bytes * ln 2). `tokens` and `bytes`
-/// are what `tokenize` reported for the same data.
+/// A loss in nats a token as bits a byte of the text it stands for: loss * tokens / (bytes * ln 2). `tokens` and
+/// `bytes` are what `tokenize` reported for the same data.
 double bits_per_byte(double nats_per_token, int64_t tokens, int64_t bytes);
 
 /// {"distinct_tokens", "nats_per_token", "bits_per_byte"} for tokens that stand for `text_bytes` bytes of text.

@@ -77,7 +77,8 @@ Sample GptDataset::get(int64_t index) const {
     throw Error(ErrorKind::kInternal, impl_->options.prefix.string(), "has no such sample",
                 {.got = std::to_string(index), .want = "below " + std::to_string(size())});
   }
-  const std::vector<int32_t> text = impl_->read(static_cast<size_t>(impl_->indices.shuffle[static_cast<size_t>(index)]));
+  const std::vector<int32_t> text =
+      impl_->read(static_cast<size_t>(impl_->indices.shuffle[static_cast<size_t>(index)]));
   Sample sample;
   sample.tokens.assign(text.begin(), text.end() - 1);
   sample.labels.assign(text.begin() + 1, text.end());

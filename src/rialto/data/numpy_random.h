@@ -8,8 +8,8 @@
 
 namespace rialto::data {
 
-/// numpy.random.RandomState(seed). Source: numpy/random/mtrand.pyx and src/distributions/distributions.c. Its MT19937 is
-/// seeded as std::mt19937 is, and gives the same 32-bit numbers.
+/// numpy.random.RandomState(seed). Source: numpy/random/mtrand.pyx and src/distributions/distributions.c. Its MT19937
+/// is seeded as std::mt19937 is, and gives the same 32-bit numbers.
 class NumpyRandomState {
  public:
   explicit NumpyRandomState(int64_t seed);  ///< throws kConfig outside [0, 2^32)

@@ -33,7 +33,8 @@ Epochs plan_epochs(int64_t tokens, int64_t seq_length, int64_t num_samples) {
   return epochs;
 }
 
-void append_epochs(std::vector<int32_t>& documents, int64_t first, int64_t last, int64_t epochs, NumpyRandomState& random) {
+void append_epochs(std::vector<int32_t>& documents, int64_t first, int64_t last, int64_t epochs,
+                   NumpyRandomState& random) {
   const size_t begin = documents.size();
   for (int64_t epoch = 0; epoch < epochs; ++epoch) {
     for (int64_t document = first; document < last; ++document) documents.push_back(static_cast<int32_t>(document));
@@ -42,8 +43,8 @@ void append_epochs(std::vector<int32_t>& documents, int64_t first, int64_t last,
 }
 
 /// Cuts the documents, laid end to end, into runs of seq_length + 1 tokens that overlap by one.
-std::vector<int64_t> cut_samples(std::span<const int32_t> lengths, std::span<const int32_t> documents, int64_t seq_length,
-                                 int64_t total_tokens) {
+std::vector<int64_t> cut_samples(std::span<const int32_t> lengths, std::span<const int32_t> documents,
+                                 int64_t seq_length, int64_t total_tokens) {
   const int64_t count = (total_tokens - kExtraToken) / seq_length;
   std::vector<int64_t> samples{0, 0};
   samples.reserve(static_cast<size_t>(2 * (count + 1)));

@@ -24,7 +24,8 @@ double take_weight(const std::string& split, std::string_view& text) {
     used = 0;
   }
   if (!plain || used == 0 || word.find_first_not_of(' ', used) != std::string::npos) {
-    throw Error(ErrorKind::kConfig, "dataset.split", "is not a list of numbers", {.got = split, .want = "such as \"9999,8,2\""});
+    throw Error(ErrorKind::kConfig, "dataset.split", "is not a list of numbers",
+                {.got = split, .want = "such as \"9999,8,2\""});
   }
   return weight;
 }
@@ -37,11 +38,13 @@ std::vector<std::pair<int64_t, int64_t>> split_documents(const std::string& spli
   size_t count = 0;
   double sum = 0;
   do {
-    if (count == kNumSplits) throw Error(ErrorKind::kConfig, "dataset.split", "has more than three parts", {.got = split});
+    if (count == kNumSplits)
+      throw Error(ErrorKind::kConfig, "dataset.split", "has more than three parts", {.got = split});
     weights[count] = take_weight(split, rest);
     sum += weights[count++];
   } while (!rest.empty());
-  if (!(sum > 0) || split.ends_with(',')) throw Error(ErrorKind::kConfig, "dataset.split", "gives no documents to anyone", {.got = split});
+  if (!(sum > 0) || split.ends_with(','))
+    throw Error(ErrorKind::kConfig, "dataset.split", "gives no documents to anyone", {.got = split});
 
   // Python's round() and nearbyint() both round halves to even; the sums below are Megatron's, in its order.
   std::vector<std::pair<int64_t, int64_t>> ranges;

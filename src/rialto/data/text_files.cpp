@@ -72,7 +72,8 @@ bool is_held_out(const std::string& relative, int64_t modulo) {
 std::vector<TextFile> list_text_files(const TextSource& source, SkipCounts& skipped) {
   const bool split = source.part != TextSource::Part::kAll;
   if (split != (source.held_out_modulo != 0) || source.held_out_modulo < 0 || source.held_out_modulo == 1) {
-    throw Error(ErrorKind::kConfig, kWhere, "a part of the corpus needs a held-out modulo of at least 2, and the other way round",
+    throw Error(ErrorKind::kConfig, kWhere,
+                "a part of the corpus needs a held-out modulo of at least 2, and the other way round",
                 {.got = std::to_string(source.held_out_modulo)});
   }
   if (source.inputs.empty()) throw Error(ErrorKind::kUsage, kWhere, "no input given");

@@ -21,8 +21,9 @@ struct TextFile {
 /// True when the file at `relative` (path inside its input, '/' between parts) belongs to the held-out part.
 bool is_held_out(const std::string& relative, int64_t modulo);
 
-/// The files of the source's part, inputs in the given order, each folder in byte order of its relative paths. Files that
-/// are left out are counted in `skipped`. Throws kInput for an input that does not exist, kConfig for a wrong modulo.
+/// The files of the source's part, inputs in the given order, each folder in byte order of its relative paths. Files
+/// that are left out are counted in `skipped`. Throws kInput for an input that does not exist, kConfig for a wrong
+/// modulo.
 std::vector<TextFile> list_text_files(const TextSource& source, SkipCounts& skipped);
 
 }  // namespace rialto::data

@@ -32,7 +32,8 @@ void refuse_existing(const fs::path& prefix, bool overwrite) {
   for (const char* suffix : {".bin", ".idx"}) {
     const fs::path path = prefix.string() + suffix;
     if (!overwrite && fs::exists(path)) {
-      throw Error(ErrorKind::kConfig, path.string(), "already exists", {.hint = "choose another prefix or add --overwrite"});
+      throw Error(ErrorKind::kConfig, path.string(), "already exists",
+                  {.hint = "choose another prefix or add --overwrite"});
     }
   }
 }

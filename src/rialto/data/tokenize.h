@@ -17,9 +17,9 @@ namespace rialto::data {
 struct TextSource {
   std::vector<fs::path> inputs;
   std::string json_key = "text";
-  std::vector<std::string> include = {};   ///< file name suffixes looked for in folders; empty: default_suffixes()
+  std::vector<std::string> include = {};       ///< file name suffixes looked for in folders; empty: default_suffixes()
   std::vector<std::string> exclude_dirs = {};  ///< folder names left out at any depth below an input
-  int64_t held_out_modulo = 0;             ///< 0: no split
+  int64_t held_out_modulo = 0;                 ///< 0: no split
   enum class Part { kAll, kTrain, kHeldOut } part = Part::kAll;
 };
 
@@ -29,26 +29,27 @@ const std::vector<std::string>& default_suffixes();
 struct TokenizeOptions {
   TextSource source;
   fs::path tokenizer, output_prefix;
-  bool append_eod = true;                  ///< the tokenizer's end-of-text token after each document
+  bool append_eod = true;  ///< the tokenizer's end-of-text token after each document
   size_t threads = 0;
   bool overwrite = false;
 };
-/// Writes PREFIX.bin and PREFIX.idx. Documents keep their order whatever the number of threads; memory does not grow with
-/// the corpus. Tokens are the tokenizer's own, without its template (no BOS), as Megatron's preprocessing makes them.
-/// Returns {"prefix", "documents", "files", "tokens", "bytes" (of UTF-8 text), "vocab_size", "eod", "unigram" (see
-/// entropy.h), "skipped": {reason: count}}.
-/// Throws kConfig when the output exists or no end-of-text token is known, kInput with file:line for a bad JSONL line.
+/// Writes PREFIX.bin and PREFIX.idx. Documents keep their order whatever the number of threads; memory does not grow
+/// with the corpus. Tokens are the tokenizer's own, without its template (no BOS), as Megatron's preprocessing makes
+/// them. Returns {"prefix", "documents", "files", "tokens", "bytes" (of UTF-8 text), "vocab_size", "eod", "unigram"
+/// (see entropy.h), "skipped": {reason: count}}. Throws kConfig when the output exists or no end-of-text token is
+/// known, kInput with file:line for a bad JSONL line.
 Json tokenize(const TokenizeOptions& options, FileOps& ops, Progress* progress);
 
 struct TrainTokenizerOptions {
   TextSource source;
-  fs::path output;                         ///< folder that gets tokenizer.json, tokenizer_config.json
+  fs::path output;  ///< folder that gets tokenizer.json, tokenizer_config.json
   int64_t vocab_size = 8192;
   size_t threads = 0;
   bool overwrite = false;
 };
-/// Trains a byte-level BPE whose end-of-text token is `<|endoftext|>` and writes a folder that transformers' AutoTokenizer
-/// loads. The same texts give the same bytes. Returns {"documents", "files", "bytes", "vocab_size", "skipped"}.
+/// Trains a byte-level BPE whose end-of-text token is `<|endoftext|>` and writes a folder that transformers'
+/// AutoTokenizer loads. The same texts give the same bytes. Returns {"documents", "files", "bytes", "vocab_size",
+/// "skipped"}.
 Json train_tokenizer(const TrainTokenizerOptions& options, FileOps& ops, Progress* progress);
 
 }  // namespace rialto::data

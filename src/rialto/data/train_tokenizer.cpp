@@ -29,13 +29,15 @@ Json train_tokenizer(const TrainTokenizerOptions& options, FileOps& ops, Progres
   const fs::path config_file = options.output / "tokenizer_config.json";
   for (const fs::path& path : {model_file, config_file}) {
     if (!options.overwrite && fs::exists(path)) {
-      throw Error(ErrorKind::kConfig, path.string(), "already exists", {.hint = "choose another folder or add --overwrite"});
+      throw Error(ErrorKind::kConfig, path.string(), "already exists",
+                  {.hint = "choose another folder or add --overwrite"});
     }
   }
   SkipCounts skipped;
   DocumentReader reader(list_text_files(options.source, skipped), options.source, skipped);
   told.begin("count words", reader.total_bytes(), "bytes");
-  const hub::BpeTrainOptions train{.vocab_size = options.vocab_size, .special_tokens = {kEndOfText}, .threads = options.threads};
+  const hub::BpeTrainOptions train{
+      .vocab_size = options.vocab_size, .special_tokens = {kEndOfText}, .threads = options.threads};
   const std::string json = hub::train_bpe(train, [&](std::string& text) {
     check_cancelled(told, "data train-tokenizer");
     told.update(reader.bytes_read());
@@ -51,7 +53,8 @@ Json train_tokenizer(const TrainTokenizerOptions& options, FileOps& ops, Progres
   write_file_atomically(ops, model_file, json);
 
   const int64_t vocab = hub::Tokenizer(model_file).vocab_size();
-  if (vocab < options.vocab_size) told.notice("the corpus repeats too little for the vocabulary asked for: " + std::to_string(vocab) + " tokens");
+  if (vocab < options.vocab_size)
+    told.notice("the corpus repeats too little for the vocabulary asked for: " + std::to_string(vocab) + " tokens");
   Json report;
   report["output"] = options.output.string();
   report["documents"] = reader.documents();

@@ -14,7 +14,8 @@ constexpr size_t kMaxTangled = 4096;  // chunks that no straight cut separates a
 
 class Tiling {
  public:
-  Tiling(const std::string& name, const DcpTensor& tensor, std::string_view where) : name_(name), tensor_(tensor), where_(where) {}
+  Tiling(const std::string& name, const DcpTensor& tensor, std::string_view where)
+      : name_(name), tensor_(tensor), where_(where) {}
 
   void check() {
     const size_t rank = tensor_.shape.size();
@@ -22,7 +23,8 @@ class Tiling {
     std::vector<uint32_t> boxes;
     for (size_t i = 0; i < tensor_.chunks.size(); ++i) {
       const DcpChunk& chunk = tensor_.chunks[i];
-      if (chunk.offsets.size() != rank || chunk.sizes.size() != rank) fail("has a chunk of another number of dimensions");
+      if (chunk.offsets.size() != rank || chunk.sizes.size() != rank)
+        fail("has a chunk of another number of dimensions");
       for (size_t axis = 0; axis < rank; ++axis) {
         const int64_t lo = chunk.offsets[axis], size = chunk.sizes[axis], whole = tensor_.shape[axis];
         if (lo < 0 || size < 0 || lo > whole || size > whole - lo) {
@@ -36,13 +38,15 @@ class Tiling {
     }
     const int64_t total = num_elements(tensor_.shape);
     if (covered > total) fail("has chunks that overlap");
-    if (covered < total) fail("is not covered by its chunks", std::to_string(covered) + " of " + std::to_string(total) + " elements");
+    if (covered < total)
+      fail("is not covered by its chunks", std::to_string(covered) + " of " + std::to_string(total) + " elements");
     if (boxes.size() > 1) separate(boxes, 0, 0);
   }
 
  private:
   [[noreturn]] void fail(std::string_view what, std::string got = {}) const {
-    throw Error(ErrorKind::kInput, where_, "'" + name_ + "' " + std::string(what), {.got = std::move(got), .want = got.empty() ? "" : to_text(tensor_.shape)});
+    throw Error(ErrorKind::kInput, where_, "'" + name_ + "' " + std::string(what),
+                {.got = std::move(got), .want = got.empty() ? "" : to_text(tensor_.shape)});
   }
 
   /// `idle` axes in a row gave no cut; after all of them the boxes are tangled.
@@ -76,7 +80,9 @@ class Tiling {
         for (size_t axis = 0; axis < tensor_.shape.size() && !apart; ++axis) {
           apart = hi(boxes[i], axis) <= lo(boxes[j], axis) || hi(boxes[j], axis) <= lo(boxes[i], axis);
         }
-        if (!apart) fail("has chunks that overlap", to_text(tensor_.chunks[boxes[i]].offsets) + " and " + to_text(tensor_.chunks[boxes[j]].offsets));
+        if (!apart)
+          fail("has chunks that overlap",
+               to_text(tensor_.chunks[boxes[i]].offsets) + " and " + to_text(tensor_.chunks[boxes[j]].offsets));
       }
     }
   }
@@ -91,6 +97,8 @@ class Tiling {
 
 }  // namespace
 
-void check_tiling(const std::string& name, const DcpTensor& tensor, std::string_view where) { Tiling(name, tensor, where).check(); }
+void check_tiling(const std::string& name, const DcpTensor& tensor, std::string_view where) {
+  Tiling(name, tensor, where).check();
+}
 
 }  // namespace rialto::formats

@@ -1,5 +1,5 @@
-// The `.metadata` file of torch.distributed.checkpoint: which keys exist, their global shapes and chunks, and where each
-// chunk's bytes lie. Source: torch/distributed/checkpoint/{metadata,filesystem}.py (2.11).
+// The `.metadata` file of torch.distributed.checkpoint: which keys exist, their global shapes and chunks, and where
+// each chunk's bytes lie. Source: torch/distributed/checkpoint/{metadata,filesystem}.py (2.11).
 #pragma once
 
 #include <map>

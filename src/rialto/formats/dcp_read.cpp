@@ -25,15 +25,46 @@ constexpr std::string_view kLayout = "torch.serialization._get_layout";
 
 /// What torch's and Megatron's writers name. Paths and Megatron's own data are read over, not used.
 constexpr std::array<std::string_view, 40> kAllowed = {
-    kMetadata, kTensor, kBytes, kChunk, kProperties, kIndex, kStorageInfo, kMcoreMetadata, kSize, kLayout,
+    kMetadata,
+    kTensor,
+    kBytes,
+    kChunk,
+    kProperties,
+    kIndex,
+    kStorageInfo,
+    kMcoreMetadata,
+    kSize,
+    kLayout,
     "torch.distributed.checkpoint.metadata.StorageMeta",
     "torch.distributed.checkpoint.metadata._MEM_FORMAT_ENCODING",
     "megatron.core.dist_checkpointing.strategies.torch.MCoreSavePlan",
-    "pathlib.PosixPath", "pathlib.PurePosixPath", "pathlib.WindowsPath", "pathlib.PureWindowsPath", "pathlib.Path",
-    "pathlib._local.PosixPath", "pathlib._local.WindowsPath", "collections.OrderedDict",
-    "torch.float64", "torch.float32", "torch.float16", "torch.bfloat16", "torch.float8_e4m3fn", "torch.float8_e5m2",
-    "torch.int64", "torch.int32", "torch.int16", "torch.int8", "torch.uint8", "torch.uint16", "torch.bool",
-    "torch.uint32", "torch.uint64", "torch.float8_e8m0fnu", "torch.complex64", "torch.complex128", "torch.contiguous_format"};
+    "pathlib.PosixPath",
+    "pathlib.PurePosixPath",
+    "pathlib.WindowsPath",
+    "pathlib.PureWindowsPath",
+    "pathlib.Path",
+    "pathlib._local.PosixPath",
+    "pathlib._local.WindowsPath",
+    "collections.OrderedDict",
+    "torch.float64",
+    "torch.float32",
+    "torch.float16",
+    "torch.bfloat16",
+    "torch.float8_e4m3fn",
+    "torch.float8_e5m2",
+    "torch.int64",
+    "torch.int32",
+    "torch.int16",
+    "torch.int8",
+    "torch.uint8",
+    "torch.uint16",
+    "torch.bool",
+    "torch.uint32",
+    "torch.uint64",
+    "torch.float8_e8m0fnu",
+    "torch.complex64",
+    "torch.complex128",
+    "torch.contiguous_format"};
 
 /// Row of storage_data: which chunk of which key lies where. Texts point into the input.
 struct StorageRow {
@@ -74,7 +105,9 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& what) const { throw Error(ErrorKind::kInput, where_, what); }
-  [[noreturn]] void unexpected(std::string_view wanted) const { fail("has something else where " + std::string(wanted) + " belongs"); }
+  [[noreturn]] void unexpected(std::string_view wanted) const {
+    fail("has something else where " + std::string(wanted) + " belongs");
+  }
 
   const Cell& cell(CellId id) const { return machine_.cell(id); }
 
@@ -178,7 +211,8 @@ class Reader {
     }
     const fs::path path(result.file);
     const bool inside = !path.empty() && path.is_relative() && std::find(path.begin(), path.end(), "..") == path.end();
-    if (!inside || result.file.find('\0') != std::string::npos) fail("names a file outside of its folder: '" + result.file + "'");
+    if (!inside || result.file.find('\0') != std::string::npos)
+      fail("names a file outside of its folder: '" + result.file + "'");
     if (result.offset > UINT64_MAX - result.length) fail("has a span past the end of any file");
     return result;
   }
@@ -202,14 +236,18 @@ class Reader {
       storage_.push_back(std::move(row));
       key = kNoCell;
     });
-    std::sort(storage_.begin(), storage_.end(), [](const StorageRow& a, const StorageRow& b) { return a.order() < b.order(); });
-    const auto twice = std::adjacent_find(storage_.begin(), storage_.end(), [](const StorageRow& a, const StorageRow& b) { return a.order() == b.order(); });
+    std::sort(storage_.begin(), storage_.end(),
+              [](const StorageRow& a, const StorageRow& b) { return a.order() < b.order(); });
+    const auto twice =
+        std::adjacent_find(storage_.begin(), storage_.end(),
+                           [](const StorageRow& a, const StorageRow& b) { return a.order() == b.order(); });
     if (twice != storage_.end()) fail("says twice where a part of '" + std::string(twice->key) + "' lies");
   }
 
   const FileSpan& take_span(std::string_view key, bool has_offset, const Shape& offset) {
     const auto wanted = std::tie(key, has_offset, offset);
-    const auto row = std::lower_bound(storage_.begin(), storage_.end(), wanted, [](const StorageRow& r, const auto& w) { return r.order() < w; });
+    const auto row = std::lower_bound(storage_.begin(), storage_.end(), wanted,
+                                      [](const StorageRow& r, const auto& w) { return r.order() < w; });
     if (row == storage_.end() || row->order() != wanted) {
       fail("does not say where '" + std::string(key) + "'" + (has_offset ? " at " + to_text(offset) : "") + " lies");
     }
@@ -242,7 +280,8 @@ class Reader {
     machine_.for_each(cell(chunks), [&](CellId id) {
       if (class_of(id) != kChunk) unexpected("ChunkStorageMetadata");
       const CellId fields = state_of(id);
-      DcpChunk chunk = {.offsets = shape(member(fields, "offsets")), .sizes = shape(member(fields, "sizes")), .span = {}};
+      DcpChunk chunk = {
+          .offsets = shape(member(fields, "offsets")), .sizes = shape(member(fields, "sizes")), .span = {}};
       chunk.span = take_span(key, true, chunk.offsets);
       tensor.chunks.push_back(std::move(chunk));
     });
@@ -257,6 +296,8 @@ class Reader {
 
 }  // namespace
 
-DcpMetadata parse_dcp_metadata(std::span<const std::byte> bytes, std::string_view where) { return Reader(bytes, where).read(); }
+DcpMetadata parse_dcp_metadata(std::span<const std::byte> bytes, std::string_view where) {
+  return Reader(bytes, where).read();
+}
 
 }  // namespace rialto::formats

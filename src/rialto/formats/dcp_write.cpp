@@ -49,7 +49,8 @@ class Writer {
       write_tensor(tensor);
     }
     for (const auto& [key, span] : metadata.objects) {
-      if (metadata.tensors.contains(key)) throw Error(ErrorKind::kInternal, ".metadata", "'" + key + "' is both a tensor and an object");
+      if (metadata.tensors.contains(key))
+        throw Error(ErrorKind::kInternal, ".metadata", "'" + key + "' is both a tensor and an object");
       out_.shared_text(key);
       begin_object(kModule, "BytesStorageMetadata");
     }

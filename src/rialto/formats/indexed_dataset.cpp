@@ -1,13 +1,13 @@
 // Reads .bin/.idx through mapped memory. Everything the index says is checked once, when it is opened.
 #include "rialto/formats/indexed_dataset.h"
 
+#include <cerrno>
+#include <limits>
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <limits>
 
 #include "rialto/base/error.h"
 #include "rialto/formats/bytes.h"
@@ -29,7 +29,8 @@ class Mapped {
     void* data = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd, 0);
     const int code = errno;
     ::close(fd);
-    if (data == MAP_FAILED) throw Error(ErrorKind::kIo, path.string(), std::string("cannot map: ") + std::strerror(code));
+    if (data == MAP_FAILED)
+      throw Error(ErrorKind::kIo, path.string(), std::string("cannot map: ") + std::strerror(code));
     data_ = static_cast<const std::byte*>(data);
   }
   Mapped(const Mapped&) = delete;
@@ -48,12 +49,17 @@ class Mapped {
 size_t bytes_of_code(uint8_t code) {
   switch (code) {
     case kCodeU8:
-    case kCodeI8: return 1;
+    case kCodeI8:
+      return 1;
     case kCodeI16:
-    case kCodeU16: return 2;
-    case kCodeI32: return 4;
-    case kCodeI64: return 8;
-    default: return 0;
+    case kCodeU16:
+      return 2;
+    case kCodeI32:
+      return 4;
+    case kCodeI64:
+      return 8;
+    default:
+      return 0;
   }
 }
 
@@ -87,7 +93,8 @@ struct IndexedDataset::Impl {
       fail("not a Megatron index (its first bytes are not MMIDIDX)");
     }
     const std::byte* at = idx.data() + kIdxMagic.size();
-    if (load<uint64_t>(at) != kIdxVersion) fail("an index of another version", {.got = std::to_string(load<uint64_t>(at)), .want = "1"});
+    if (load<uint64_t>(at) != kIdxVersion)
+      fail("an index of another version", {.got = std::to_string(load<uint64_t>(at)), .want = "1"});
     code = load<uint8_t>(at + 8);
     element = bytes_of_code(code);
     if (element == 0) fail("an element type that tokens do not come in", {.got = "code " + std::to_string(code)});
@@ -98,7 +105,8 @@ struct IndexedDataset::Impl {
     if (sequences > rest / 12 || documents > rest / 8) fail("it is shorter than it says", {.hint = "incomplete copy?"});
     const uint64_t plain = sequences * 12 + documents * 8;
     if (rest != plain && rest != plain + sequences) {
-      fail("its size does not fit what it says", {.got = std::to_string(rest) + " bytes", .want = std::to_string(plain) + " after the header"});
+      fail("its size does not fit what it says",
+           {.got = std::to_string(rest) + " bytes", .want = std::to_string(plain) + " after the header"});
     }
   }
 
@@ -119,8 +127,9 @@ struct IndexedDataset::Impl {
       expected += bytes;
     }
     if (expected != bin.size()) {
-      throw Error(ErrorKind::kInput, bin_path.string(), "its size does not fit its .idx",
-                  {.got = std::to_string(bin.size()) + " bytes", .want = std::to_string(expected), .hint = "incomplete copy?"});
+      throw Error(
+          ErrorKind::kInput, bin_path.string(), "its size does not fit its .idx",
+          {.got = std::to_string(bin.size()) + " bytes", .want = std::to_string(expected), .hint = "incomplete copy?"});
     }
     tokens = static_cast<int64_t>(expected / element);
   }
@@ -134,7 +143,8 @@ struct IndexedDataset::Impl {
       if (indices[i] < indices[i - 1]) fail("document " + std::to_string(i) + " begins before the one before it");
     }
     if (indices.back() != static_cast<int64_t>(sequences)) {
-      fail("the last document does not end with the last sequence", {.got = std::to_string(indices.back()), .want = std::to_string(sequences)});
+      fail("the last document does not end with the last sequence",
+           {.got = std::to_string(indices.back()), .want = std::to_string(sequences)});
     }
   }
 
@@ -166,20 +176,35 @@ void IndexedDataset::read(int64_t index, int64_t offset, std::span<int32_t> out)
                       out.size() <= static_cast<size_t>(data.lengths[static_cast<size_t>(index)] - offset);
   if (!inside) {
     throw Error(ErrorKind::kInternal, data.bin_path.string(), "tokens outside of a sequence were asked for",
-                {.got = std::to_string(out.size()) + " at " + std::to_string(offset) + " of sequence " + std::to_string(index)});
+                {.got = std::to_string(out.size()) + " at " + std::to_string(offset) + " of sequence " +
+                        std::to_string(index)});
   }
   if (out.empty()) return;
-  const std::byte* from = data.bin.data() + load<uint64_t>(data.pointers + index * 8) + static_cast<size_t>(offset) * data.element;
+  const std::byte* from =
+      data.bin.data() + load<uint64_t>(data.pointers + index * 8) + static_cast<size_t>(offset) * data.element;
   bool fits = true;
   switch (data.code) {
-    case kCodeU8: copy_tokens<uint8_t>(from, out); break;
-    case kCodeI8: copy_tokens<int8_t>(from, out); break;
-    case kCodeI16: copy_tokens<int16_t>(from, out); break;
-    case kCodeU16: copy_tokens<uint16_t>(from, out); break;
-    case kCodeI32: copy_tokens<int32_t>(from, out); break;
-    default: fits = copy_tokens<int64_t>(from, out);
+    case kCodeU8:
+      copy_tokens<uint8_t>(from, out);
+      break;
+    case kCodeI8:
+      copy_tokens<int8_t>(from, out);
+      break;
+    case kCodeI16:
+      copy_tokens<int16_t>(from, out);
+      break;
+    case kCodeU16:
+      copy_tokens<uint16_t>(from, out);
+      break;
+    case kCodeI32:
+      copy_tokens<int32_t>(from, out);
+      break;
+    default:
+      fits = copy_tokens<int64_t>(from, out);
   }
-  if (!fits) throw Error(ErrorKind::kInput, data.bin_path.string(), "a token of sequence " + std::to_string(index) + " does not fit 32 bits");
+  if (!fits)
+    throw Error(ErrorKind::kInput, data.bin_path.string(),
+                "a token of sequence " + std::to_string(index) + " does not fit 32 bits");
 }
 
 }  // namespace rialto::formats

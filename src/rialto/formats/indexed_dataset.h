@@ -34,8 +34,8 @@ class IndexedDataset {
   ~IndexedDataset();
   IndexedDataset(IndexedDataset&&) noexcept;
   int64_t num_sequences() const;
-  std::span<const int32_t> lengths() const;            ///< tokens of each sequence
-  std::span<const int64_t> document_indices() const;   ///< documents + 1
+  std::span<const int32_t> lengths() const;           ///< tokens of each sequence
+  std::span<const int64_t> document_indices() const;  ///< documents + 1
   int64_t num_tokens() const;
   int element_bytes() const;
   /// out[i] = token `offset + i` of sequence `index`.

@@ -61,12 +61,23 @@ struct IndexedDatasetWriter::Impl {
 };
 
 IndexedDatasetWriter::IndexedDatasetWriter(FileOps& ops, const fs::path& prefix, int64_t vocab)
-    : impl_(new Impl{.ops = ops, .bin = with_ending(prefix, ".bin"), .idx = with_ending(prefix, ".idx"), .bin_temporary = {}, .idx_temporary = {},
-                     .vocab = vocab, .narrow = vocab < 65500, .file = {}, .buffer = {}, .lengths = {}}) {
+    : impl_(new Impl{.ops = ops,
+                     .bin = with_ending(prefix, ".bin"),
+                     .idx = with_ending(prefix, ".idx"),
+                     .bin_temporary = {},
+                     .idx_temporary = {},
+                     .vocab = vocab,
+                     .narrow = vocab < 65500,
+                     .file = {},
+                     .buffer = {},
+                     .lengths = {}}) {
   if (vocab <= 0 || vocab > int64_t{std::numeric_limits<int32_t>::max()} + 1) {
-    throw Error(ErrorKind::kConfig, prefix.string(), "a vocabulary size that tokens of 32 bits cannot have", {.got = std::to_string(vocab)});
+    throw Error(ErrorKind::kConfig, prefix.string(), "a vocabulary size that tokens of 32 bits cannot have",
+                {.got = std::to_string(vocab)});
   }
-  const auto hidden = [](const fs::path& path) { return path.parent_path() / ("." + path.filename().string() + ".tmp"); };
+  const auto hidden = [](const fs::path& path) {
+    return path.parent_path() / ("." + path.filename().string() + ".tmp");
+  };
   impl_->bin_temporary = hidden(impl_->bin);
   impl_->idx_temporary = hidden(impl_->idx);
   impl_->file = ops.create(impl_->bin_temporary);
@@ -86,14 +97,17 @@ IndexedDatasetWriter::~IndexedDatasetWriter() {
 
 void IndexedDatasetWriter::add_document(std::span<const int32_t> tokens) {
   if (tokens.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
-    throw Error(ErrorKind::kInput, impl_->bin.string(), "a document is too long for the format", {.got = std::to_string(tokens.size()) + " tokens"});
+    throw Error(ErrorKind::kInput, impl_->bin.string(), "a document is too long for the format",
+                {.got = std::to_string(tokens.size()) + " tokens"});
   }
   constexpr size_t kBufferBytes = 4u << 20;
   constexpr size_t kStep = kBufferBytes / 4;
   for (size_t first = 0; first < tokens.size(); first += kStep) {
     const auto part = tokens.subspan(first, std::min(kStep, tokens.size() - first));
-    if (impl_->narrow) impl_->append<uint16_t>(part);
-    else impl_->append<int32_t>(part);
+    if (impl_->narrow)
+      impl_->append<uint16_t>(part);
+    else
+      impl_->append<int32_t>(part);
     if (impl_->buffer.size() >= kBufferBytes) impl_->flush();
   }
   impl_->lengths.push_back(static_cast<int32_t>(tokens.size()));

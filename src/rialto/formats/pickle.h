@@ -16,7 +16,16 @@ using PicklePtr = std::shared_ptr<PickleValue>;
 /// A tree of what a pickle says. Objects and calls are kept by name, never looked up or run.
 struct PickleValue {
   enum class Kind {
-    kNone, kBool, kInt, kFloat, kString, kBytes, kTuple, kList, kDict, kSet,
+    kNone,
+    kBool,
+    kInt,
+    kFloat,
+    kString,
+    kBytes,
+    kTuple,
+    kList,
+    kDict,
+    kSet,
     kGlobal,        ///< text = "module.name"
     kCall,          ///< REDUCE: callee = global, items = {argument tuple}; state from BUILD
     kObject,        ///< NEWOBJ: callee = class, items = {argument tuple}; state from BUILD
@@ -39,7 +48,8 @@ struct PickleValue {
 /// Reads one pickle. Globals outside `allowed` (exact names; an entry ending in '.' allows the module) are refused by
 /// name. Memory is bounded by a small multiple of the input's size. Throws kInput with `where` and the byte offset on
 /// anything else: truncation, unknown opcodes, cycles, depth over 256.
-PicklePtr read_pickle(std::span<const std::byte> bytes, std::string_view where, std::span<const std::string_view> allowed);
+PicklePtr read_pickle(std::span<const std::byte> bytes, std::string_view where,
+                      std::span<const std::string_view> allowed);
 
 // Building blocks for writing; write_pickle emits protocol 2 and memoises globals only.
 PicklePtr p_none();

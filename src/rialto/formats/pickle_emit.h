@@ -21,8 +21,8 @@ class PickleEmitter {
   void boolean(bool value) { op(value ? '\x88' : '\x89'); }
   void integer(int64_t value);
   void number(double value);
-  void text(std::string_view value);          ///< written out each time
-  void shared_text(std::string_view value);   ///< written once, then fetched from the memo
+  void text(std::string_view value);         ///< written out each time
+  void shared_text(std::string_view value);  ///< written once, then fetched from the memo
   void global(std::string_view module, std::string_view name);
 
   /// The finished pickle. The emitter is empty afterwards.

@@ -31,7 +31,8 @@ bool is_allowed(std::string_view full, size_t module_size, std::span<const std::
 
 }  // namespace
 
-PickleMachine::PickleMachine(std::span<const std::byte> bytes, std::string_view where, std::span<const std::string_view> allowed)
+PickleMachine::PickleMachine(std::span<const std::byte> bytes, std::string_view where,
+                             std::span<const std::string_view> allowed)
     : bytes_(bytes), where_(where), allowed_(allowed) {
   if (bytes.size() > kMaxBytes) fail("the pickle is larger than 512 MiB");
   const auto single = [&](CellKind kind, uint32_t a) {
@@ -45,7 +46,8 @@ PickleMachine::PickleMachine(std::span<const std::byte> bytes, std::string_view 
 }
 
 void PickleMachine::fail(std::string_view what, std::string got) const {
-  throw Error(ErrorKind::kInput, where_, "pickle, byte " + std::to_string(at_) + ": " + std::string(what), {.got = std::move(got)});
+  throw Error(ErrorKind::kInput, where_, "pickle, byte " + std::to_string(at_) + ": " + std::string(what),
+              {.got = std::move(got)});
 }
 
 CellId PickleMachine::run() {
@@ -111,7 +113,8 @@ CellId PickleMachine::make_text(CellKind kind, std::string_view text) {
 
 CellId PickleMachine::make_tuple(std::span<const CellId> items) {
   if (items.empty()) return empty_tuple_;
-  const Cell cell = {.kind = CellKind::kTuple, .a = static_cast<uint32_t>(children_.size()), .b = static_cast<uint32_t>(items.size())};
+  const Cell cell = {
+      .kind = CellKind::kTuple, .a = static_cast<uint32_t>(children_.size()), .b = static_cast<uint32_t>(items.size())};
   children_.insert(children_.end(), items.begin(), items.end());
   return make(cell);
 }
@@ -119,7 +122,8 @@ CellId PickleMachine::make_tuple(std::span<const CellId> items) {
 CellId PickleMachine::make_global(std::string_view module, std::string_view name) {
   module = modern_module(module);
   const std::string full = std::string(module) + "." + std::string(name);
-  if (!is_allowed(full, module.size(), allowed_)) fail("it asks for a name that is not allowed; no code is run from files", "'" + full + "'");
+  if (!is_allowed(full, module.size(), allowed_))
+    fail("it asks for a name that is not allowed; no code is run from files", "'" + full + "'");
   const auto known = std::find(globals_.begin(), globals_.end(), full);  // few distinct names are ever allowed
   if (known != globals_.end()) return global_cells_[static_cast<size_t>(known - globals_.begin())];
   if (globals_.size() >= 1024) fail("too many different names");
@@ -181,7 +185,8 @@ void PickleMachine::put(uint64_t index) {
 }
 
 void PickleMachine::get(uint64_t index) {
-  if (index >= memo_.size() || memo_[static_cast<size_t>(index)] == kNoCell) fail("a memo entry that was never set", std::to_string(index));
+  if (index >= memo_.size() || memo_[static_cast<size_t>(index)] == kNoCell)
+    fail("a memo entry that was never set", std::to_string(index));
   push(memo_[static_cast<size_t>(index)]);
 }
 
@@ -195,35 +200,70 @@ void PickleMachine::step(uint8_t opcode) {
 
 bool PickleMachine::step_memo(uint8_t opcode) {
   switch (opcode) {
-    case 'q': put(read_byte()); return true;                  // BINPUT
-    case 'r': put(read_number<uint32_t>()); return true;      // LONG_BINPUT
-    case 0x94: put(memo_.size()); return true;                // MEMOIZE
-    case 'h': get(read_byte()); return true;                  // BINGET
-    case 'j': get(read_number<uint32_t>()); return true;      // LONG_BINGET
-    case '0':                                                 // POP
-      if (!marks_.empty() && marks_.back() == stack_.size()) marks_.pop_back();
-      else pop();
+    case 'q':
+      put(read_byte());
+      return true;  // BINPUT
+    case 'r':
+      put(read_number<uint32_t>());
+      return true;  // LONG_BINPUT
+    case 0x94:
+      put(memo_.size());
+      return true;  // MEMOIZE
+    case 'h':
+      get(read_byte());
+      return true;  // BINGET
+    case 'j':
+      get(read_number<uint32_t>());
+      return true;  // LONG_BINGET
+    case '0':       // POP
+      if (!marks_.empty() && marks_.back() == stack_.size())
+        marks_.pop_back();
+      else
+        pop();
       return true;
-    case '1': stack_.resize(pop_mark()); return true;         // POP_MARK
-    case '2': push(top()); return true;                       // DUP
-    case '(': marks_.push_back(stack_.size()); return true;   // MARK
-    case '.': stopped_ = true; return true;                   // STOP
-    case 0x95:                                                // FRAME
+    case '1':
+      stack_.resize(pop_mark());
+      return true;  // POP_MARK
+    case '2':
+      push(top());
+      return true;  // DUP
+    case '(':
+      marks_.push_back(stack_.size());
+      return true;  // MARK
+    case '.':
+      stopped_ = true;
+      return true;  // STOP
+    case 0x95:      // FRAME
       if (read_number<uint64_t>() > bytes_.size() - at_) fail("a frame is longer than the input");
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
 bool PickleMachine::step_value(uint8_t opcode) {
   switch (opcode) {
-    case 'N': push(none_); return true;
-    case 0x88: push(true_); return true;
-    case 0x89: push(false_); return true;
-    case 'K': push(make_int(read_byte())); return true;
-    case 'M': push(make_int(read_number<uint16_t>())); return true;
-    case 'J': push(make_int(read_number<int32_t>())); return true;
-    case 0x8a: long_int(read_byte()); return true;
+    case 'N':
+      push(none_);
+      return true;
+    case 0x88:
+      push(true_);
+      return true;
+    case 0x89:
+      push(false_);
+      return true;
+    case 'K':
+      push(make_int(read_byte()));
+      return true;
+    case 'M':
+      push(make_int(read_number<uint16_t>()));
+      return true;
+    case 'J':
+      push(make_int(read_number<int32_t>()));
+      return true;
+    case 0x8a:
+      long_int(read_byte());
+      return true;
     case 0x8b: {
       const auto length = read_number<int32_t>();
       if (length < 0) fail("a negative length");
@@ -235,16 +275,29 @@ bool PickleMachine::step_value(uint8_t opcode) {
       push(make({.kind = CellKind::kFloat, .a = static_cast<uint32_t>(bits), .b = static_cast<uint32_t>(bits >> 32)}));
       return true;
     }
-    case 0x8c: push(make_text(CellKind::kString, read_span(read_byte()))); return true;
-    case 'X': push(make_text(CellKind::kString, read_span(read_number<uint32_t>()))); return true;
-    case 0x8d: push(make_text(CellKind::kString, read_span(read_number<uint64_t>()))); return true;
+    case 0x8c:
+      push(make_text(CellKind::kString, read_span(read_byte())));
+      return true;
+    case 'X':
+      push(make_text(CellKind::kString, read_span(read_number<uint32_t>())));
+      return true;
+    case 0x8d:
+      push(make_text(CellKind::kString, read_span(read_number<uint64_t>())));
+      return true;
     case 'C':
-    case 'U': push(make_text(CellKind::kBytes, read_span(read_byte()))); return true;
+    case 'U':
+      push(make_text(CellKind::kBytes, read_span(read_byte())));
+      return true;
     case 'B':
-    case 'T': push(make_text(CellKind::kBytes, read_span(read_number<uint32_t>()))); return true;
+    case 'T':
+      push(make_text(CellKind::kBytes, read_span(read_number<uint32_t>())));
+      return true;
     case 0x8e:
-    case 0x96: push(make_text(CellKind::kBytes, read_span(read_number<uint64_t>()))); return true;
-    default: return false;
+    case 0x96:
+      push(make_text(CellKind::kBytes, read_span(read_number<uint64_t>())));
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -269,28 +322,63 @@ bool PickleMachine::step_container(uint8_t opcode) {
     if (from == 0 || from <= (marks_.empty() ? 0 : marks_.back())) fail("the stack is empty");
     const CellId target = stack_[from - 1];
     const CellKind kind = cells_[target].kind;
-    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) fail("items are added to something that takes none");
-    if (kind != CellKind::kList && kind != CellKind::kSet && (stack_.size() - from) % 2 != 0) fail("a key without a value");
+    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
+      fail("items are added to something that takes none");
+    if (kind != CellKind::kList && kind != CellKind::kSet && (stack_.size() - from) % 2 != 0)
+      fail("a key without a value");
     extend(target, from);
   };
   switch (opcode) {
-    case ')': push(empty_tuple_); return true;
-    case 0x85: tuple_of(last(1)); return true;
-    case 0x86: tuple_of(last(2)); return true;
-    case 0x87: tuple_of(last(3)); return true;
-    case 't': tuple_of(pop_mark()); return true;
-    case ']': push(make({.kind = CellKind::kList})); return true;
-    case '}': push(make({.kind = CellKind::kDict})); return true;
-    case 0x8f: push(make({.kind = CellKind::kSet})); return true;
-    case 'l': collect(CellKind::kList); return true;
-    case 'd': collect(CellKind::kDict); return true;
-    case 0x91: collect(CellKind::kSet); return true;
-    case 'a': into(last(1), {CellKind::kList}); return true;
-    case 'e': into(pop_mark(), {CellKind::kList}); return true;
-    case 0x90: into(pop_mark(), {CellKind::kSet}); return true;
-    case 's': into(last(2), {CellKind::kDict, CellKind::kCall, CellKind::kObject}); return true;
-    case 'u': into(pop_mark(), {CellKind::kDict, CellKind::kCall, CellKind::kObject}); return true;
-    default: return false;
+    case ')':
+      push(empty_tuple_);
+      return true;
+    case 0x85:
+      tuple_of(last(1));
+      return true;
+    case 0x86:
+      tuple_of(last(2));
+      return true;
+    case 0x87:
+      tuple_of(last(3));
+      return true;
+    case 't':
+      tuple_of(pop_mark());
+      return true;
+    case ']':
+      push(make({.kind = CellKind::kList}));
+      return true;
+    case '}':
+      push(make({.kind = CellKind::kDict}));
+      return true;
+    case 0x8f:
+      push(make({.kind = CellKind::kSet}));
+      return true;
+    case 'l':
+      collect(CellKind::kList);
+      return true;
+    case 'd':
+      collect(CellKind::kDict);
+      return true;
+    case 0x91:
+      collect(CellKind::kSet);
+      return true;
+    case 'a':
+      into(last(1), {CellKind::kList});
+      return true;
+    case 'e':
+      into(pop_mark(), {CellKind::kList});
+      return true;
+    case 0x90:
+      into(pop_mark(), {CellKind::kSet});
+      return true;
+    case 's':
+      into(last(2), {CellKind::kDict, CellKind::kCall, CellKind::kObject});
+      return true;
+    case 'u':
+      into(pop_mark(), {CellKind::kDict, CellKind::kCall, CellKind::kObject});
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -333,7 +421,8 @@ bool PickleMachine::step_object(uint8_t opcode) {
     case 'b': {  // BUILD
       const CellId state = pop();
       const Cell& target = cells_[top()];
-      if (target.kind != CellKind::kCall && target.kind != CellKind::kObject) fail("a state for something that has none");
+      if (target.kind != CellKind::kCall && target.kind != CellKind::kObject)
+        fail("a state for something that has none");
       CallParts& parts = calls_[target.d];
       if (parts.state != kNoCell) fail("a second state for one object");
       parts.state = state;
@@ -344,7 +433,8 @@ bool PickleMachine::step_object(uint8_t opcode) {
       push(make({.kind = CellKind::kPersistentId, .a = id}));
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 

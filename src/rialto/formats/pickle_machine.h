@@ -12,13 +12,26 @@ namespace rialto::formats {
 using CellId = uint32_t;
 
 enum class CellKind : uint32_t {
-  kNone, kBool, kInt, kFloat, kString, kBytes, kTuple, kList, kSet, kDict, kGlobal, kCall, kObject, kPersistentId
+  kNone,
+  kBool,
+  kInt,
+  kFloat,
+  kString,
+  kBytes,
+  kTuple,
+  kList,
+  kSet,
+  kDict,
+  kGlobal,
+  kCall,
+  kObject,
+  kPersistentId
 };
 
 struct Cell {
   CellKind kind = CellKind::kNone;
-  // Meaning by kind. Text: offset and length in the input. Number: its 64 bits. Tuple: first child and count. List, set,
-  // dict and the items set on a call: first and last segment (plus one) and count of children. Global: name index.
+  // Meaning by kind. Text: offset and length in the input. Number: its 64 bits. Tuple: first child and count. List,
+  // set, dict and the items set on a call: first and last segment (plus one) and count of children. Global: name index.
   uint32_t a = 0, b = 0, c = 0;
   uint32_t d = 0;  ///< call, object: index into calls
 };

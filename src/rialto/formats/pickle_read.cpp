@@ -12,7 +12,7 @@ namespace rialto::formats {
 namespace {
 
 constexpr int kMaxDepth = 256;
-constexpr size_t kMaxValues = 2'000'000;      // values built: some 400 MB
+constexpr size_t kMaxValues = 2'000'000;       // values built: some 400 MB
 constexpr uint64_t kMaxExpanded = 16'000'000;  // values seen by someone who walks the tree through shared ones
 
 class TreeBuilder {
@@ -58,7 +58,8 @@ class TreeBuilder {
       machine_.for_each(cell, [&](CellId id) { value.items.push_back(child(id)); });
     };
     switch (cell.kind) {
-      case CellKind::kNone: break;
+      case CellKind::kNone:
+        break;
       case CellKind::kBool:
         value.kind = Kind::kBool;
         value.boolean = cell.a != 0;
@@ -81,8 +82,12 @@ class TreeBuilder {
         value.items.reserve(cell.b);
         for (const CellId id : machine_.tuple(cell)) value.items.push_back(child(id));
         break;
-      case CellKind::kList: items(Kind::kList); break;
-      case CellKind::kSet: items(Kind::kSet); break;
+      case CellKind::kList:
+        items(Kind::kList);
+        break;
+      case CellKind::kSet:
+        items(Kind::kSet);
+        break;
       case CellKind::kDict:
         value.kind = Kind::kDict;
         fill_dict(value, cell, child);
@@ -127,7 +132,8 @@ class TreeBuilder {
     });
   }
 
-  /// Protocol 2 has no opcodes for bytes and sets: they are calls of _codecs.encode(text, "latin1") and builtins.set(list).
+  /// Protocol 2 has no opcodes for bytes and sets: they are calls of _codecs.encode(text, "latin1") and
+  /// builtins.set(list).
   void simplify(PickleValue& value) const {
     const std::string_view name = value.callee->text;
     const std::vector<PicklePtr>& arguments = value.items[0]->items;
@@ -141,7 +147,8 @@ class TreeBuilder {
       for (size_t i = 0; i < text.size(); ++i) {
         auto code = static_cast<unsigned char>(text[i]);
         if (code >= 0xC4) machine_.fail("_codecs.encode of a text outside latin1");
-        if (code >= 0xC2) code = static_cast<unsigned char>((code << 6) | (static_cast<unsigned char>(text[++i]) & 0x3F));
+        if (code >= 0xC2)
+          code = static_cast<unsigned char>((code << 6) | (static_cast<unsigned char>(text[++i]) & 0x3F));
         simple.text += static_cast<char>(code);
       }
     } else if (name == "builtins.set") {
@@ -174,7 +181,8 @@ std::string_view PickleValue::class_name() const {
   return kind == Kind::kGlobal ? std::string_view(text) : std::string_view();
 }
 
-PicklePtr read_pickle(std::span<const std::byte> bytes, std::string_view where, std::span<const std::string_view> allowed) {
+PicklePtr read_pickle(std::span<const std::byte> bytes, std::string_view where,
+                      std::span<const std::string_view> allowed) {
   PickleMachine machine(bytes, where, allowed);
   const CellId root = machine.run();
   return TreeBuilder(machine).build(root);

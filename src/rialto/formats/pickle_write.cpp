@@ -33,7 +33,8 @@ void PickleEmitter::number(double value) {
 }
 
 void PickleEmitter::text(std::string_view value) {
-  if (value.size() > std::numeric_limits<uint32_t>::max()) throw Error(ErrorKind::kInternal, "pickle", "a text over 4 GiB");
+  if (value.size() > std::numeric_limits<uint32_t>::max())
+    throw Error(ErrorKind::kInternal, "pickle", "a text over 4 GiB");
   op('X');
   append_le(out_, static_cast<uint32_t>(value.size()));
   out_ += value;
@@ -119,11 +120,21 @@ class Writer {
   void emit(const PickleValue& value, int depth) {
     if (depth > 256) throw Error(ErrorKind::kInternal, "pickle", "a value nested too deeply to be written");
     switch (value.kind) {
-      case Kind::kNone: emitter_.none(); return;
-      case Kind::kBool: emitter_.boolean(value.boolean); return;
-      case Kind::kInt: emitter_.integer(value.integer); return;
-      case Kind::kFloat: emitter_.number(value.number); return;
-      case Kind::kString: emitter_.text(value.text); return;
+      case Kind::kNone:
+        emitter_.none();
+        return;
+      case Kind::kBool:
+        emitter_.boolean(value.boolean);
+        return;
+      case Kind::kInt:
+        emitter_.integer(value.integer);
+        return;
+      case Kind::kFloat:
+        emitter_.number(value.number);
+        return;
+      case Kind::kString:
+        emitter_.text(value.text);
+        return;
       case Kind::kBytes:  // opcodes for bytes came with protocol 3
         emitter_.global("_codecs", "encode");
         emitter_.text(latin1_as_utf8(value.text));
@@ -131,8 +142,12 @@ class Writer {
         emitter_.op('\x86');
         emitter_.op('R');
         return;
-      case Kind::kTuple: tuple(value.items, depth); return;
-      case Kind::kList: list(value.items, depth); return;
+      case Kind::kTuple:
+        tuple(value.items, depth);
+        return;
+      case Kind::kList:
+        list(value.items, depth);
+        return;
       case Kind::kSet:
         emitter_.global("builtins", "set");
         list(value.items, depth);
@@ -143,7 +158,9 @@ class Writer {
         emitter_.op('}');
         entries(value, depth);
         return;
-      case Kind::kGlobal: global(value); return;
+      case Kind::kGlobal:
+        global(value);
+        return;
       case Kind::kCall:
       case Kind::kObject:
         emit(*value.callee, depth + 1);
@@ -194,7 +211,8 @@ class Writer {
   void global(const PickleValue& value) {
     const std::string_view full = value.text;
     const size_t dot = full.rfind('.');
-    if (dot == full.npos || full.find('\n') != full.npos) throw Error(ErrorKind::kInternal, "pickle", "a global needs a module and a name");
+    if (dot == full.npos || full.find('\n') != full.npos)
+      throw Error(ErrorKind::kInternal, "pickle", "a global needs a module and a name");
     emitter_.global(full.substr(0, dot), full.substr(dot + 1));
   }
 

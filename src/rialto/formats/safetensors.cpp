@@ -49,7 +49,8 @@ class HeaderParser final : public nlohmann::json_sax<Json> {
     } else if (state_ == State::kTensor && key_ == "dtype") {
       const auto dtype = dtype_from_safetensors(value);
       if (!dtype) {
-        throw Error(ErrorKind::kInput, where_, about() + "has a dtype that is not known", {.got = "'" + value.substr(0, 64) + "'"});
+        throw Error(ErrorKind::kInput, where_, about() + "has a dtype that is not known",
+                    {.got = "'" + value.substr(0, 64) + "'"});
       }
       entry_.dtype = *dtype;
     } else {
@@ -87,9 +88,12 @@ class HeaderParser final : public nlohmann::json_sax<Json> {
   }
 
   bool start_array(std::size_t) override {
-    if (state_ == State::kTensor && key_ == "shape") state_ = State::kShape;
-    else if (state_ == State::kTensor && key_ == "data_offsets") state_ = State::kOffsets;
-    else unexpected("a list");
+    if (state_ == State::kTensor && key_ == "shape")
+      state_ = State::kShape;
+    else if (state_ == State::kTensor && key_ == "data_offsets")
+      state_ = State::kOffsets;
+    else
+      unexpected("a list");
     return true;
   }
 
@@ -141,7 +145,8 @@ uint64_t bytes_of(const SafetensorsEntry& entry, std::string_view where) {
     }
   } catch (const Error&) {
   }
-  throw Error(ErrorKind::kInput, where, "'" + entry.name + "' has a shape too large to exist", {.got = to_text(entry.shape)});
+  throw Error(ErrorKind::kInput, where, "'" + entry.name + "' has a shape too large to exist",
+              {.got = to_text(entry.shape)});
 }
 
 void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, const std::string& where) {
@@ -153,20 +158,26 @@ void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, const st
     if (entry.size() != bytes) {
       throw Error(ErrorKind::kInput, where, name + " has offsets that do not fit its shape",
                   {.got = std::to_string(entry.size()) + " bytes",
-                   .want = std::to_string(bytes) + " for " + std::string(safetensors_name(entry.dtype)) + " " + to_text(entry.shape)});
+                   .want = std::to_string(bytes) + " for " + std::string(safetensors_name(entry.dtype)) + " " +
+                           to_text(entry.shape)});
     }
     if (entry.end > data_bytes) {
-      throw Error(ErrorKind::kInput, where, name + " ends at data byte " + std::to_string(entry.end) + "; the file has " + std::to_string(data_bytes),
-                  {.hint = "incomplete download?"});
+      throw Error(
+          ErrorKind::kInput, where,
+          name + " ends at data byte " + std::to_string(entry.end) + "; the file has " + std::to_string(data_bytes),
+          {.hint = "incomplete download?"});
     }
     if (entry.begin < end) throw Error(ErrorKind::kInput, where, name + " overlaps the tensor before it");
     if (entry.begin > end) {
-      throw Error(ErrorKind::kInput, where, "bytes " + std::to_string(end) + " to " + std::to_string(entry.begin) + " before " + name + " belong to no tensor");
+      throw Error(ErrorKind::kInput, where,
+                  "bytes " + std::to_string(end) + " to " + std::to_string(entry.begin) + " before " + name +
+                      " belong to no tensor");
     }
     end = entry.end;
   }
   if (end != data_bytes) {
-    throw Error(ErrorKind::kInput, where, std::to_string(data_bytes - end) + " bytes after the last tensor belong to none");
+    throw Error(ErrorKind::kInput, where,
+                std::to_string(data_bytes - end) + " bytes after the last tensor belong to none");
   }
 }
 
@@ -174,21 +185,28 @@ void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, const st
 
 SafetensorsHeader read_safetensors_header(const ReadFile& file) {
   const std::string where = file.path().string();
-  if (file.size() < 8) throw Error(ErrorKind::kInput, where, "too short for a safetensors file", {.got = std::to_string(file.size()) + " bytes"});
+  if (file.size() < 8)
+    throw Error(ErrorKind::kInput, where, "too short for a safetensors file",
+                {.got = std::to_string(file.size()) + " bytes"});
   std::byte prefix[8];
   file.read_at(0, prefix);
   const auto length = load<uint64_t>(prefix);
   if (length > kMaxHeaderBytes) {
     throw Error(ErrorKind::kInput, where, "the header claims to be too long",
-                {.got = std::to_string(length) + " bytes", .want = "at most " + std::to_string(kMaxHeaderBytes), .hint = "not a safetensors file?"});
+                {.got = std::to_string(length) + " bytes",
+                 .want = "at most " + std::to_string(kMaxHeaderBytes),
+                 .hint = "not a safetensors file?"});
   }
   if (length > file.size() - 8) {
     throw Error(ErrorKind::kInput, where, "the header is longer than the file",
-                {.got = std::to_string(length) + " bytes", .want = "at most " + std::to_string(file.size() - 8), .hint = "incomplete download?"});
+                {.got = std::to_string(length) + " bytes",
+                 .want = "at most " + std::to_string(file.size() - 8),
+                 .hint = "incomplete download?"});
   }
   std::string text(length, '\0');
   file.read_at(8, as_writable_bytes(text));
-  if (!text.starts_with('{')) throw Error(ErrorKind::kInput, where, "the header does not begin with '{'", {.hint = "not a safetensors file?"});
+  if (!text.starts_with('{'))
+    throw Error(ErrorKind::kInput, where, "the header does not begin with '{'", {.hint = "not a safetensors file?"});
   HeaderParser parser(where);
   if (!Json::sax_parse(text, &parser)) throw Error(ErrorKind::kInput, where, "the header is not valid JSON");
   SafetensorsHeader header = std::move(parser.header);
@@ -200,7 +218,8 @@ SafetensorsHeader read_safetensors_header(const ReadFile& file) {
   return header;
 }
 
-std::string make_safetensors_header(std::vector<SafetensorsEntry>& entries, const std::map<std::string, std::string>& metadata) {
+std::string make_safetensors_header(std::vector<SafetensorsEntry>& entries,
+                                    const std::map<std::string, std::string>& metadata) {
   const auto quoted = [](const std::string& text) { return to_python_json(Json(text), -1); };
   std::string json = "{";
   if (!metadata.empty()) {
@@ -243,7 +262,8 @@ void write_safetensors(FileOps& ops, const fs::path& path, std::vector<Safetenso
     const ByteSink sink = [&](std::span<const std::byte> bytes) {
       written += bytes.size();
       if (written > entries[i].size()) {
-        throw Error(ErrorKind::kInternal, path.string(), "'" + entries[i].name + "' was given more bytes than its shape holds");
+        throw Error(ErrorKind::kInternal, path.string(),
+                    "'" + entries[i].name + "' was given more bytes than its shape holds");
       }
       file->write(bytes);
     };

@@ -32,7 +32,8 @@ struct SafetensorsHeader {
 SafetensorsHeader read_safetensors_header(const ReadFile& file);
 
 /// Header bytes for `entries` (begin/end are assigned here, in the given order, without gaps), padded with spaces to 8.
-std::string make_safetensors_header(std::vector<SafetensorsEntry>& entries, const std::map<std::string, std::string>& metadata);
+std::string make_safetensors_header(std::vector<SafetensorsEntry>& entries,
+                                    const std::map<std::string, std::string>& metadata);
 
 /// Writes header, then each tensor's bytes by calling `fill(index, sink)`; the sink must receive exactly size() bytes.
 using ByteSink = std::function<void(std::span<const std::byte>)>;

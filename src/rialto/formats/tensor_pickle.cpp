@@ -31,13 +31,33 @@ constexpr std::array<StorageRow, 10> kStorages = {{
     {DType::kBool, "BoolStorage"},
 }};
 
-constexpr std::array<std::string_view, 27> kGlobals = {
-    "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3", "collections.OrderedDict",
-    "torch.storage.UntypedStorage", "torch.DoubleStorage", "torch.FloatStorage", "torch.HalfStorage",
-    "torch.BFloat16Storage", "torch.LongStorage", "torch.IntStorage", "torch.ShortStorage", "torch.CharStorage",
-    "torch.ByteStorage", "torch.BoolStorage", "torch.float64", "torch.float32", "torch.float16", "torch.bfloat16",
-    "torch.float8_e4m3fn", "torch.float8_e5m2", "torch.int64", "torch.int32", "torch.int16", "torch.int8",
-    "torch.uint8", "torch.uint16", "torch.bool"};
+constexpr std::array<std::string_view, 27> kGlobals = {"torch._utils._rebuild_tensor_v2",
+                                                       "torch._utils._rebuild_tensor_v3",
+                                                       "collections.OrderedDict",
+                                                       "torch.storage.UntypedStorage",
+                                                       "torch.DoubleStorage",
+                                                       "torch.FloatStorage",
+                                                       "torch.HalfStorage",
+                                                       "torch.BFloat16Storage",
+                                                       "torch.LongStorage",
+                                                       "torch.IntStorage",
+                                                       "torch.ShortStorage",
+                                                       "torch.CharStorage",
+                                                       "torch.ByteStorage",
+                                                       "torch.BoolStorage",
+                                                       "torch.float64",
+                                                       "torch.float32",
+                                                       "torch.float16",
+                                                       "torch.bfloat16",
+                                                       "torch.float8_e4m3fn",
+                                                       "torch.float8_e5m2",
+                                                       "torch.int64",
+                                                       "torch.int32",
+                                                       "torch.int16",
+                                                       "torch.int8",
+                                                       "torch.uint8",
+                                                       "torch.uint16",
+                                                       "torch.bool"};
 
 constexpr std::string_view kV2 = "torch._utils._rebuild_tensor_v2";
 constexpr std::string_view kV3 = "torch._utils._rebuild_tensor_v3";
@@ -72,7 +92,8 @@ bool is_contiguous(const Shape& shape, const Shape& strides) {
 
 uint64_t times(int64_t count, size_t size, std::string_view where) {
   uint64_t bytes = 0;
-  if (count < 0 || __builtin_mul_overflow(static_cast<uint64_t>(count), uint64_t{size}, &bytes)) damaged(where, "is too large to exist");
+  if (count < 0 || __builtin_mul_overflow(static_cast<uint64_t>(count), uint64_t{size}, &bytes))
+    damaged(where, "is too large to exist");
   return bytes;
 }
 
@@ -97,7 +118,8 @@ TensorRef parse_tensor(const PickleValue& value, std::string_view where) {
 
   if (value.class_name() == kV3) {
     const auto dtype = dtype_from_torch(argument(arguments, 6, Kind::kGlobal, where).text);
-    if (!dtype || cls != "torch.storage.UntypedStorage") damaged(where, "has a dtype or storage class that is not known");
+    if (!dtype || cls != "torch.storage.UntypedStorage")
+      damaged(where, "has a dtype or storage class that is not known");
     ref.dtype = *dtype;
   } else {
     bool known = false;
@@ -123,7 +145,8 @@ TensorRef parse_tensor(const PickleValue& value, std::string_view where) {
   ref.bytes = times(count, size, where);
   ref.first_byte = times(argument(arguments, 1, Kind::kInt, where).integer, size, where);
   const uint64_t storage_bytes = times(storage_elements, value.class_name() == kV3 ? 1 : size, where);
-  if (ref.first_byte > storage_bytes || ref.bytes > storage_bytes - ref.first_byte) damaged(where, "lies outside its storage");
+  if (ref.first_byte > storage_bytes || ref.bytes > storage_bytes - ref.first_byte)
+    damaged(where, "lies outside its storage");
   return ref;
 }
 
@@ -142,10 +165,12 @@ PicklePtr p_tensor(DType dtype, const Shape& shape, std::string_view key) {
   }
   for (const int64_t size : shape) sizes.push_back(p_int(size));
   const int64_t units = typed ? count : count * static_cast<int64_t>(size_of(dtype));
-  const PicklePtr storage = p_tuple({p_str("storage"), typed ? p_global("torch", cls) : p_global("torch.storage", "UntypedStorage"),
-                                     p_str(std::string(key)), p_str("cpu"), p_int(units)});
-  std::vector<PicklePtr> arguments = {p_persistent(storage), p_int(0), p_tuple(std::move(sizes)), p_tuple(std::move(strides)),
-                                      p_bool(false), p_call(p_global("collections", "OrderedDict"), {})};
+  const PicklePtr storage =
+      p_tuple({p_str("storage"), typed ? p_global("torch", cls) : p_global("torch.storage", "UntypedStorage"),
+               p_str(std::string(key)), p_str("cpu"), p_int(units)});
+  std::vector<PicklePtr> arguments = {
+      p_persistent(storage),       p_int(0),      p_tuple(std::move(sizes)),
+      p_tuple(std::move(strides)), p_bool(false), p_call(p_global("collections", "OrderedDict"), {})};
   if (!typed) arguments.push_back(p_global("torch", torch_name(dtype)));
   return p_call(p_global("torch._utils", typed ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3"), std::move(arguments));
 }

@@ -33,13 +33,14 @@ struct StoredTensor {
 };
 StoredTensor locate_tensor(const ReadFile& file, uint64_t begin, uint64_t length);
 
-/// Any torch.save file that holds plain values, or small tensors: tensors appear as kCall of torch._utils._rebuild_tensor_v2
-/// in the tree; `read_scalar` gives a 0-dim tensor's value. Throws kInput.
+/// Any torch.save file that holds plain values, or small tensors: tensors appear as kCall of
+/// torch._utils._rebuild_tensor_v2 in the tree; `read_scalar` gives a 0-dim tensor's value. Throws kInput.
 struct TorchFile {
   PicklePtr value;
   std::vector<std::pair<std::string, std::string>> storages;  ///< storage key ("0") -> bytes
 };
-TorchFile read_torch_file(const ReadFile& file, uint64_t begin, uint64_t length, std::span<const std::string_view> allowed);
+TorchFile read_torch_file(const ReadFile& file, uint64_t begin, uint64_t length,
+                          std::span<const std::string_view> allowed);
 
 /// True for the call that a tensor appears as.
 bool is_tensor(const PickleValue& value);
@@ -51,13 +52,14 @@ struct TensorArchive {
   std::string prefix;  ///< up to the first element
   std::string suffix;  ///< after the last: byteorder, version, directory
 };
-/// Layout for a contiguous tensor with the CRC-32 of its elements. The prefix does not depend on `crc` (it stands behind
-/// the elements, flagged as the zip format provides), and the suffix's size does not: so archives are streamed.
+/// Layout for a contiguous tensor with the CRC-32 of its elements. The prefix does not depend on `crc` (it stands
+/// behind the elements, flagged as the zip format provides), and the suffix's size does not: so archives are streamed.
 /// The prefix is a multiple of 64 bytes and so is the whole archive: archives may be put one after the other.
 TensorArchive make_tensor_archive(DType dtype, const Shape& shape, uint32_t crc);
 
 /// torch.save of a value without tensors, or with tensors given as small storages (key -> bytes).
-std::string make_torch_file(const PickleValue& value, const std::vector<std::pair<std::string, std::string>>& storages = {});
+std::string make_torch_file(const PickleValue& value,
+                            const std::vector<std::pair<std::string, std::string>>& storages = {});
 /// The tree of a small tensor whose elements are storage `key`: for make_torch_file.
 PicklePtr p_tensor(DType dtype, const Shape& shape, std::string_view key);
 

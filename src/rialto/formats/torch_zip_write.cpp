@@ -1,4 +1,5 @@
-// Writing torch.save archives: stored records, storages aligned to 64 bytes. Source: the ZIP application note, 4.3, 4.5.
+// Writing torch.save archives: stored records, storages aligned to 64 bytes. Source: the ZIP application
+// note, 4.3, 4.5.
 #include <limits>
 
 #include "rialto/base/error.h"
@@ -54,8 +55,10 @@ class ZipWriter {
     append_le<uint32_t>(bytes, 0x08074b50);
     append_le(bytes, crc);
     for (int i = 0; i < 2; ++i) {
-      if (needs64(size)) append_le(bytes, size);
-      else append_le(bytes, static_cast<uint32_t>(size));
+      if (needs64(size))
+        append_le(bytes, size);
+      else
+        append_le(bytes, static_cast<uint32_t>(size));
     }
     at_ += bytes.size();
     return bytes;
@@ -176,7 +179,8 @@ TensorArchive make_tensor_archive(DType dtype, const Shape& shape, uint32_t crc)
   return archive;
 }
 
-std::string make_torch_file(const PickleValue& value, const std::vector<std::pair<std::string, std::string>>& storages) {
+std::string make_torch_file(const PickleValue& value,
+                            const std::vector<std::pair<std::string, std::string>>& storages) {
   ZipWriter zip;
   std::string file = small_record(zip, "data.pkl", write_pickle(value));
   for (const auto& [key, bytes] : storages) {

@@ -3,9 +3,10 @@
 
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
-#include <fmt/format.h>
 
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/generate/sampler.h"
@@ -15,7 +16,8 @@ namespace {
 
 at::Tensor row_of(const std::vector<int64_t>& tokens, size_t begin, size_t end) {
   at::Tensor row = at::empty({1, static_cast<int64_t>(end - begin)}, at::kLong);
-  std::copy(tokens.begin() + static_cast<ptrdiff_t>(begin), tokens.begin() + static_cast<ptrdiff_t>(end), row.data_ptr<int64_t>());
+  std::copy(tokens.begin() + static_cast<ptrdiff_t>(begin), tokens.begin() + static_cast<ptrdiff_t>(end),
+            row.data_ptr<int64_t>());
   return row;
 }
 
@@ -24,7 +26,8 @@ at::Tensor row_of(const std::vector<int64_t>& tokens, size_t begin, size_t end) 
 std::vector<int64_t> generate(const model::Model& model, std::vector<int64_t> prompt, const Sampling& sampling,
                               const std::function<bool(int64_t)>& on_token, at::Device device) {
   if (prompt.empty()) {
-    throw Error(ErrorKind::kUsage, "prompt", "no tokens to continue", {.got = {}, .want = {}, .hint = "this tokenizer adds none by itself; give some text"});
+    throw Error(ErrorKind::kUsage, "prompt", "no tokens to continue",
+                {.got = {}, .want = {}, .hint = "this tokenizer adds none by itself; give some text"});
   }
   const at::NoGradGuard no_grad;
   model::Cache cache = model.make_cache();
@@ -40,8 +43,10 @@ std::vector<int64_t> generate(const model::Model& model, std::vector<int64_t> pr
       logits_BSV = model.forward_logits(row_of(tokens, fed, end).to(device), &cache);
       fed = end;
     }
-    at::Tensor last = logits_BSV.select(1, logits_BSV.size(1) - 1).reshape({-1}).to(at::kCPU, at::kFloat).contiguous().clone();
-    const int64_t token = pick_token({last.data_ptr<float>(), static_cast<size_t>(last.numel())}, tokens, sampling, step);
+    at::Tensor last =
+        logits_BSV.select(1, logits_BSV.size(1) - 1).reshape({-1}).to(at::kCPU, at::kFloat).contiguous().clone();
+    const int64_t token =
+        pick_token({last.data_ptr<float>(), static_cast<size_t>(last.numel())}, tokens, sampling, step);
     tokens.push_back(token);
     const bool go_on = !on_token || on_token(token);
     const bool stop = std::find(sampling.stop_ids.begin(), sampling.stop_ids.end(), token) != sampling.stop_ids.end();

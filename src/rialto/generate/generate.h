@@ -14,10 +14,10 @@ struct Sampling {
   int64_t max_new_tokens = 128;
   bool greedy = true;
   double temperature = 1.0, top_p = 1.0;
-  int64_t top_k = 0;                   ///< 0: all
+  int64_t top_k = 0;  ///< 0: all
   double repetition_penalty = 1.0;
   uint64_t seed = 1234;
-  std::vector<int64_t> stop_ids;       ///< end-of-text; the stop token is returned as the last
+  std::vector<int64_t> stop_ids;  ///< end-of-text; the stop token is returned as the last
 };
 
 /// Next tokens after `prompt`, one by one through `on_token` (return false to stop). Deterministic for a seed.

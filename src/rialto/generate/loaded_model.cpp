@@ -2,6 +2,7 @@
 #include "rialto/generate/loaded_model.h"
 
 #include <ATen/core/grad_mode.h>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -9,7 +10,8 @@
 
 namespace rialto::generate {
 
-LoadedModel open_model(const fs::path& path, std::optional<DType> dtype, at::Device device, bool training, Progress* progress) {
+LoadedModel open_model(const fs::path& path, std::optional<DType> dtype, at::Device device, bool training,
+                       Progress* progress) {
   LoadedModel loaded;
   loaded.source = checkpoint::open_source(path);
   if (progress != nullptr) {
@@ -17,12 +19,14 @@ LoadedModel open_model(const fs::path& path, std::optional<DType> dtype, at::Dev
   }
   loaded.spec = loaded.source.model;
   if (dtype) loaded.spec.dtype = *dtype;
-  if (loaded.spec.dtype == DType::kF16) loaded.spec.dtype = DType::kF32;  // no fp16 compute here; fp32 holds every fp16 value
+  if (loaded.spec.dtype == DType::kF16)
+    loaded.spec.dtype = DType::kF32;  // no fp16 compute here; fp32 holds every fp16 value
   const model::Context context{device, checkpoint::scalar_type_of(loaded.spec.dtype)};
   loaded.weights = std::make_unique<model::Weights>(loaded.spec, spec::Layout{}, spec::Coords{}, context, training);
   checkpoint::load_weights(loaded.source, *loaded.weights, progress);
   const auto layers = static_cast<int64_t>(loaded.spec.layers.size());
-  loaded.model = std::make_unique<model::Model>(loaded.spec, *loaded.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
+  loaded.model =
+      std::make_unique<model::Model>(loaded.spec, *loaded.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
   const fs::path folder = loaded.source.native ? loaded.source.path / "rialto_source" : loaded.source.path;
   if (fs::is_directory(folder)) loaded.companions = folder;
   return loaded;

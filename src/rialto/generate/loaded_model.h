@@ -23,13 +23,14 @@ struct LoadedModel {
 
 /// Loads the weights as `dtype` (default: as the source stores them) onto `device`. `training` allocates gradients.
 /// Throws kInput.
-LoadedModel open_model(const fs::path& path, std::optional<DType> dtype, at::Device device, bool training, Progress* progress);
+LoadedModel open_model(const fs::path& path, std::optional<DType> dtype, at::Device device, bool training,
+                       Progress* progress);
 
 /// The model's tokenizer; nullopt when it has none beside it.
 std::optional<hub::Tokenizer> open_tokenizer(const LoadedModel& model);
 
-/// Sampling as generation_config.json asks (do_sample, temperature, top_p, top_k, repetition_penalty, max_new_tokens) and
-/// its end-of-text ids; without that file greedy, and the model's end-of-text ids.
+/// Sampling as generation_config.json asks (do_sample, temperature, top_p, top_k, repetition_penalty, max_new_tokens)
+/// and its end-of-text ids; without that file greedy, and the model's end-of-text ids.
 Sampling default_sampling(const LoadedModel& model);
 
 }  // namespace rialto::generate

@@ -1,9 +1,9 @@
 // Recording and reading a folder's shard layout.
 #include "rialto/hub/source_layout.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 
@@ -25,14 +25,16 @@ std::string text(const Json& value, const std::string& where) {
 }
 
 LayoutTensor parse_tensor(const Json& row, const std::string& where) {
-  if (!row.is_array() || row.size() != 3 || !row[2].is_array()) bad(where, "a recorded tensor is not [name, dtype, shape]");
+  if (!row.is_array() || row.size() != 3 || !row[2].is_array())
+    bad(where, "a recorded tensor is not [name, dtype, shape]");
   LayoutTensor tensor;
   tensor.name = text(row[0], where);
   const auto dtype = dtype_from_safetensors(text(row[1], where));
   if (!dtype) bad(where, fmt::format("unknown dtype of recorded tensor '{}'", tensor.name));
   tensor.dtype = *dtype;
   for (const Json& size : row[2]) {
-    if (!size.is_number_unsigned()) bad(where, fmt::format("recorded tensor '{}' has a shape that is none", tensor.name));
+    if (!size.is_number_unsigned())
+      bad(where, fmt::format("recorded tensor '{}' has a shape that is none", tensor.name));
     tensor.shape.push_back(size.get<int64_t>());
   }
   return tensor;
@@ -57,7 +59,8 @@ SourceLayout layout_of(const HfDirectory& directory) {
     LayoutShard& out = layout.shards.emplace_back();
     out.file = directory.shards()[shard];
     out.metadata = directory.shard_metadata(shard);
-    for (const formats::SafetensorsEntry* entry : entries[shard]) out.tensors.push_back({entry->name, entry->dtype, entry->shape});
+    for (const formats::SafetensorsEntry* entry : entries[shard])
+      out.tensors.push_back({entry->name, entry->dtype, entry->shape});
   }
   return layout;
 }
@@ -70,8 +73,11 @@ Json to_json(const SourceLayout& layout) {
       tensors.push_back(Json::array({tensor.name, std::string(safetensors_name(tensor.dtype)), tensor.shape}));
     shards.push_back({{"file", shard.file}, {"metadata", shard.metadata}, {"tensors", std::move(tensors)}});
   }
-  return {{"format", "rialto-hf-layout"}, {"version", kVersion}, {"indexed", layout.indexed},
-          {"index_metadata", layout.index_metadata}, {"shards", std::move(shards)}};
+  return {{"format", "rialto-hf-layout"},
+          {"version", kVersion},
+          {"indexed", layout.indexed},
+          {"index_metadata", layout.index_metadata},
+          {"shards", std::move(shards)}};
 }
 
 SourceLayout parse_layout(const Json& json, const std::string& where) {

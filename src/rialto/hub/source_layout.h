@@ -21,8 +21,8 @@ struct LayoutShard {
   std::vector<LayoutTensor> tensors;            ///< in the order of their data
 };
 struct SourceLayout {
-  bool indexed = false;                         ///< model.safetensors.index.json is written
-  Json index_metadata = Json::object();         ///< "metadata" of the index
+  bool indexed = false;                  ///< model.safetensors.index.json is written
+  Json index_metadata = Json::object();  ///< "metadata" of the index
   std::vector<LayoutShard> shards;
 };
 

@@ -99,12 +99,14 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
   std::vector<uint32_t> unsigned_ids;
   unsigned_ids.reserve(ids.size());
   for (const int32_t id : ids) {
-    if (id < 0) throw Error(ErrorKind::kInput, path_.string(), "cannot decode a negative token id", {.got = std::to_string(id)});
+    if (id < 0)
+      throw Error(ErrorKind::kInput, path_.string(), "cannot decode a negative token id", {.got = std::to_string(id)});
     unsigned_ids.push_back(static_cast<uint32_t>(id));
   }
   OwnedBytes text;
   OwnedBytes error;
-  if (rialto_tok_decode(handle_, unsigned_ids.data(), unsigned_ids.size(), skip_special, &text.bytes, &error.bytes) != 0) {
+  if (rialto_tok_decode(handle_, unsigned_ids.data(), unsigned_ids.size(), skip_special, &text.bytes, &error.bytes) !=
+      0) {
     throw Error(ErrorKind::kInput, path_.string(), "cannot decode: " + error.text());
   }
   return text.text();
@@ -142,11 +144,10 @@ std::string train_bpe(const BpeTrainOptions& options, const std::function<bool(s
   TextFeed feed{next, {}, nullptr};
   OwnedBytes json;
   OwnedBytes error;
-  const int32_t status =
-      rialto_tok_train_bpe(bytes_of(special), special.size(), static_cast<uint64_t>(options.vocab_size),
-                           static_cast<uint64_t>(options.min_frequency),
-                           options.threads > 0 ? options.threads : available_threads(), &next_text, &feed, &json.bytes,
-                           &error.bytes);
+  const int32_t status = rialto_tok_train_bpe(
+      bytes_of(special), special.size(), static_cast<uint64_t>(options.vocab_size),
+      static_cast<uint64_t>(options.min_frequency), options.threads > 0 ? options.threads : available_threads(),
+      &next_text, &feed, &json.bytes, &error.bytes);
   if (feed.thrown) std::rethrow_exception(feed.thrown);
   if (status != 0) throw Error(ErrorKind::kConfig, kWhere, error.text());
   return json.text();

@@ -22,7 +22,8 @@ class Tokenizer {
   /// UTF-8 text in; thread-safe. `add_special`: as the tokenizer's post-processor says (BOS...).
   std::vector<int32_t> encode(std::string_view text, bool add_special) const;
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
-  int64_t vocab_size() const;  ///< every id is below this: the number of tokens, added ones included, unless ids have holes
+  int64_t vocab_size()
+      const;  ///< every id is below this: the number of tokens, added ones included, unless ids have holes
   std::optional<int32_t> id_of(std::string_view token) const;
 
  private:
@@ -55,8 +56,8 @@ struct BpeTrainOptions {
   size_t threads = 0;  ///< 0: all of this process; never changes the result
 };
 /// Trains a byte-level BPE (GPT-2 pre-tokenizer) and returns tokenizer.json. `next` gives UTF-8 texts until it returns
-/// false; what it throws comes out of here. The same texts give the same bytes, in whatever order. A corpus with too few
-/// repeated pairs gives fewer tokens than asked. Throws kConfig (no room for the 256 bytes and the special tokens).
+/// false; what it throws comes out of here. The same texts give the same bytes, in whatever order. A corpus with too
+/// few repeated pairs gives fewer tokens than asked. Throws kConfig (no room for the 256 bytes and the special tokens).
 std::string train_bpe(const BpeTrainOptions& options, const std::function<bool(std::string&)>& next);
 
 }  // namespace rialto::hub

@@ -14,16 +14,16 @@ struct AdamWStep {
 /// Updates main, exp_avg, exp_avg_sq (fp32, flat, same length) from grad; writes main rounded to `weights` when that is
 /// defined. Order of operations as torch.optim.AdamW: decay, moments, then the step. Elementwise: the same bits for any
 /// number of threads.
-void adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_sq, const at::Tensor& grad, at::Tensor weights,
-                  const AdamWStep& step);
+void adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_sq, const at::Tensor& grad,
+                  at::Tensor weights, const AdamWStep& step);
 
 namespace ref {
-void adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_sq, const at::Tensor& grad, at::Tensor weights,
-                  const AdamWStep& step);
+void adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_sq, const at::Tensor& grad,
+                  at::Tensor weights, const AdamWStep& step);
 }
 namespace cpu {
-void adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_sq, const at::Tensor& grad, at::Tensor weights,
-                  const AdamWStep& step);
+void adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_sq, const at::Tensor& grad,
+                  at::Tensor weights, const AdamWStep& step);
 }
 
 }  // namespace rialto::kernels

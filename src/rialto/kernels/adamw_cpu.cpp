@@ -40,11 +40,18 @@ RIALTO_SIMD void round_weights(const Range& a, int64_t first, int64_t last) {
 
 void cpu::adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_sq, const at::Tensor& grad,
                        at::Tensor weights, const AdamWStep& step) {
-  const Range args{main.data_ptr<float>(), exp_avg.data_ptr<float>(), exp_avg_sq.data_ptr<float>(),
-                   grad.const_data_ptr<float>(), weights.defined() ? weights.data_ptr<bf16>() : nullptr,
-                   static_cast<float>(step.grad_scale), static_cast<float>(1 - step.lr * step.weight_decay),
-                   static_cast<float>(1 - step.beta1), static_cast<float>(step.beta2), static_cast<float>(1 - step.beta2),
-                   static_cast<float>(std::sqrt(step.bias2)), static_cast<float>(step.eps),
+  const Range args{main.data_ptr<float>(),
+                   exp_avg.data_ptr<float>(),
+                   exp_avg_sq.data_ptr<float>(),
+                   grad.const_data_ptr<float>(),
+                   weights.defined() ? weights.data_ptr<bf16>() : nullptr,
+                   static_cast<float>(step.grad_scale),
+                   static_cast<float>(1 - step.lr * step.weight_decay),
+                   static_cast<float>(1 - step.beta1),
+                   static_cast<float>(step.beta2),
+                   static_cast<float>(1 - step.beta2),
+                   static_cast<float>(std::sqrt(step.bias2)),
+                   static_cast<float>(step.eps),
                    static_cast<float>(step.lr / step.bias1)};
   constexpr int64_t kBlock = 4096;  // main parameters are still in the first cache when they are rounded
   at::parallel_for(0, (main.numel() + kBlock - 1) / kBlock, 4, [&](int64_t first, int64_t last) {

@@ -17,8 +17,8 @@ void ref::adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_s
   if (weights.defined()) weights.copy_(main);
 }
 
-void adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_sq, const at::Tensor& grad, at::Tensor weights,
-                  const AdamWStep& step) {
+void adamw_update(at::Tensor main, at::Tensor exp_avg, at::Tensor exp_avg_sq, const at::Tensor& grad,
+                  at::Tensor weights, const AdamWStep& step) {
   const bool fast = main.is_cpu() && (!weights.defined() || weights.scalar_type() == at::kBFloat16);
   (fast ? cpu::adamw_update : ref::adamw_update)(main, exp_avg, exp_avg_sq, grad, weights, step);
 }

@@ -39,7 +39,8 @@ RIALTO_INLINE void weights_and_gradient(float* s, float* dp, Visible seen, float
 template <class T>
 RIALTO_INLINE void unpack_rows(const float* packed, int64_t count, const Sizes& n, float factor, T* x, int64_t step) {
   for (int64_t i = 0; i < count; ++i) {
-    for (int64_t d = 0; d < n.head_dim; d += kLanes) store(x + i * step + d, load(packed + i * n.padded_dim + d) * factor);
+    for (int64_t d = 0; d < n.head_dim; d += kLanes)
+      store(x + i * step + d, load(packed + i * n.padded_dim + d) * factor);
   }
 }
 
@@ -47,7 +48,8 @@ RIALTO_INLINE void unpack_rows(const float* packed, int64_t count, const Sizes& 
 template <class T>
 RIALTO_INLINE void backward_pair(const Backward<T>& a, int64_t b, int64_t g) {
   const Sizes& n = a.n;
-  const int64_t rows = n.block_rows(), dim = n.padded_dim, padded_keys = n.key_blocks * kBlock, span = padded_keys * dim;
+  const int64_t rows = n.block_rows(), dim = n.padded_dim, padded_keys = n.key_blocks * kBlock,
+                span = padded_keys * dim;
   const auto buffer = scratch(span * 6 + rows * (3 * dim + 2 * kBlock + 2));
   float *keys = buffer.get(), *values = keys + span, *keys_t = values + span, *values_t = keys_t + span;
   float *dk = values_t + span, *dv = dk + span;  // zero: the buffer is
@@ -104,11 +106,21 @@ template <class T>
 AttentionGrads backward_typed(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                               const AttentionOutput& forward, const KeyRange& range, double scale) {
   const Sizes n(q, k);
-  AttentionGrads grads{at::empty(q.sizes(), q.options()), at::empty(k.sizes(), k.options()), at::empty(v.sizes(), v.options())};
-  const Backward<T> args{n, reading<T>(dout), reading<T>(q), reading<T>(k), reading<T>(v), reading<T>(forward.out_BSND),
-                         writing<T>(grads.dq_BSND), writing<T>(grads.dk_BKGD), writing<T>(grads.dv_BKGD),
-                         forward.lse_BNS.const_data_ptr<float>(), range.first_BS.const_data_ptr<int32_t>(),
-                         range.last_BS.const_data_ptr<int32_t>(), static_cast<float>(scale)};
+  AttentionGrads grads{at::empty(q.sizes(), q.options()), at::empty(k.sizes(), k.options()),
+                       at::empty(v.sizes(), v.options())};
+  const Backward<T> args{n,
+                         reading<T>(dout),
+                         reading<T>(q),
+                         reading<T>(k),
+                         reading<T>(v),
+                         reading<T>(forward.out_BSND),
+                         writing<T>(grads.dq_BSND),
+                         writing<T>(grads.dk_BKGD),
+                         writing<T>(grads.dv_BKGD),
+                         forward.lse_BNS.const_data_ptr<float>(),
+                         range.first_BS.const_data_ptr<int32_t>(),
+                         range.last_BS.const_data_ptr<int32_t>(),
+                         static_cast<float>(scale)};
   at::parallel_for(0, n.rows * n.groups, 1, [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; ++i) run(args, i / n.groups, i % n.groups);
   });
@@ -117,8 +129,9 @@ AttentionGrads backward_typed(const at::Tensor& dout, const at::Tensor& q, const
 
 }  // namespace
 
-AttentionGrads cpu::attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                       const AttentionOutput& forward, const KeyRange& range, double scale) {
+AttentionGrads cpu::attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
+                                       const at::Tensor& v, const AttentionOutput& forward, const KeyRange& range,
+                                       double scale) {
   return q.scalar_type() == at::kFloat ? backward_typed<float>(dout, q, k, v, forward, range, scale)
                                        : backward_typed<bf16>(dout, q, k, v, forward, range, scale);
 }

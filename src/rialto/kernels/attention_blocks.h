@@ -32,12 +32,18 @@ View<T> writing(const at::Tensor& x) {
 
 struct Sizes {
   int64_t rows = 0, queries = 0, keys = 0, groups = 0, per_group = 0, head_dim = 0;
-  int64_t padded_dim = 0;    ///< head_dim up to a multiple of 16; the padding is zero
+  int64_t padded_dim = 0;  ///< head_dim up to a multiple of 16; the padding is zero
   int64_t key_blocks = 0, query_blocks = 0;
   Sizes(const at::Tensor& q, const at::Tensor& k)
-      : rows(q.size(0)), queries(q.size(1)), keys(k.size(1)), groups(k.size(2)), per_group(q.size(2) / k.size(2)),
-        head_dim(q.size(3)), padded_dim((q.size(3) + kTileCols - 1) / kTileCols * kTileCols),
-        key_blocks((k.size(1) + kBlock - 1) / kBlock), query_blocks((q.size(1) + kBlock - 1) / kBlock) {}
+      : rows(q.size(0)),
+        queries(q.size(1)),
+        keys(k.size(1)),
+        groups(k.size(2)),
+        per_group(q.size(2) / k.size(2)),
+        head_dim(q.size(3)),
+        padded_dim((q.size(3) + kTileCols - 1) / kTileCols * kTileCols),
+        key_blocks((k.size(1) + kBlock - 1) / kBlock),
+        query_blocks((q.size(1) + kBlock - 1) / kBlock) {}
   int64_t block_rows() const { return per_group * kBlock; }  ///< the heads of a group share its keys: one product
 };
 
@@ -45,7 +51,8 @@ inline std::unique_ptr<float[]> scratch(int64_t count) { return std::make_unique
 
 /// out [padded,padded_dim] <- x * factor; rows from `count` on are zero.
 template <class T>
-RIALTO_INLINE void pack_rows(const T* x, int64_t step, int64_t count, int64_t padded, const Sizes& n, float factor, float* out) {
+RIALTO_INLINE void pack_rows(const T* x, int64_t step, int64_t count, int64_t padded, const Sizes& n, float factor,
+                             float* out) {
   for (int64_t i = 0; i < count; ++i) {
     for (int64_t d = 0; d < n.head_dim; d += kLanes) store(out + i * n.padded_dim + d, load(x + i * step + d) * factor);
     for (int64_t d = n.head_dim; d < n.padded_dim; ++d) out[i * n.padded_dim + d] = 0;

@@ -1,5 +1,5 @@
-// Attention forward on the CPU: blocks of queries against blocks of keys with a running softmax, fp32 inside. Blocks that
-// no query sees are never touched, so windows and packed documents cost what they show.
+// Attention forward on the CPU: blocks of queries against blocks of keys with a running softmax, fp32 inside. Blocks
+// that no query sees are never touched, so windows and packed documents cost what they show.
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
@@ -128,25 +128,32 @@ RIALTO_INLINE void forward_single(const Forward<T>& a, int64_t b, int64_t g) {
   }
 }
 
-#define RIALTO_FORWARD(name, T)                                                                                      \
-  RIALTO_SIMD void name(const Forward<T>& a, int64_t b, int64_t g, int64_t begin, int64_t end) {                     \
-    forward_blocks(a, b, g, begin, end);                                                                             \
-  }                                                                                                                  \
-  RIALTO_SIMD void name##_single(const Forward<T>& a, int64_t b, int64_t g) { forward_single(a, b, g); }             \
-  void run(const Forward<T>& a, int64_t b, int64_t g, int64_t begin, int64_t end) { name(a, b, g, begin, end); }     \
+#define RIALTO_FORWARD(name, T)                                                                                  \
+  RIALTO_SIMD void name(const Forward<T>& a, int64_t b, int64_t g, int64_t begin, int64_t end) {                 \
+    forward_blocks(a, b, g, begin, end);                                                                         \
+  }                                                                                                              \
+  RIALTO_SIMD void name##_single(const Forward<T>& a, int64_t b, int64_t g) { forward_single(a, b, g); }         \
+  void run(const Forward<T>& a, int64_t b, int64_t g, int64_t begin, int64_t end) { name(a, b, g, begin, end); } \
   void run_single(const Forward<T>& a, int64_t b, int64_t g) { name##_single(a, b, g); }
 RIALTO_FORWARD(forward_f32, float)
 RIALTO_FORWARD(forward_bf16, bf16)
 #undef RIALTO_FORWARD
 
 template <class T>
-AttentionOutput forward_typed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const KeyRange& range, double scale) {
+AttentionOutput forward_typed(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const KeyRange& range,
+                              double scale) {
   const Sizes n(q, k);
   AttentionOutput out{at::empty(q.sizes(), q.options()),
                       at::empty({n.rows, q.size(2), n.queries}, q.options().dtype(at::kFloat))};
-  const Forward<T> args{n, reading<T>(q), reading<T>(k), reading<T>(v), writing<T>(out.out_BSND),
-                        out.lse_BNS.template data_ptr<float>(), range.first_BS.const_data_ptr<int32_t>(),
-                        range.last_BS.const_data_ptr<int32_t>(), static_cast<float>(scale)};
+  const Forward<T> args{n,
+                        reading<T>(q),
+                        reading<T>(k),
+                        reading<T>(v),
+                        writing<T>(out.out_BSND),
+                        out.lse_BNS.template data_ptr<float>(),
+                        range.first_BS.const_data_ptr<int32_t>(),
+                        range.last_BS.const_data_ptr<int32_t>(),
+                        static_cast<float>(scale)};
   const int64_t pairs = n.rows * n.groups;
   if (n.queries == 1) {
     at::parallel_for(0, pairs, 1, [&](int64_t from, int64_t to) {
@@ -155,7 +162,8 @@ AttentionOutput forward_typed(const at::Tensor& q, const at::Tensor& k, const at
     return out;
   }
   // Enough tasks for every thread; keys are packed once per task, so no more than that. Splits change no result.
-  const int64_t splits = std::clamp<int64_t>(2 * at::get_num_threads() / std::max<int64_t>(pairs, 1), 1, n.query_blocks);
+  const int64_t splits =
+      std::clamp<int64_t>(2 * at::get_num_threads() / std::max<int64_t>(pairs, 1), 1, n.query_blocks);
   at::parallel_for(0, pairs * splits, 1, [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; ++i) {
       const int64_t pair = i / splits, part = i % splits;

@@ -23,8 +23,8 @@ at::Tensor by_group(const at::Tensor& x, int64_t groups) {
 /// The blocked CPU body reads heads of whole vectors.
 bool fast(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   const auto type = q.scalar_type();
-  return q.is_cpu() && (type == at::kFloat || type == at::kBFloat16) && k.scalar_type() == type && v.scalar_type() == type &&
-         q.size(-1) % 8 == 0 && q.stride(-1) == 1 && k.stride(-1) == 1 && v.stride(-1) == 1;
+  return q.is_cpu() && (type == at::kFloat || type == at::kBFloat16) && k.scalar_type() == type &&
+         v.scalar_type() == type && q.size(-1) % 8 == 0 && q.stride(-1) == 1 && k.stride(-1) == 1 && v.stride(-1) == 1;
 }
 
 at::Tensor from_groups(const at::Tensor& x) { return x.permute({0, 3, 1, 2, 4}).flatten(2, 3).contiguous(); }

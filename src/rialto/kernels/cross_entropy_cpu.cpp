@@ -63,11 +63,16 @@ RIALTO_SIMD void rows(const Rows& a, int64_t first, int64_t last) {
 
 }  // namespace
 
-at::Tensor cpu::cross_entropy_rows(at::Tensor logits, const at::Tensor& labels, const at::Tensor& weights, bool want_grad) {
+at::Tensor cpu::cross_entropy_rows(at::Tensor logits, const at::Tensor& labels, const at::Tensor& weights,
+                                   bool want_grad) {
   const at::Tensor label = labels.contiguous(), weight = weights.to(at::kFloat).contiguous();
   at::Tensor loss = at::empty({logits.size(0)}, logits.options());
-  const Rows args{logits.data_ptr<float>(), label.const_data_ptr<int64_t>(), weight.const_data_ptr<float>(),
-                  loss.data_ptr<float>(), logits.size(1), want_grad};
+  const Rows args{logits.data_ptr<float>(),
+                  label.const_data_ptr<int64_t>(),
+                  weight.const_data_ptr<float>(),
+                  loss.data_ptr<float>(),
+                  logits.size(1),
+                  want_grad};
   at::parallel_for(0, logits.size(0), 4, [&](int64_t first, int64_t last) { rows(args, first, last); });
   return loss;
 }

@@ -24,7 +24,8 @@ void check_labels(const at::Tensor& labels, const at::Tensor& weights, int64_t v
 
 }  // namespace
 
-at::Tensor ref::cross_entropy_rows(at::Tensor logits, const at::Tensor& labels, const at::Tensor& weights, bool want_grad) {
+at::Tensor ref::cross_entropy_rows(at::Tensor logits, const at::Tensor& labels, const at::Tensor& weights,
+                                   bool want_grad) {
   const at::Tensor w = weights.to(logits.scalar_type());
   const at::Tensor counted = w != 0;
   const at::Tensor index = at::where(counted, labels, at::zeros_like(labels)).unsqueeze(1);

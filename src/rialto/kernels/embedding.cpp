@@ -2,8 +2,8 @@
 #include "rialto/kernels/embedding.h"
 
 #include <ATen/Functions.h>
-#include <ATen/TensorOperators.h>
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 
 #include "rialto/base/error.h"
 #include "rialto/kernels/dispatch.h"
@@ -16,7 +16,8 @@ void check_tokens(const at::Tensor& tokens, int64_t vocab) {
   for (int64_t i = 0; i < tokens.numel(); ++i) {
     if (token[i] < 0 || token[i] >= vocab) {
       throw Error(ErrorKind::kInput, "embedding", "a token is outside the vocabulary",
-                  {.got = std::to_string(token[i]), .want = "0 to " + std::to_string(vocab - 1),
+                  {.got = std::to_string(token[i]),
+                   .want = "0 to " + std::to_string(vocab - 1),
                    .hint = "were the data made with another tokenizer?"});
     }
   }

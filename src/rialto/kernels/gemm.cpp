@@ -22,7 +22,8 @@ at::Tensor gemm_operand(const at::Tensor& x) {
   return widen ? x.to(at::kFloat) : x;
 }
 
-at::Tensor gemm_forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::ScalarType out, GemmRecipe) {
+at::Tensor gemm_forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::ScalarType out,
+                        GemmRecipe) {
   const at::Tensor a = gemm_operand(x), b = gemm_operand(w).to(a.scalar_type());
   const at::Tensor y = bias.defined() ? at::addmm(bias.to(a.scalar_type()), a, b.t()) : at::mm(a, b.t());
   return y.to(out);

@@ -28,7 +28,8 @@ at::Tensor gemm_grad_input(const at::Tensor& dy, const at::Tensor& w, at::Scalar
 void gemm_grad_input_out(at::Tensor dx, const at::Tensor& dy, const at::Tensor& w,
                          GemmRecipe recipe = GemmRecipe::kAsStored);
 /// sum [O,I] += dy [T,O]^T x [T,I]; sum is fp32 (fp64 for fp64 operands).
-void gemm_grad_weight(at::Tensor sum, const at::Tensor& dy, const at::Tensor& x, GemmRecipe recipe = GemmRecipe::kAsStored);
+void gemm_grad_weight(at::Tensor sum, const at::Tensor& dy, const at::Tensor& x,
+                      GemmRecipe recipe = GemmRecipe::kAsStored);
 /// sum [O] += the column sums of dy [T,O].
 void bias_grad(at::Tensor sum, const at::Tensor& dy);
 

@@ -9,8 +9,8 @@ constexpr int64_t kTileRows = 6, kTileCols = 16;  // 12 accumulators, 2 of B and
 
 /// C [6,16] = A B, or C += A B; A's element (i, k) lies at a[i * row_step + k * depth_step].
 template <bool accumulate>
-RIALTO_INLINE void tile(int64_t depth, const float* a, int64_t row_step, int64_t depth_step, const float* b, int64_t ldb,
-                        float* c, int64_t ldc) {
+RIALTO_INLINE void tile(int64_t depth, const float* a, int64_t row_step, int64_t depth_step, const float* b,
+                        int64_t ldb, float* c, int64_t ldc) {
   f32x8 acc[kTileRows][2];
 #pragma GCC unroll 6
   for (int64_t i = 0; i < kTileRows; ++i) {

@@ -96,7 +96,9 @@ RIALTO_INLINE void backward_block(const Backward<T>& a, int64_t block) {
       store(dx + i, d);
     }
     if (rest) {
-      f32x8 d = (load_part(dy + whole, rest) * load_part(a.weight + whole, rest) - load_part(s + whole, rest) * rstd * mean) * rstd;
+      f32x8 d =
+          (load_part(dy + whole, rest) * load_part(a.weight + whole, rest) - load_part(s + whole, rest) * rstd * mean) *
+          rstd;
       if (dsum) d += load_part(dsum + whole, rest);
       store_part(dx + whole, d, rest);
     }
@@ -113,9 +115,14 @@ RmsNormOutput forward_typed(const at::Tensor& x, const at::Tensor& delta, const 
   const int64_t width = x.size(-1), rows = x.numel() / std::max<int64_t>(width, 1);
   RmsNormOutput out{delta.defined() ? at::empty_like(x) : x, at::empty_like(x),
                     at::empty(x.sizes().slice(0, x.dim() - 1), x.options().dtype(at::kFloat))};
-  const Forward<T> args{x.const_data_ptr<T>(), delta.defined() ? delta.const_data_ptr<T>() : nullptr,
-                        weight.const_data_ptr<T>(), delta.defined() ? out.sum.template data_ptr<T>() : nullptr,
-                        out.y.template data_ptr<T>(), out.rstd.template data_ptr<float>(), width, static_cast<float>(eps)};
+  const Forward<T> args{x.const_data_ptr<T>(),
+                        delta.defined() ? delta.const_data_ptr<T>() : nullptr,
+                        weight.const_data_ptr<T>(),
+                        delta.defined() ? out.sum.template data_ptr<T>() : nullptr,
+                        out.y.template data_ptr<T>(),
+                        out.rstd.template data_ptr<float>(),
+                        width,
+                        static_cast<float>(eps)};
   at::parallel_for(0, rows, kRowsPerBlock, [&](int64_t first, int64_t last) { run(args, first, last); });
   return out;
 }
@@ -128,9 +135,15 @@ RmsNormGrads backward_typed(const at::Tensor& dy, const at::Tensor& dsum, const 
   RmsNormGrads grads{at::empty_like(sum), {}};
   at::Tensor partial;
   if (want_dweight) partial = at::zeros({blocks, width}, sum.options().dtype(at::kFloat));
-  const Backward<T> args{dy.const_data_ptr<T>(), dsum.defined() ? dsum.const_data_ptr<T>() : nullptr,
-                         sum.const_data_ptr<T>(), weight.const_data_ptr<T>(), rstd.const_data_ptr<float>(),
-                         grads.dx.template data_ptr<T>(), want_dweight ? partial.data_ptr<float>() : nullptr, width, rows};
+  const Backward<T> args{dy.const_data_ptr<T>(),
+                         dsum.defined() ? dsum.const_data_ptr<T>() : nullptr,
+                         sum.const_data_ptr<T>(),
+                         weight.const_data_ptr<T>(),
+                         rstd.const_data_ptr<float>(),
+                         grads.dx.template data_ptr<T>(),
+                         want_dweight ? partial.data_ptr<float>() : nullptr,
+                         width,
+                         rows};
   at::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) run(args, block);
   });
@@ -147,7 +160,8 @@ RmsNormGrads backward_typed(const at::Tensor& dy, const at::Tensor& dsum, const 
 
 }  // namespace
 
-RmsNormOutput cpu::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double eps) {
+RmsNormOutput cpu::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
+                                    double eps) {
   const at::Tensor w = weight.to(x.scalar_type()).contiguous();
   const at::Tensor d = delta.defined() ? delta.contiguous() : delta;
   return x.scalar_type() == at::kFloat ? forward_typed<float>(x, d, w, eps) : forward_typed<bf16>(x, d, w, eps);

@@ -17,17 +17,24 @@ at::Tensor contiguous(const at::Tensor& x) { return x.defined() ? x.contiguous()
 
 bool cuda::rms_norm_built() { return true; }
 
-RmsNormOutput cuda::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double eps) {
+RmsNormOutput cuda::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
+                                     double eps) {
   const c10::cuda::CUDAGuard device(x.device());
   const int64_t width = x.size(-1);
   const at::Tensor d = contiguous(delta), w = weight.to(x.scalar_type()).contiguous();
   RmsNormOutput out{d.defined() ? at::empty_like(x) : x, at::empty_like(x),
                     at::empty(x.sizes().slice(0, static_cast<size_t>(x.dim() - 1)), x.options().dtype(at::kFloat))};
-  C10_CUDA_CHECK(cuda::launch(cuda::ForwardArgs{.x = x.const_data_ptr(), .delta = pointer_or_null(d), .weight = w.const_data_ptr(),
-                                    .sum = d.defined() ? out.sum.data_ptr() : nullptr, .y = out.y.data_ptr(),
-                                    .rstd = out.rstd.data_ptr<float>(), .rows = x.numel() / std::max<int64_t>(width, 1),
-                                    .width = width, .eps = static_cast<float>(eps), .bf16 = x.scalar_type() == at::kBFloat16},
-                        c10::cuda::getCurrentCUDAStream()));
+  C10_CUDA_CHECK(cuda::launch(cuda::ForwardArgs{.x = x.const_data_ptr(),
+                                                .delta = pointer_or_null(d),
+                                                .weight = w.const_data_ptr(),
+                                                .sum = d.defined() ? out.sum.data_ptr() : nullptr,
+                                                .y = out.y.data_ptr(),
+                                                .rstd = out.rstd.data_ptr<float>(),
+                                                .rows = x.numel() / std::max<int64_t>(width, 1),
+                                                .width = width,
+                                                .eps = static_cast<float>(eps),
+                                                .bf16 = x.scalar_type() == at::kBFloat16},
+                              c10::cuda::getCurrentCUDAStream()));
   return out;
 }
 
@@ -39,12 +46,17 @@ RmsNormGrads cuda::rms_norm_backward(const at::Tensor& dy, const at::Tensor& dsu
   RmsNormGrads grads{at::empty_like(sum), {}};
   at::Tensor partial;
   if (want_dweight) partial = at::zeros({cuda::kGradBlocks, width}, sum.options().dtype(at::kFloat));
-  C10_CUDA_CHECK(cuda::launch(cuda::BackwardArgs{.dy = g.const_data_ptr(), .dsum = pointer_or_null(ds), .sum = sum.const_data_ptr(),
-                                     .weight = w.const_data_ptr(), .rstd = rstd.const_data_ptr<float>(),
-                                     .dx = grads.dx.data_ptr(), .partial = want_dweight ? partial.data_ptr<float>() : nullptr,
-                                     .rows = sum.numel() / std::max<int64_t>(width, 1), .width = width,
-                                     .bf16 = sum.scalar_type() == at::kBFloat16},
-                        c10::cuda::getCurrentCUDAStream()));
+  C10_CUDA_CHECK(cuda::launch(cuda::BackwardArgs{.dy = g.const_data_ptr(),
+                                                 .dsum = pointer_or_null(ds),
+                                                 .sum = sum.const_data_ptr(),
+                                                 .weight = w.const_data_ptr(),
+                                                 .rstd = rstd.const_data_ptr<float>(),
+                                                 .dx = grads.dx.data_ptr(),
+                                                 .partial = want_dweight ? partial.data_ptr<float>() : nullptr,
+                                                 .rows = sum.numel() / std::max<int64_t>(width, 1),
+                                                 .width = width,
+                                                 .bf16 = sum.scalar_type() == at::kBFloat16},
+                              c10::cuda::getCurrentCUDAStream()));
   if (want_dweight) grads.dweight = partial.sum(0);
   return grads;
 }

@@ -16,13 +16,13 @@ struct ForwardArgs {
   float* rstd;
   int64_t rows, width;
   float eps;
-  bool bf16;                       ///< else fp32
+  bool bf16;  ///< else fp32
 };
 struct BackwardArgs {
   const void *dy, *dsum, *sum, *weight;  ///< dsum null: none
   const float* rstd;
   void* dx;
-  float* partial;                        ///< [kGradBlocks, width], zeroed, or null
+  float* partial;  ///< [kGradBlocks, width], zeroed, or null
   int64_t rows, width;
   bool bf16;
 };

@@ -5,7 +5,8 @@ namespace rialto::kernels {
 
 bool cuda::rms_norm_built() { return false; }
 
-RmsNormOutput cuda::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double eps) {
+RmsNormOutput cuda::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
+                                     double eps) {
   return ref::rms_norm_forward(x, delta, weight, eps);
 }
 

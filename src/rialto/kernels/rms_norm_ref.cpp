@@ -7,7 +7,8 @@
 
 namespace rialto::kernels {
 
-RmsNormOutput ref::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double eps) {
+RmsNormOutput ref::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
+                                    double eps) {
   const auto wide = wide_type(x);
   const at::Tensor sum = delta.defined() ? at::add(x, delta) : x;
   const at::Tensor s = sum.to(wide);

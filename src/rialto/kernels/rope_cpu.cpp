@@ -63,8 +63,8 @@ RIALTO_INLINE void rows(const Rows<In, Out, split>& a, int64_t first, int64_t la
   }
 }
 
-#define RIALTO_ROPE_BODY(name, In, Out, split)                                                                  \
-  RIALTO_SIMD void name(const Rows<In, Out, split>& a, int64_t first, int64_t last) { rows(a, first, last); }   \
+#define RIALTO_ROPE_BODY(name, In, Out, split)                                                                \
+  RIALTO_SIMD void name(const Rows<In, Out, split>& a, int64_t first, int64_t last) { rows(a, first, last); } \
   void run(const Rows<In, Out, split>& a, int64_t first, int64_t last) { name(a, first, last); }
 RIALTO_ROPE_BODY(split_ff, float, float, true)
 RIALTO_ROPE_BODY(split_fb, float, bf16, true)
@@ -91,9 +91,16 @@ template <class In, class Out>
 void split_typed(const at::Tensor& qkv, Heads& heads, const RopeTable& rope) {
   const Angles angles(rope);
   const int64_t groups = heads.k_TGD.size(1), head_dim = heads.k_TGD.size(2);
-  const Rows<In, Out, true> args{qkv.const_data_ptr<In>(), heads.q_TND.data_ptr<Out>(), heads.k_TGD.data_ptr<Out>(),
-                                 heads.v_TGD.data_ptr<Out>(), angles.cos, angles.sin, groups,
-                                 qkv.size(1) / (groups * head_dim), head_dim, angles.pairs};
+  const Rows<In, Out, true> args{qkv.const_data_ptr<In>(),
+                                 heads.q_TND.data_ptr<Out>(),
+                                 heads.k_TGD.data_ptr<Out>(),
+                                 heads.v_TGD.data_ptr<Out>(),
+                                 angles.cos,
+                                 angles.sin,
+                                 groups,
+                                 qkv.size(1) / (groups * head_dim),
+                                 head_dim,
+                                 angles.pairs};
   at::parallel_for(0, qkv.size(0), 16, [&](int64_t first, int64_t last) { run(args, first, last); });
 }
 
@@ -101,15 +108,23 @@ template <class In, class Out>
 void merge_typed(const Heads& grads, at::Tensor& qkv, const RopeTable& rope) {
   const Angles angles(rope);
   const int64_t groups = grads.k_TGD.size(1), head_dim = grads.k_TGD.size(2);
-  const Rows<In, Out, false> args{qkv.data_ptr<Out>(), grads.q_TND.const_data_ptr<In>(),
-                                  grads.k_TGD.const_data_ptr<In>(), grads.v_TGD.const_data_ptr<In>(), angles.cos,
-                                  angles.sin, groups, qkv.size(1) / (groups * head_dim), head_dim, angles.pairs};
+  const Rows<In, Out, false> args{qkv.data_ptr<Out>(),
+                                  grads.q_TND.const_data_ptr<In>(),
+                                  grads.k_TGD.const_data_ptr<In>(),
+                                  grads.v_TGD.const_data_ptr<In>(),
+                                  angles.cos,
+                                  angles.sin,
+                                  groups,
+                                  qkv.size(1) / (groups * head_dim),
+                                  head_dim,
+                                  angles.pairs};
   at::parallel_for(0, qkv.size(0), 16, [&](int64_t first, int64_t last) { run(args, first, last); });
 }
 
 }  // namespace
 
-Heads cpu::split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out) {
+Heads cpu::split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope,
+                       at::ScalarType out) {
   const at::Tensor x = qkv.contiguous();
   const int64_t tokens = x.size(0), per_group = x.size(1) / (groups * head_dim);
   const auto options = x.options().dtype(out);

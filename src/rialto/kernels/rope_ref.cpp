@@ -26,7 +26,8 @@ at::Tensor ref::rotate(const at::Tensor& x, const RopeTable& rope, bool inverse)
   return at::cat(parts, -1);
 }
 
-Heads ref::split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out) {
+Heads ref::split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope,
+                       at::ScalarType out) {
   const int64_t tokens = qkv.size(0), per_group = qkv.size(1) / (groups * head_dim);
   const at::Tensor x = qkv.view({tokens, groups, per_group, head_dim});
   const at::Tensor q = x.narrow(2, 0, per_group - 2).reshape({tokens, groups * (per_group - 2), head_dim});

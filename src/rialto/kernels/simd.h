@@ -1,5 +1,5 @@
-// Eight fp32 lanes as a compiler vector, loaded from fp32 or bf16. Functions marked RIALTO_SIMD are compiled for several
-// instruction sets and the machine's best is taken when the program starts. Only for the *_cpu.cpp files.
+// Eight fp32 lanes as a compiler vector, loaded from fp32 or bf16. Functions marked RIALTO_SIMD are compiled for
+// several instruction sets and the machine's best is taken when the program starts. Only for the *_cpu.cpp files.
 #pragma once
 
 #include <c10/util/BFloat16.h>

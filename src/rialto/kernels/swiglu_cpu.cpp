@@ -16,7 +16,7 @@ template <class T>
 struct Rows {
   const T *dy, *x;  ///< dy null: forward
   T* out;
-  int64_t width;    ///< F
+  int64_t width;  ///< F
 };
 
 RIALTO_INLINE void gradients(f32x8 g, f32x8 gate, f32x8 up, f32x8& dgate, f32x8& dup) {

@@ -36,9 +36,10 @@ void reserve(LayerCache& cache, int64_t wanted, int64_t limit, const at::Tensor&
 /// The held keys in position order, as [B,K,G,D].
 at::Tensor in_order(const at::Tensor& buffer_BGSD, int64_t length, int64_t oldest_slot) {
   const at::Tensor held = buffer_BGSD.narrow(2, 0, length);
-  const at::Tensor ordered = oldest_slot == 0 ? held
-                                              : at::cat({held.narrow(2, oldest_slot, length - oldest_slot),
-                                                         held.narrow(2, 0, oldest_slot)}, 2);
+  const at::Tensor ordered =
+      oldest_slot == 0
+          ? held
+          : at::cat({held.narrow(2, oldest_slot, length - oldest_slot), held.narrow(2, 0, oldest_slot)}, 2);
   return ordered.transpose(1, 2);
 }
 
@@ -70,7 +71,8 @@ CachedKeys append(LayerCache& cache, const at::Tensor& k_BSGD, const at::Tensor&
   const auto device = k_BSGD.device();
   const auto view = [&] {
     return CachedKeys{cache.keys_BGSD.narrow(2, 0, cache.length).transpose(1, 2),
-                      cache.values_BGSD.narrow(2, 0, cache.length).transpose(1, 2), {}};
+                      cache.values_BGSD.narrow(2, 0, cache.length).transpose(1, 2),
+                      {}};
   };
   if (tokens == 1 || first_position + tokens <= limit) {
     reserve(cache, first_position + tokens, limit, k_BSGD);

@@ -14,8 +14,8 @@ struct CachedKeys {
   kernels::KeyRange range;
 };
 
-/// Appends k, v [B,S,G,D] at positions first_position, ... and returns what their queries see. Without a window capacity
-/// doubles; with one it ends as a ring of `window` keys, slot = position % window.
+/// Appends k, v [B,S,G,D] at positions first_position, ... and returns what their queries see. Without a window
+/// capacity doubles; with one it ends as a ring of `window` keys, slot = position % window.
 CachedKeys append(LayerCache& cache, const at::Tensor& k_BSGD, const at::Tensor& v_BSGD, int64_t first_position,
                   std::optional<int64_t> window);
 

@@ -34,7 +34,8 @@ at::Tensor linear(const Recorder& recorder, const at::Tensor& x_TI, const Linear
 struct NormOutput {
   at::Tensor sum, y;
 };
-NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Tensor& delta, const Weight& weight, double eps);
+NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Tensor& delta, const Weight& weight,
+                    double eps);
 
 /// Megatron's grouped QKV [T, G*(R+2)*D] -> heads; queries and keys rotated when `rope` is defined.
 kernels::Heads split_heads(const Recorder& recorder, const at::Tensor& qkv, int64_t groups, int64_t head_dim,

@@ -29,9 +29,10 @@ std::unique_ptr<Mixer> make_mixer(const spec::Mixer& spec, const Parts& parts) {
 }
 
 std::unique_ptr<Ffn> make_ffn(const spec::Ffn& spec, const Parts& parts) {
-  return std::visit(Overload{[&](const spec::DenseFfn& ffn) { return make_dense_ffn(ffn, parts); },
-                             [&](const spec::MoeFfn&) -> std::unique_ptr<Ffn> { no_code(parts, "mixture of experts"); }},
-                    spec);
+  return std::visit(
+      Overload{[&](const spec::DenseFfn& ffn) { return make_dense_ffn(ffn, parts); },
+               [&](const spec::MoeFfn&) -> std::unique_ptr<Ffn> { no_code(parts, "mixture of experts"); }},
+      spec);
 }
 
 }  // namespace rialto::model

@@ -15,16 +15,19 @@ at::Tensor linear(const Recorder& recorder, const at::Tensor& x_TI, const Linear
     y = kernels::gemm_forward(x_TI, weight.data, bias, x_TI.scalar_type(), layer.recipe);
     const bool want_dx = tape.wants(0), want_dw = tape.wants(1), want_db = tape.wants(2);
     tape.keep(want_dw ? x_TI : at::Tensor(), "linear.input");
-    tape.record({y}, [recorder, want_dx, want_dw, want_db, w = weight.data, dw = weight.main_grad,
-                      db = layer.bias ? layer.bias->main_grad : at::Tensor(), recipe = layer.recipe,
-                      type = x_TI.scalar_type()](const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
-      const at::Tensor dy = kernels::gemm_operand(douts[0]);  // once for both products
-      Grads dins(3);
-      if (want_dx) dins[0] = kernels::gemm_grad_input(dy, w, type, recipe);
-      if (want_dw) recorder.weight_gradient([=, x = kept[0]] { kernels::gemm_grad_weight(dw, dy, x, recipe); });
-      if (want_db) recorder.weight_gradient([=] { kernels::bias_grad(db, dy); });
-      return dins;
-    }, "linear");
+    tape.record(
+        {y},
+        [recorder, want_dx, want_dw, want_db, w = weight.data, dw = weight.main_grad,
+         db = layer.bias ? layer.bias->main_grad : at::Tensor(), recipe = layer.recipe,
+         type = x_TI.scalar_type()](const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
+          const at::Tensor dy = kernels::gemm_operand(douts[0]);  // once for both products
+          Grads dins(3);
+          if (want_dx) dins[0] = kernels::gemm_grad_input(dy, w, type, recipe);
+          if (want_dw) recorder.weight_gradient([=, x = kept[0]] { kernels::gemm_grad_weight(dw, dy, x, recipe); });
+          if (want_db) recorder.weight_gradient([=] { kernels::bias_grad(db, dy); });
+          return dins;
+        },
+        "linear");
   }
   return layer.adapter ? at::add(y, layer.adapter->delta(recorder, x_TI)) : y;
 }

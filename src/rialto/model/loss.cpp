@@ -25,7 +25,8 @@ at::Tensor ordered_sum(const at::Tensor& rows) {
 }  // namespace
 
 at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH, const Weight& weight,
-                                const at::Tensor& labels_T, const at::Tensor& loss_weights_T, kernels::GemmRecipe recipe) {
+                                const at::Tensor& labels_T, const at::Tensor& loss_weights_T,
+                                kernels::GemmRecipe recipe) {
   Tape tape(recorder, {x_TH, weight.data});
   const bool want_dx = tape.wants(0), want_dw = tape.wants(1);
   const int64_t tokens = x_TH.size(0), chunk = rows_per_chunk(weight.data.size(0));
@@ -40,8 +41,8 @@ at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH
     const at::Tensor x = kernels::gemm_operand(x_TH.narrow(0, first, count));
     const at::Tensor logits = kernels::gemm_forward(x, w, {}, wide, recipe);
     rows.narrow(0, first, count)
-        .copy_(kernels::cross_entropy_rows(logits, labels_T.narrow(0, first, count), loss_weights_T.narrow(0, first, count),
-                                           want_dx || want_dw));
+        .copy_(kernels::cross_entropy_rows(logits, labels_T.narrow(0, first, count),
+                                           loss_weights_T.narrow(0, first, count), want_dx || want_dw));
     const at::Tensor dlogits = want_dx || want_dw ? logits.to(w.scalar_type()) : at::Tensor();
     if (want_dx) kernels::gemm_grad_input_out(dx.narrow(0, first, count), dlogits, w, recipe);
     if (want_dw) kernels::gemm_grad_weight(dw, dlogits, x, recipe);
@@ -49,20 +50,23 @@ at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH
   const at::Tensor sum = ordered_sum(rows);
   tape.keep(dx, "loss.input_grad");
   tape.keep(dw, "loss.weight_grad");
-  tape.record({sum}, [recorder, main_grad = weight.main_grad, type = x_TH.scalar_type()](
-                         const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
-    const at::Tensor scale = douts[0];
-    if (kept[1].defined()) {
-      recorder.weight_gradient([main_grad, scale, dw = kept[1]] {
-        if (scale.is_cpu()) {
-          main_grad.add_(dw, scale.item());
-        } else {
-          main_grad.addcmul_(dw, scale);
+  tape.record(
+      {sum},
+      [recorder, main_grad = weight.main_grad, type = x_TH.scalar_type()](
+          const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
+        const at::Tensor scale = douts[0];
+        if (kept[1].defined()) {
+          recorder.weight_gradient([main_grad, scale, dw = kept[1]] {
+            if (scale.is_cpu()) {
+              main_grad.add_(dw, scale.item());
+            } else {
+              main_grad.addcmul_(dw, scale);
+            }
+          });
         }
-      });
-    }
-    return {kept[0].defined() ? kept[0].mul(scale).to(type) : at::Tensor(), at::Tensor()};
-  }, "linear_cross_entropy");
+        return {kept[0].defined() ? kept[0].mul(scale).to(type) : at::Tensor(), at::Tensor()};
+      },
+      "linear_cross_entropy");
   return sum;
 }
 

@@ -3,6 +3,7 @@
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -54,13 +55,19 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
   const auto num_layers = static_cast<int64_t>(spec.layers.size());
   if (stage.first < 0 || stage.last > num_layers || stage.first > stage.last) {
     throw Error(ErrorKind::kInternal, "model", "layer range outside the model",
-                {.got = fmt::format("[{}, {})", stage.first, stage.last), .want = fmt::format("within [0, {})", num_layers), .hint = {}});
+                {.got = fmt::format("[{}, {})", stage.first, stage.last),
+                 .want = fmt::format("within [0, {})", num_layers),
+                 .hint = {}});
   }
   for (int64_t l = stage.first; l < stage.last; ++l) {
     const spec::Layer& layer = spec.layers[static_cast<size_t>(l)];
     const Parts parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l)};
-    Layer built{.mixer_norm = nullptr, .ffn_norm = nullptr, .mixer_eps = layer.mixer_norm.eps,
-                .ffn_eps = layer.ffn_norm.eps, .mixer = make_mixer(layer.mixer, parts), .ffn = make_ffn(layer.ffn, parts)};
+    Layer built{.mixer_norm = nullptr,
+                .ffn_norm = nullptr,
+                .mixer_eps = layer.mixer_norm.eps,
+                .ffn_eps = layer.ffn_norm.eps,
+                .mixer = make_mixer(layer.mixer, parts),
+                .ffn = make_ffn(layer.ffn, parts)};
     built.mixer_norm = &parts("self_attention.linear_qkv.layer_norm_weight");
     built.ffn_norm = &parts("mlp.linear_fc1.layer_norm_weight");
     m.layers.push_back(std::move(built));
@@ -109,26 +116,32 @@ at::Tensor Model::blocks(at::Tensor hidden_BSH, const AttentionContext& context)
 at::Tensor Model::logits(const at::Tensor& hidden_BSH) const {
   const at::Tensor normed = impl_->final_normed(hidden_BSH);
   const at::NoGradGuard no_grad;
-  return kernels::gemm_forward(normed.detach(), impl_->head->data, {}, at::promote_types(at::kFloat, normed.scalar_type()))
+  return kernels::gemm_forward(normed.detach(), impl_->head->data, {},
+                               at::promote_types(at::kFloat, normed.scalar_type()))
       .view({hidden_BSH.size(0), hidden_BSH.size(1), -1});
 }
 
-LossSum Model::loss(const at::Tensor& hidden_BSH, const at::Tensor& labels_BS, const at::Tensor& loss_weights_BS) const {
+LossSum Model::loss(const at::Tensor& hidden_BSH, const at::Tensor& labels_BS,
+                    const at::Tensor& loss_weights_BS) const {
   const at::Tensor normed = impl_->final_normed(hidden_BSH);
-  return {linear_cross_entropy(impl_->recorder, normed, *impl_->head, labels_BS.reshape({-1}), loss_weights_BS.reshape({-1})),
+  return {linear_cross_entropy(impl_->recorder, normed, *impl_->head, labels_BS.reshape({-1}),
+                               loss_weights_BS.reshape({-1})),
           total(loss_weights_BS)};
 }
 
 LossSum Model::forward_loss(const Batch& batch) const {
   const at::Tensor hidden =
-      blocks(embed(batch.tokens_BS), {.positions_BS = batch.positions_BS, .documents_BS = batch.documents_BS, .cache = nullptr});
+      blocks(embed(batch.tokens_BS),
+             {.positions_BS = batch.positions_BS, .documents_BS = batch.documents_BS, .cache = nullptr});
   return loss(hidden, batch.labels_BS, batch.loss_weights_BS);
 }
 
 at::Tensor Model::forward_logits(const at::Tensor& tokens_BS, Cache* cache) const {
   const int64_t first = cache ? cache->next_position : 0;
   const at::Tensor positions = at::arange(first, first + tokens_BS.size(1), tokens_BS.options().dtype(at::kLong))
-                                   .unsqueeze(0).expand_as(tokens_BS).contiguous();
+                                   .unsqueeze(0)
+                                   .expand_as(tokens_BS)
+                                   .contiguous();
   return logits(blocks(embed(tokens_BS), {.positions_BS = positions, .documents_BS = {}, .cache = cache}));
 }
 

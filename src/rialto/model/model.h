@@ -1,5 +1,5 @@
-// A decoder-only transformer built from ModelSpec. Knows axes, never ranks. Shape letters: B batch, S sequence, H hidden,
-// V vocabulary, N query heads, G key/value heads, D head size.
+// A decoder-only transformer built from ModelSpec. Knows axes, never ranks. Shape letters: B batch, S sequence, H
+// hidden, V vocabulary, N query heads, G key/value heads, D head size.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,10 +15,11 @@
 
 namespace rialto::model {
 
-/// Keys and values of one layer for generation; capacity grows by doubling, or is a ring of `window` for windowed layers.
+/// Keys and values of one layer for generation; capacity grows by doubling, or is a ring of `window` for windowed
+/// layers.
 struct LayerCache {
   at::Tensor keys_BGSD, values_BGSD;
-  at::Tensor positions_S;   ///< position of each held key
+  at::Tensor positions_S;  ///< position of each held key
   int64_t length = 0;
 };
 struct Cache {
@@ -35,7 +36,7 @@ struct AttentionContext {
 
 /// Sum of weighted token losses and sum of weights; the caller divides once.
 struct LossSum {
-  at::Tensor sum;     ///< fp32 scalar with gradient
+  at::Tensor sum;  ///< fp32 scalar with gradient
   double weight = 0;
 };
 
@@ -45,16 +46,17 @@ class Model {
   Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& mesh, const spec::StageRange& stage);
   ~Model();
 
-  at::Tensor embed(const at::Tensor& tokens_BS) const;                                   ///< -> [B,S,H]
+  at::Tensor embed(const at::Tensor& tokens_BS) const;  ///< -> [B,S,H]
   /// This stage's layers. With a cache: the queries follow what it holds, and it grows by them.
   at::Tensor blocks(at::Tensor hidden_BSH, const AttentionContext& context) const;
-  at::Tensor logits(const at::Tensor& hidden_BSH) const;                                 ///< final norm, head -> fp32 [B,S,V]
+  at::Tensor logits(const at::Tensor& hidden_BSH) const;  ///< final norm, head -> fp32 [B,S,V]
   /// Final norm, head and cross entropy, fused and chunked: never holds B*S*V fp32 logits.
   LossSum loss(const at::Tensor& hidden_BSH, const at::Tensor& labels_BS, const at::Tensor& loss_weights_BS) const;
 
   /// Whole-model conveniences (one stage).
   LossSum forward_loss(const Batch& batch) const;
-  at::Tensor forward_logits(const at::Tensor& tokens_BS, Cache* cache = nullptr) const;  ///< positions continue the cache
+  at::Tensor forward_logits(const at::Tensor& tokens_BS,
+                            Cache* cache = nullptr) const;  ///< positions continue the cache
 
   Cache make_cache() const;
 

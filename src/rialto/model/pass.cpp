@@ -2,9 +2,10 @@
 #include "rialto/model/pass.h"
 
 #include <ATen/Functions.h>
-#include <fmt/format.h>
 
 #include <set>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/model/rope.h"
@@ -16,8 +17,10 @@ struct HostRange {
   at::Tensor first, last;
   int32_t *first_at, *last_at;
   HostRange(int64_t rows, int64_t tokens)
-      : first(at::empty({rows, tokens}, at::kInt)), last(at::empty({rows, tokens}, at::kInt)),
-        first_at(first.data_ptr<int32_t>()), last_at(last.data_ptr<int32_t>()) {}
+      : first(at::empty({rows, tokens}, at::kInt)),
+        last(at::empty({rows, tokens}, at::kInt)),
+        first_at(first.data_ptr<int32_t>()),
+        last_at(last.data_ptr<int32_t>()) {}
   void set(int64_t i, int64_t from, int64_t to) {
     first_at[i] = static_cast<int32_t>(from);
     last_at[i] = static_cast<int32_t>(to);
@@ -29,7 +32,8 @@ struct HostRange {
 
 std::string rope_key(const spec::Rope& rope) {
   std::string key = fmt::format("{} {}", rope.base, rope.dim);
-  if (const auto* linear = std::get_if<spec::LinearScaling>(&rope.scaling)) key += fmt::format(" linear {}", linear->factor);
+  if (const auto* linear = std::get_if<spec::LinearScaling>(&rope.scaling))
+    key += fmt::format(" linear {}", linear->factor);
   if (const auto* llama3 = std::get_if<spec::Llama3Scaling>(&rope.scaling)) {
     key += fmt::format(" llama3 {} {} {} {}", llama3->factor, llama3->low_freq_factor, llama3->high_freq_factor,
                        llama3->original_max_positions);
@@ -40,7 +44,8 @@ std::string rope_key(const spec::Rope& rope) {
 kernels::KeyRange key_range(int64_t rows, int64_t tokens, const at::Tensor& documents_BS, std::optional<int64_t> window,
                             const at::Device& device) {
   HostRange range(rows, tokens);
-  const at::Tensor documents = documents_BS.defined() ? documents_BS.to(at::kCPU, at::kLong).contiguous() : documents_BS;
+  const at::Tensor documents =
+      documents_BS.defined() ? documents_BS.to(at::kCPU, at::kLong).contiguous() : documents_BS;
   for (int64_t b = 0; b < rows; ++b) {
     const int64_t* document = documents.defined() ? documents.const_data_ptr<int64_t>() + b * tokens : nullptr;
     std::set<int64_t> seen;

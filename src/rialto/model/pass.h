@@ -22,7 +22,8 @@ kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, s
 
 class Pass {
  public:
-  Pass(int64_t rows, int64_t tokens, const AttentionContext& context) : rows_(rows), tokens_(tokens), context_(context) {}
+  Pass(int64_t rows, int64_t tokens, const AttentionContext& context)
+      : rows_(rows), tokens_(tokens), context_(context) {}
   int64_t rows() const { return rows_; }
   int64_t tokens() const { return tokens_; }
   const AttentionContext& context() const { return context_; }

@@ -62,9 +62,7 @@ Tape::Tape(const Recorder& recorder, std::vector<at::Tensor> inputs) : recorder_
   for (const at::Tensor& input : inputs_) active_ = active_ || (input.defined() && input.requires_grad());
 }
 
-bool Tape::wants(size_t input) const {
-  return active_ && inputs_[input].defined() && inputs_[input].requires_grad();
-}
+bool Tape::wants(size_t input) const { return active_ && inputs_[input].defined() && inputs_[input].requires_grad(); }
 
 void Tape::keep(const at::Tensor& tensor, std::string_view name) {
   if (!active_) return;
@@ -76,7 +74,8 @@ void Tape::keep(const at::Tensor& tensor, std::string_view name) {
 
 void Tape::record(const std::vector<at::Tensor>& outputs, Backward backward, const char* name) {
   if (!active_) return;
-  std::shared_ptr<TapeNode> node(new TapeNode(std::move(backward), std::move(kept_), name), torch::autograd::deleteNode);
+  std::shared_ptr<TapeNode> node(new TapeNode(std::move(backward), std::move(kept_), name),
+                                 torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(inputs_));
   for (const at::Tensor& output : outputs) torch::autograd::set_history(output, node);
 }

@@ -2,8 +2,8 @@
 // place where weight gradients go. Not a process-wide engine hook: what is set here touches this model only.
 #pragma once
 
-#include <ATen/core/Tensor.h>
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 
 #include <functional>
@@ -56,8 +56,8 @@ struct Recorder {
 
 using Grads = std::vector<at::Tensor>;
 
-/// Records one Function. While a Tape lives, operations are not recorded by anyone else; a Function computes its outputs
-/// under it, keeps what the backward pass needs, and ends with record().
+/// Records one Function. While a Tape lives, operations are not recorded by anyone else; a Function computes its
+/// outputs under it, keeps what the backward pass needs, and ends with record().
 class Tape {
  public:
   Tape(const Recorder& recorder, std::vector<at::Tensor> inputs);

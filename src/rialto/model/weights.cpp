@@ -2,10 +2,11 @@
 #include "rialto/model/weights.h"
 
 #include <ATen/Functions.h>
-#include <fmt/format.h>
 
 #include <cmath>
 #include <numeric>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/random.h"
@@ -71,7 +72,12 @@ Weights::Weights(const spec::ModelSpec& model, const spec::Layout& layout, const
     if (param.pinned_dtype) {
       throw Error(ErrorKind::kConfig, param.name, "this version computes no parameters of a dtype of their own");
     }
-    Weight weight{.param = param, .box = *box, .offset = flat_size_, .size = num_elements(box->sizes()), .data = {}, .main_grad = {}};
+    Weight weight{.param = param,
+                  .box = *box,
+                  .offset = flat_size_,
+                  .size = num_elements(box->sizes()),
+                  .data = {},
+                  .main_grad = {}};
     weight.frozen = !training || param.buffer;
     flat_size_ += aligned(weight.size);
     index_[param.name] = weights_.size();
@@ -80,7 +86,8 @@ Weights::Weights(const spec::ModelSpec& model, const spec::Layout& layout, const
   const at::AutoDispatchBelowADInplaceOrView below;  // plain aliases of the flat buffers, each a leaf of its own
   const auto options = at::TensorOptions().device(context.device);
   flat_data_ = at::zeros({flat_size_}, options.dtype(context.dtype));
-  if (training) flat_grad_ = at::zeros({flat_size_}, options.dtype(context.dtype == at::kDouble ? at::kDouble : at::kFloat));
+  if (training)
+    flat_grad_ = at::zeros({flat_size_}, options.dtype(context.dtype == at::kDouble ? at::kDouble : at::kFloat));
   for (Weight& weight : weights_) {
     const Shape shape = memory_shape(weight.param, weight.box);
     weight.data = flat_data_.narrow(0, weight.offset, weight.size).view(shape);

@@ -1,4 +1,5 @@
-// The weights of one rank: laid out from param_table in flat buffers, so that optimizers and checkpoints work on ranges.
+// The weights of one rank: laid out from param_table in flat buffers, so that optimizers and checkpoints work on
+// ranges.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,15 +13,15 @@
 
 namespace rialto::model {
 
-/// One parameter as this rank holds it. Shapes: `data` and `main_grad` have the memory shape (the logical shape with the
-/// split axis cut); offsets count elements in the flat buffers.
+/// One parameter as this rank holds it. Shapes: `data` and `main_grad` have the memory shape (the logical shape with
+/// the split axis cut); offsets count elements in the flat buffers.
 struct Weight {
   spec::Param param;
-  spec::Extent box;        ///< of param.view
-  int64_t offset = 0;      ///< first element in the flat buffers, a multiple of 64
+  spec::Extent box;    ///< of param.view
+  int64_t offset = 0;  ///< first element in the flat buffers, a multiple of 64
   int64_t size = 0;
-  at::Tensor data;         ///< view of flat_data, a leaf of autograd; requires grad unless frozen
-  at::Tensor main_grad;    ///< fp32 view of flat_grad; empty for inference
+  at::Tensor data;       ///< view of flat_data, a leaf of autograd; requires grad unless frozen
+  at::Tensor main_grad;  ///< fp32 view of flat_grad; empty for inference
   bool frozen = false;
 };
 

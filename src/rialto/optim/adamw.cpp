@@ -38,8 +38,12 @@ void AdamW::reset_main_from_weights() {
 void AdamW::step(double lr, double grad_scale) {
   const at::NoGradGuard no_grad;
   ++num_steps_;
-  kernels::AdamWStep step{.lr = lr, .beta1 = options_.beta1, .beta2 = options_.beta2, .eps = options_.eps,
-                          .weight_decay = 0, .grad_scale = grad_scale,
+  kernels::AdamWStep step{.lr = lr,
+                          .beta1 = options_.beta1,
+                          .beta2 = options_.beta2,
+                          .eps = options_.eps,
+                          .weight_decay = 0,
+                          .grad_scale = grad_scale,
                           .bias1 = 1 - std::pow(options_.beta1, static_cast<double>(num_steps_)),
                           .bias2 = 1 - std::pow(options_.beta2, static_cast<double>(num_steps_))};
   const auto& all = weights_.all();
@@ -47,7 +51,8 @@ void AdamW::step(double lr, double grad_scale) {
   for (size_t first = 0, last = 0; first < all.size(); first = last) {
     last = first + 1;
     if (all[first].frozen) continue;
-    while (last < all.size() && !all[last].frozen && all[last].param.weight_decay == all[first].param.weight_decay) ++last;
+    while (last < all.size() && !all[last].frozen && all[last].param.weight_decay == all[first].param.weight_decay)
+      ++last;
     const int64_t begin = all[first].offset, count = all[last - 1].offset + all[last - 1].size - begin;
     const auto part = [&](const at::Tensor& flat) { return flat.narrow(0, begin, count); };
     step.weight_decay = all[first].param.weight_decay ? options_.weight_decay : 0;

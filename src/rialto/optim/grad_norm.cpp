@@ -17,7 +17,8 @@ double sum_of_squares(const float* x, int64_t count) {
   double sum[4] = {};
   int64_t i = 0;
   for (; i + 4 <= count; i += 4) {
-    for (int64_t lane = 0; lane < 4; ++lane) sum[lane] += static_cast<double>(x[i + lane]) * static_cast<double>(x[i + lane]);
+    for (int64_t lane = 0; lane < 4; ++lane)
+      sum[lane] += static_cast<double>(x[i + lane]) * static_cast<double>(x[i + lane]);
   }
   for (; i < count; ++i) sum[0] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);

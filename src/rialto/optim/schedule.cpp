@@ -14,10 +14,14 @@ double cosine(double ratio) { return 0.5 * (std::cos(std::numbers::pi * ratio) +
 
 double wsd_coefficient(WsdStyle style, double ratio) {
   switch (style) {
-    case WsdStyle::kLinear: return 1.0 - ratio;
-    case WsdStyle::kCosine: return cosine(ratio);
-    case WsdStyle::kExponential: return 2.0 * std::pow(0.5, ratio) - 1.0;
-    case WsdStyle::kMinusSqrt: return 1.0 - std::sqrt(ratio);
+    case WsdStyle::kLinear:
+      return 1.0 - ratio;
+    case WsdStyle::kCosine:
+      return cosine(ratio);
+    case WsdStyle::kExponential:
+      return 2.0 * std::pow(0.5, ratio) - 1.0;
+    case WsdStyle::kMinusSqrt:
+      return 1.0 - std::sqrt(ratio);
   }
   return 1.0;
 }
@@ -44,7 +48,8 @@ double LrSchedule::lr_at(int64_t samples) const {
   if (style == DecayStyle::kWsd) {
     const int64_t start = decay_samples - wsd_decay_samples;
     if (samples > start) {
-      coefficient = wsd_coefficient(wsd_style, static_cast<double>(samples - start) / static_cast<double>(wsd_decay_samples));
+      coefficient =
+          wsd_coefficient(wsd_style, static_cast<double>(samples - start) / static_cast<double>(wsd_decay_samples));
     }
   }
   return min_lr + coefficient * (max_lr - min_lr);

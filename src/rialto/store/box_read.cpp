@@ -68,7 +68,10 @@ void read_runs(const ChunkRuns& runs, size_t item, uint64_t begin, std::span<std
   uint64_t low = 0, high = runs.count();
   while (low < high) {
     const uint64_t middle = low + (high - low) / 2;
-    if (runs.place(middle).box + runs.run_elements() > begin) high = middle; else low = middle + 1;
+    if (runs.place(middle).box + runs.run_elements() > begin)
+      high = middle;
+    else
+      low = middle + 1;
   }
   struct Part {
     uint64_t from, bytes, to;  ///< byte offset in the chunk, length, byte offset in `out`
@@ -94,7 +97,8 @@ void read_runs(const ChunkRuns& runs, size_t item, uint64_t begin, std::span<std
     const Part part{(place.chunk + (first - place.box)) * item, (last - first) * item, (first - begin) * item};
     if (!parts.empty()) {
       const uint64_t gap = part.from - (parts.back().from + parts.back().bytes);
-      if (part.bytes >= kLongRun || gap > kLargestGap || part.from + part.bytes - parts.front().from > kSpanBytes) flush();
+      if (part.bytes >= kLongRun || gap > kLargestGap || part.from + part.bytes - parts.front().from > kSpanBytes)
+        flush();
     }
     parts.push_back(part);
     if (part.bytes >= kLongRun) flush();

@@ -25,14 +25,15 @@ struct ChunkSpec {
   std::string key;
   std::vector<std::string> aliases;
   DType dtype = DType::kF32;
-  Shape shape;             ///< global
+  Shape shape;  ///< global
   Shape offsets, sizes;
 };
 
 /// The chunk that holds `param` under its disk key with an optional prefix ("optimizer.state.exp_avg.").
 ChunkSpec chunk_of(const spec::Param& param, DType dtype, const std::string& prefix = "");
 
-/// Writes ROOT/.tmp.iter_N, then commits it as ROOT/iter_N. Destroyed without commit(): the temporary folder is removed.
+/// Writes ROOT/.tmp.iter_N, then commits it as ROOT/iter_N. Destroyed without commit(): the temporary folder is
+/// removed.
 class CheckpointWriter {
  public:
   /// Throws kConfig when ROOT/iter_N exists already (unless `replace`: then it gives way when the new one is complete).
@@ -54,8 +55,8 @@ class CheckpointWriter {
   /// Facts recorded in the manifest: "layout", "true_vocab", "notes".
   void set_fact(const std::string& key, const Json& value);
 
-  /// The rest in the order of formats.md: common.pt (from `common`), metadata.json, train_state.pt, .metadata, manifest,
-  /// rename, parent fsync, both trackers last.
+  /// The rest in the order of formats.md: common.pt (from `common`), metadata.json, train_state.pt, .metadata,
+  /// manifest, rename, parent fsync, both trackers last.
   struct TrainState {
     int64_t step = 0, consumed_train_samples = 0, skipped_train_samples = 0, consumed_valid_samples = 0;
     double floating_point_operations_so_far = 0;
@@ -83,9 +84,9 @@ class CheckpointReader {
   const fs::path& path() const;
   const formats::DcpMetadata& metadata() const;
   bool has_manifest() const;
-  const Json& manifest() const;      ///< null when foreign
-  Json facts() const;                ///< manifest "facts", {} when foreign
-  formats::PicklePtr common() const; ///< common.pt
+  const Json& manifest() const;       ///< null when foreign
+  Json facts() const;                 ///< manifest "facts", {} when foreign
+  formats::PicklePtr common() const;  ///< common.pt
   std::optional<CheckpointWriter::TrainState> train_state() const;
   int64_t iteration() const;
 
@@ -94,10 +95,11 @@ class CheckpointReader {
   Shape shape(const std::string& key) const;
 
   /// The box [offsets, offsets + sizes) of a global tensor, as stored, row-major into `out`, joined from whichever
-  /// chunks hold it. With a manifest each chunk touched whole is hashed once and compared. Throws kInput naming key, file.
+  /// chunks hold it. With a manifest each chunk touched whole is hashed once and compared. Throws kInput naming key,
+  /// file.
   void read(const std::string& key, const Shape& offsets, const Shape& sizes, std::span<std::byte> out) const;
-  /// The key that holds `param`: its own, an alias, the local layer spec's spelling, stacked or per layer. Throws kInput
-  /// when there is none, kShape when the tensor there has another shape (padded vocabulary rows are accepted).
+  /// The key that holds `param`: its own, an alias, the local layer spec's spelling, stacked or per layer. Throws
+  /// kInput when there is none, kShape when the tensor there has another shape (padded vocabulary rows are accepted).
   std::string find_key(const spec::Param& param, const std::string& prefix = "") const;
   /// Logical bytes [begin, begin + out.size()) of a parameter's tensor (its axes applied), for streaming. Thread-safe.
   void read_param(const spec::Param& param, const std::string& prefix, uint64_t begin, std::span<std::byte> out) const;
@@ -116,8 +118,8 @@ struct Found {
   int64_t iteration = 0;
   std::vector<std::string> notices;  ///< lines for the user: fell back, tracker obeyed, leftovers
 };
-/// The iteration to load: the trackers' if it is good; else the newest complete one, with a notice. `wanted` asks for one
-/// iteration. A path that is itself an iter folder is taken as it is. nullopt: nothing there. Throws kInput when
+/// The iteration to load: the trackers' if it is good; else the newest complete one, with a notice. `wanted` asks for
+/// one iteration. A path that is itself an iter folder is taken as it is. nullopt: nothing there. Throws kInput when
 /// something is there but nothing good.
 /// `verify`: how deeply an iteration is checked before it counts as good.
 std::optional<Found> find_checkpoint(const fs::path& root, std::optional<int64_t> wanted = {},

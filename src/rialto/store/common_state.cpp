@@ -13,12 +13,13 @@ void add(Entries& entries, std::string_view key, formats::PicklePtr value) {
 
 /// What Megatron-LM compares or takes over when it loads a torch_dist checkpoint (training/checkpointing.py,
 /// check_checkpoint_args and load_checkpoint). `no_save_rng`: our random streams are not Megatron's.
-formats::PicklePtr make_args(const spec::ModelSpec& model) {
+formats::PicklePtr make_args(const spec::ModelSpec& model, bool has_optimizer) {
   Entries args;
   add(args, "num_layers", p_int(static_cast<int64_t>(model.layers.size())));
   add(args, "hidden_size", p_int(model.hidden));
   if (!model.layers.empty()) {
-    std::visit([&](const auto& mixer) { add(args, "num_attention_heads", p_int(mixer.num_heads)); }, model.layers[0].mixer);
+    std::visit([&](const auto& mixer) { add(args, "num_attention_heads", p_int(mixer.num_heads)); },
+               model.layers[0].mixer);
     if (const auto* attention = std::get_if<spec::Attention>(&model.layers[0].mixer)) {
       add(args, "group_query_attention", p_bool(attention->num_groups != attention->num_heads));
       add(args, "num_query_groups", p_int(attention->num_groups));
@@ -27,7 +28,8 @@ formats::PicklePtr make_args(const spec::ModelSpec& model) {
       add(args, "qk_layernorm", p_bool(attention->qk_norm.has_value()));
       if (attention->rope) add(args, "rotary_base", p_float(attention->rope->base));
     }
-    if (const auto* ffn = std::get_if<spec::DenseFfn>(&model.layers[0].ffn)) add(args, "ffn_hidden_size", p_int(ffn->hidden));
+    if (const auto* ffn = std::get_if<spec::DenseFfn>(&model.layers[0].ffn))
+      add(args, "ffn_hidden_size", p_int(ffn->hidden));
   }
   add(args, "max_position_embeddings", p_int(model.max_positions));
   add(args, "position_embedding_type", p_str("rope"));
@@ -51,13 +53,13 @@ formats::PicklePtr make_args(const spec::ModelSpec& model) {
   add(args, "ckpt_format", p_str("torch_dist"));
   add(args, "ckpt_fully_parallel_save", p_bool(true));
   add(args, "no_save_rng", p_bool(true));
-  add(args, "no_save_optim", p_bool(false));
+  add(args, "no_save_optim", p_bool(!has_optimizer));
   return formats::p_object(formats::p_global("argparse", "Namespace"), {}, formats::p_dict(std::move(args)));
 }
 
 }  // namespace
 
-formats::PickleValue make_common(const spec::ModelSpec& model, int64_t iteration) {
+formats::PickleValue make_common(const spec::ModelSpec& model, int64_t iteration, bool has_optimizer) {
   Entries content;
   add(content, "singleton_local_shards", p_bool(false));
   add(content, "chained_optim_avoid_prefix", p_bool(true));
@@ -68,7 +70,7 @@ formats::PickleValue make_common(const spec::ModelSpec& model, int64_t iteration
   add(common, "checkpoint_version", p_float(3.0));
   add(common, "iteration", p_int(iteration));
   add(common, "content_metadata", formats::p_dict(std::move(content)));
-  add(common, "args", make_args(model));
+  add(common, "args", make_args(model, has_optimizer));
   return *formats::p_dict(std::move(common));
 }
 

@@ -2,9 +2,9 @@
 // stands behind its elements, and the zip flag "data descriptor" tells readers to look there.
 #include "rialto/store/data_files.h"
 
-#include <fmt/format.h>
-
 #include <cstring>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 
@@ -135,7 +135,8 @@ void DataFiles::hash_loop() {
         crc = crc32(crc, elements);
         if (block->last) {
           block->record->hash = chunk.hex();
-          const std::string suffix = formats::make_tensor_archive(block->record->dtype, block->record->sizes, crc).suffix;
+          const std::string suffix =
+              formats::make_tensor_archive(block->record->dtype, block->record->sizes, crc).suffix;
           std::memcpy(block->bytes.data() + block->used, suffix.data(), suffix.size());
           block->used += suffix.size();
         }

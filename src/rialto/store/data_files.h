@@ -22,11 +22,11 @@ namespace rialto::store {
 /// A chunk as the manifest lists it. `hash` is there once finish() has returned.
 struct ChunkRecord {
   std::string key;
-  formats::FileSpan archive;           ///< as in .metadata
-  uint64_t offset = 0, length = 0;     ///< of the elements, in the file
+  formats::FileSpan archive;        ///< as in .metadata
+  uint64_t offset = 0, length = 0;  ///< of the elements, in the file
   DType dtype = DType::kF32;
   Shape shape, offsets, sizes;
-  std::string hash;                    ///< of the elements
+  std::string hash;  ///< of the elements
 };
 
 struct FileRecord {

@@ -1,7 +1,7 @@
 // Which iteration of a root to load: trackers are hints, manifests are proof.
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/store/checkpoint.h"
@@ -73,22 +73,26 @@ std::vector<int64_t> list_iterations(const fs::path& root) {
   std::vector<int64_t> iterations;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(root, error))
-    if (const auto number = parse_iter_name(entry.path().filename().string()); number && entry.is_directory(error)) iterations.push_back(*number);
+    if (const auto number = parse_iter_name(entry.path().filename().string()); number && entry.is_directory(error))
+      iterations.push_back(*number);
   std::sort(iterations.begin(), iterations.end());
   return iterations;
 }
 
 bool is_native_checkpoint(const fs::path& path) {
   std::error_code error;
-  return fs::is_regular_file(path / kMetadata, error) || fs::exists(path / kTrackerState, error) || fs::exists(path / kTrackerText, error) ||
-         fs::is_regular_file(path / kRelease / kMetadata, error) || !list_iterations(path).empty();
+  return fs::is_regular_file(path / kMetadata, error) || fs::exists(path / kTrackerState, error) ||
+         fs::exists(path / kTrackerText, error) || fs::is_regular_file(path / kRelease / kMetadata, error) ||
+         !list_iterations(path).empty();
 }
 
-std::optional<Found> find_checkpoint(const fs::path& root, std::optional<int64_t> wanted, CheckpointReader::Verify verify) {
+std::optional<Found> find_checkpoint(const fs::path& root, std::optional<int64_t> wanted,
+                                     CheckpointReader::Verify verify) {
   if (fs::is_regular_file(root / kMetadata)) {
     const int64_t iteration = CheckpointReader(root, verify).iteration();
     if (wanted && *wanted != iteration)
-      throw Error(ErrorKind::kInput, root.string(), "this folder is another iteration", {.got = std::to_string(iteration), .want = std::to_string(*wanted)});
+      throw Error(ErrorKind::kInput, root.string(), "this folder is another iteration",
+                  {.got = std::to_string(iteration), .want = std::to_string(*wanted)});
     return found_at(root, iteration, {});
   }
   std::vector<int64_t> iterations = list_iterations(root);
@@ -99,8 +103,11 @@ std::optional<Found> find_checkpoint(const fs::path& root, std::optional<int64_t
   if (wanted) {
     const fs::path dir = root / iter_name(*wanted);
     if (std::find(iterations.begin(), iterations.end(), *wanted) == iterations.end())
-      throw Error(ErrorKind::kInput, root.string(), fmt::format("no iteration {}", *wanted), {.hint = fmt::format("there are {} iterations, the newest is {}", iterations.size(), iterations.empty() ? -1 : iterations.back())});
-    if (const std::string problem = problem_of(dir, verify); !problem.empty()) throw Error(ErrorKind::kInput, dir.string(), fmt::format("not complete: {}", problem));
+      throw Error(ErrorKind::kInput, root.string(), fmt::format("no iteration {}", *wanted),
+                  {.hint = fmt::format("there are {} iterations, the newest is {}", iterations.size(),
+                                       iterations.empty() ? -1 : iterations.back())});
+    if (const std::string problem = problem_of(dir, verify); !problem.empty())
+      throw Error(ErrorKind::kInput, dir.string(), fmt::format("not complete: {}", problem));
     return found_at(dir, *wanted, {});
   }
 
@@ -108,9 +115,11 @@ std::optional<Found> find_checkpoint(const fs::path& root, std::optional<int64_t
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(root, error))
     if (entry.path().filename().string().starts_with(".tmp."))
-      notices.push_back(fmt::format("{}: left by an interrupted save; the next save of that iteration removes it", entry.path().string()));
+      notices.push_back(fmt::format("{}: left by an interrupted save; the next save of that iteration removes it",
+                                    entry.path().string()));
   for (const Tracker& tracker : trackers)
-    if (!tracker.problem.empty()) notices.push_back(fmt::format("{}: {}", (root / tracker.name).string(), tracker.problem));
+    if (!tracker.problem.empty())
+      notices.push_back(fmt::format("{}: {}", (root / tracker.name).string(), tracker.problem));
 
   // Trackers that agree are obeyed when what they name is good.
   const bool agree = !trackers.empty() && std::all_of(trackers.begin(), trackers.end(), [&](const Tracker& tracker) {
@@ -122,13 +131,15 @@ std::optional<Found> find_checkpoint(const fs::path& root, std::optional<int64_t
     const std::string problem = problem_of(dir, verify);
     if (problem.empty()) {
       if (!tracker.release && !iterations.empty() && iterations.back() > *tracker.iteration)
-        notices.push_back(fmt::format("{}: the tracker names iteration {}; the newer {} is not used", root.string(), *tracker.iteration, iter_name(iterations.back())));
+        notices.push_back(fmt::format("{}: the tracker names iteration {}; the newer {} is not used", root.string(),
+                                      *tracker.iteration, iter_name(iterations.back())));
       return found_at(dir, tracker.iteration.value_or(0), std::move(notices));
     }
     notices.push_back(fmt::format("{} is not complete: {}", dir.string(), problem));
     if (tracker.iteration) std::erase(iterations, *tracker.iteration);
   } else if (trackers.size() == 2 && trackers[0].problem.empty() && trackers[1].problem.empty()) {
-    notices.push_back(fmt::format("{}: {} names {}, {} names {}", root.string(), trackers[0].name, trackers[0].target(), trackers[1].name, trackers[1].target()));
+    notices.push_back(fmt::format("{}: {} names {}, {} names {}", root.string(), trackers[0].name, trackers[0].target(),
+                                  trackers[1].name, trackers[1].target()));
   } else if (trackers.empty()) {
     notices.push_back(fmt::format("{}: no tracker", root.string()));
   }

@@ -49,7 +49,8 @@ std::vector<Listed> listed_files(const Json& manifest, const std::string& where)
   for (const Json& entry : list_of(manifest, "files", where)) {
     Listed file{std::string(text_of(entry, "path", where)), std::string(text_of(entry, "xxh3_128", where)),
                 number_of(entry, "size", where)};
-    if (!is_inside(file.path)) damaged(where, fmt::format("the manifest names a file outside its folder: '{}'", file.path));
+    if (!is_inside(file.path))
+      damaged(where, fmt::format("the manifest names a file outside its folder: '{}'", file.path));
     files.push_back(std::move(file));
   }
   return files;
@@ -69,8 +70,9 @@ std::vector<std::string> damaged_tensors(const Json& manifest, const ReadFile& f
 std::string make_manifest(int64_t iteration, const Json& facts, const std::vector<FileRecord>& files,
                           const std::deque<ChunkRecord>& chunks) {
   const Json writer = fmt::format("rialto {}", version());
-  std::string text = fmt::format("{{\n\"format\": \"rialto-manifest\",\n\"version\": {},\n\"writer\": {},\n\"iteration\": {},\n\"facts\": {},\n",
-                                 kVersion, writer.dump(), iteration, facts.dump());
+  std::string text = fmt::format(
+      "{{\n\"format\": \"rialto-manifest\",\n\"version\": {},\n\"writer\": {},\n\"iteration\": {},\n\"facts\": {},\n",
+      kVersion, writer.dump(), iteration, facts.dump());
   text += "\"files\": [";
   std::string_view comma = "\n";
   for (const FileRecord& file : files) {
@@ -82,10 +84,14 @@ std::string make_manifest(int64_t iteration, const Json& facts, const std::vecto
   comma = "\n";
   for (const ChunkRecord& chunk : chunks) {
     text += comma;
-    text += Json{{"key", chunk.key},       {"file", chunk.archive.file},
-                 {"offset", chunk.offset}, {"length", chunk.length},
-                 {"dtype", torch_name(chunk.dtype)}, {"shape", chunk.shape},
-                 {"at", chunk.offsets},    {"sizes", chunk.sizes},
+    text += Json{{"key", chunk.key},
+                 {"file", chunk.archive.file},
+                 {"offset", chunk.offset},
+                 {"length", chunk.length},
+                 {"dtype", torch_name(chunk.dtype)},
+                 {"shape", chunk.shape},
+                 {"at", chunk.offsets},
+                 {"sizes", chunk.sizes},
                  {"xxh3_128", chunk.hash}}
                 .dump();
     comma = ",\n";
@@ -102,19 +108,24 @@ Json parse_manifest(std::string_view text, const std::string& where) {
     damaged(where, "the manifest is cut off: it has no last line \"self\"");
   const std::string want = hash_hex(std::as_bytes(std::span(text.substr(0, line))));
   const std::string_view got = text.substr(line + kSelfLine.size());
-  if (got != want + "\"}\n") damaged(where, "the manifest is damaged: its own hash does not match", {.got = std::string(got.substr(0, 32)), .want = want});
+  if (got != want + "\"}\n")
+    damaged(where, "the manifest is damaged: its own hash does not match",
+            {.got = std::string(got.substr(0, 32)), .want = want});
   Json manifest = parse_json(text, where);
   const auto version = manifest.find("version");
   if (version == manifest.end() || *version != kVersion)
-    damaged(where, "unknown manifest version", {.got = version == manifest.end() ? "none" : version->dump(), .want = std::to_string(kVersion)});
+    damaged(where, "unknown manifest version",
+            {.got = version == manifest.end() ? "none" : version->dump(), .want = std::to_string(kVersion)});
   return manifest;
 }
 
-std::map<std::pair<std::string, uint64_t>, ManifestChunk> manifest_chunks(const Json& manifest, const std::string& where) {
+std::map<std::pair<std::string, uint64_t>, ManifestChunk> manifest_chunks(const Json& manifest,
+                                                                          const std::string& where) {
   std::map<std::pair<std::string, uint64_t>, ManifestChunk> chunks;
   for (const Json& entry : list_of(manifest, "chunks", where))
     chunks[{std::string(text_of(entry, "file", where)), number_of(entry, "offset", where)}] = {
-        std::string(text_of(entry, "key", where)), std::string(text_of(entry, "xxh3_128", where)), number_of(entry, "length", where)};
+        std::string(text_of(entry, "key", where)), std::string(text_of(entry, "xxh3_128", where)),
+        number_of(entry, "length", where)};
   return chunks;
 }
 
@@ -124,12 +135,15 @@ void check_manifest_files(const Json& manifest, const fs::path& iter_dir) {
     const fs::path path = iter_dir / listed.path;
     std::error_code error;
     const uint64_t size = fs::file_size(path, error);
-    if (error) damaged(path.string(), "listed in the manifest, but missing", {.hint = "was the checkpoint copied completely?"});
+    if (error)
+      damaged(path.string(), "listed in the manifest, but missing", {.hint = "was the checkpoint copied completely?"});
     if (size != listed.size)
-      damaged(path.string(), "size differs from the manifest", {.got = fmt::format("{} bytes", size), .want = fmt::format("{}", listed.size)});
+      damaged(path.string(), "size differs from the manifest",
+              {.got = fmt::format("{} bytes", size), .want = fmt::format("{}", listed.size)});
     if (size > kSmallFile || listed.path.ends_with(".distcp")) continue;
     const std::string hash = hash_range(ReadFile(path), 0, size);
-    if (hash != listed.hash) damaged(path.string(), "damaged: hash differs from the manifest", {.got = hash, .want = listed.hash});
+    if (hash != listed.hash)
+      damaged(path.string(), "damaged: hash differs from the manifest", {.got = hash, .want = listed.hash});
   }
 }
 
@@ -155,16 +169,20 @@ void check_manifest_hashes(const Json& manifest, const fs::path& iter_dir, Progr
     }
     if (hash.hex() == listed.hash) continue;
     const std::vector<std::string> keys = damaged_tensors(manifest, file, listed.path, where);
-    if (keys.empty()) damaged(file.path().string(), "damaged: hash differs from the manifest", {.got = hash.hex(), .want = listed.hash});
-    damaged(file.path().string(), fmt::format("tensor '{}' is damaged{}: its hash differs from the manifest", keys.front(),
-                                              keys.size() > 1 ? fmt::format(" (and {} more)", keys.size() - 1) : ""));
+    if (keys.empty())
+      damaged(file.path().string(), "damaged: hash differs from the manifest",
+              {.got = hash.hex(), .want = listed.hash});
+    damaged(file.path().string(),
+            fmt::format("tensor '{}' is damaged{}: its hash differs from the manifest", keys.front(),
+                        keys.size() > 1 ? fmt::format(" (and {} more)", keys.size() - 1) : ""));
   }
   progress.end();
 }
 
 std::string hash_range(const ReadFile& file, uint64_t begin, uint64_t length) {
   if (begin > file.size() || length > file.size() - begin)
-    damaged(file.path().string(), "ends before what the manifest lists", {.got = fmt::format("{} bytes", file.size()), .want = fmt::format("{}", begin + length)});
+    damaged(file.path().string(), "ends before what the manifest lists",
+            {.got = fmt::format("{} bytes", file.size()), .want = fmt::format("{}", begin + length)});
   Hasher hash;
   std::vector<std::byte> block(static_cast<size_t>(std::min<uint64_t>(kBlockBytes, std::max<uint64_t>(length, 1))));
   for (uint64_t at = 0; at < length;) {

@@ -24,7 +24,8 @@ struct ManifestChunk {
   std::string key, hash;
   uint64_t length = 0;
 };
-std::map<std::pair<std::string, uint64_t>, ManifestChunk> manifest_chunks(const Json& manifest, const std::string& where);
+std::map<std::pair<std::string, uint64_t>, ManifestChunk> manifest_chunks(const Json& manifest,
+                                                                          const std::string& where);
 
 /// Every listed file is there with its size, and the small ones with their hash. Throws kInput naming the file.
 void check_manifest_files(const Json& manifest, const fs::path& iter_dir);

@@ -1,9 +1,9 @@
 // Names inside a checkpoint root.
 #include "rialto/store/names.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
+
+#include <fmt/format.h>
 
 namespace rialto::store {
 

@@ -1,9 +1,9 @@
 // Spellings of one parameter's key.
 #include "rialto/store/param_keys.h"
 
-#include <fmt/format.h>
-
 #include <string_view>
+
+#include <fmt/format.h>
 
 namespace rialto::store {
 namespace {

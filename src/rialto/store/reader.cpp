@@ -1,9 +1,9 @@
 // Reading a checkpoint by key: chunks are located once, hashed once when a manifest knows them, and joined into boxes.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <mutex>
 #include <shared_mutex>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/formats/torch_zip.h"
@@ -35,7 +35,8 @@ struct Located {
 
 bool meets(const formats::DcpChunk& chunk, const Shape& at, const Shape& sizes) {
   for (size_t axis = 0; axis < at.size(); ++axis)
-    if (chunk.offsets[axis] + chunk.sizes[axis] <= at[axis] || at[axis] + sizes[axis] <= chunk.offsets[axis]) return false;
+    if (chunk.offsets[axis] + chunk.sizes[axis] <= at[axis] || at[axis] + sizes[axis] <= chunk.offsets[axis])
+      return false;
   return true;
 }
 
@@ -56,21 +57,25 @@ struct CheckpointReader::Impl {
     const std::lock_guard lock(open_mutex);
     const auto found = files.find(name);
     if (found != files.end()) return found->second;
-    if (!is_inside(name)) throw Error(ErrorKind::kInput, (dir / kMetadata).string(), "names a file outside its folder", {.got = name});
+    if (!is_inside(name))
+      throw Error(ErrorKind::kInput, (dir / kMetadata).string(), "names a file outside its folder", {.got = name});
     std::error_code error;
     if (!fs::is_regular_file(dir / name, error))
-      throw Error(ErrorKind::kInput, (dir / name).string(), "data file is missing", {.hint = "was the checkpoint copied completely?"});
+      throw Error(ErrorKind::kInput, (dir / name).string(), "data file is missing",
+                  {.hint = "was the checkpoint copied completely?"});
     return files.emplace(name, ReadFile(dir / name)).first->second;
   }
 
   const formats::DcpTensor& tensor(const std::string& key) const {
     const auto found = metadata.tensors.find(key);
-    if (found == metadata.tensors.end()) throw Error(ErrorKind::kInput, dir.string(), fmt::format("no tensor '{}' in the checkpoint", key));
+    if (found == metadata.tensors.end())
+      throw Error(ErrorKind::kInput, dir.string(), fmt::format("no tensor '{}' in the checkpoint", key));
     return found->second;
   }
 
   /// Locates a chunk on first touch; with a manifest its elements are hashed then, naming tensor and file on damage.
-  const OpenChunk& open(const std::string& key, const formats::DcpTensor& tensor, const formats::DcpChunk& chunk) const {
+  const OpenChunk& open(const std::string& key, const formats::DcpTensor& tensor,
+                        const formats::DcpChunk& chunk) const {
     OpenChunk* state = nullptr;
     {
       const std::lock_guard lock(open_mutex);
@@ -79,10 +84,12 @@ struct CheckpointReader::Impl {
     std::call_once(state->once, [&] {
       const ReadFile& from = file(chunk.span.file);
       const auto damaged = [&](std::string_view what, const ErrorParts& parts = {}) {
-        throw Error(ErrorKind::kInput, from.path().string(), fmt::format("tensor '{}' at {} {}", key, to_text(chunk.offsets), what), parts);
+        throw Error(ErrorKind::kInput, from.path().string(),
+                    fmt::format("tensor '{}' at {} {}", key, to_text(chunk.offsets), what), parts);
       };
       if (chunk.span.offset > from.size() || chunk.span.length > from.size() - chunk.span.offset)
-        damaged("ends behind the end of the file", {.got = fmt::format("{} bytes", from.size()), .want = fmt::format("{}", chunk.span.offset + chunk.span.length)});
+        damaged("ends behind the end of the file", {.got = fmt::format("{} bytes", from.size()),
+                                                    .want = fmt::format("{}", chunk.span.offset + chunk.span.length)});
       try {
         state->place = formats::locate_tensor(from, chunk.span.offset, chunk.span.length);
       } catch (const Error& error) {
@@ -94,7 +101,8 @@ struct CheckpointReader::Impl {
                  .want = fmt::format("{} {}", torch_name(tensor.dtype), to_text(chunk.sizes))});
       if (!manifest.is_null()) {
         const auto known = recorded.find({chunk.span.file, state->place.offset});
-        if (known == recorded.end() || known->second.length != state->place.size) damaged("is not where the manifest says");
+        if (known == recorded.end() || known->second.length != state->place.size)
+          damaged("is not where the manifest says");
         if (hash_range(from, state->place.offset, state->place.size) != known->second.hash)
           damaged("is damaged: its hash differs from the manifest");
       }
@@ -122,11 +130,13 @@ struct CheckpointReader::Impl {
     const formats::DcpTensor& found = tensor(key);
     const auto refuse = [&] {
       throw Error(ErrorKind::kShape, dir.string(), fmt::format("'{}' has no such box", key),
-                  {.got = fmt::format("{} at {}", to_text(sizes), to_text(at)), .want = fmt::format("inside {}", to_text(found.shape))});
+                  {.got = fmt::format("{} at {}", to_text(sizes), to_text(at)),
+                   .want = fmt::format("inside {}", to_text(found.shape))});
     };
     if (at.size() != found.shape.size() || sizes.size() != found.shape.size()) refuse();
     for (size_t axis = 0; axis < at.size(); ++axis)
-      if (at[axis] < 0 || sizes[axis] < 0 || at[axis] > found.shape[axis] || sizes[axis] > found.shape[axis] - at[axis]) refuse();
+      if (at[axis] < 0 || sizes[axis] < 0 || at[axis] > found.shape[axis] || sizes[axis] > found.shape[axis] - at[axis])
+        refuse();
     Located box{.key = key, .tensor = &found, .at = std::move(at), .sizes = std::move(sizes), .chunks = {}};
     for (const formats::DcpChunk& chunk : found.chunks)
       if (meets(chunk, box.at, box.sizes)) box.chunks.push_back(&chunk);
@@ -153,7 +163,9 @@ struct CheckpointReader::Impl {
       Shape at, sizes, want;
       for (const spec::DiskAxis& axis : candidate.axes) {
         const int64_t size = axis.size >= 0 ? axis.size : at.size() < have.size() ? have[at.size()] : 0;
-        if (axis.index >= size) throw Error(ErrorKind::kShape, dir.string(), fmt::format("'{}' has no index {}", candidate.key, axis.index), {.got = to_text(have)});
+        if (axis.index >= size)
+          throw Error(ErrorKind::kShape, dir.string(), fmt::format("'{}' has no index {}", candidate.key, axis.index),
+                      {.got = to_text(have)});
         want.push_back(size);
         at.push_back(axis.index);
         sizes.push_back(1);
@@ -167,18 +179,24 @@ struct CheckpointReader::Impl {
         sizes.push_back(size);
       }
       if (vocabulary && have.size() == want.size() && have[rows] > want[rows]) want[rows] = have[rows];
-      if (have != want) throw Error(ErrorKind::kShape, dir.string(), fmt::format("'{}' has another shape than the model", candidate.key), {.got = to_text(have), .want = to_text(want)});
+      if (have != want)
+        throw Error(ErrorKind::kShape, dir.string(),
+                    fmt::format("'{}' has another shape than the model", candidate.key),
+                    {.got = to_text(have), .want = to_text(want)});
       return locate_box(candidate.key, std::move(at), std::move(sizes));
     }
-    throw Error(ErrorKind::kInput, dir.string(), fmt::format("no tensor '{}{}' in the checkpoint", prefix, param.disk.key));
+    throw Error(ErrorKind::kInput, dir.string(),
+                fmt::format("no tensor '{}{}' in the checkpoint", prefix, param.disk.key));
   }
 };
 
-CheckpointReader::CheckpointReader(const fs::path& iter_dir, Verify verify, Progress* progress) : impl_(std::make_unique<Impl>()) {
+CheckpointReader::CheckpointReader(const fs::path& iter_dir, Verify verify, Progress* progress)
+    : impl_(std::make_unique<Impl>()) {
   impl_->dir = iter_dir;
   const fs::path metadata = iter_dir / kMetadata;
   if (!fs::is_regular_file(metadata))
-    throw Error(ErrorKind::kInput, iter_dir.string(), "not a torch_dist checkpoint: it has no .metadata", {.hint = "an interrupted save or copy?"});
+    throw Error(ErrorKind::kInput, iter_dir.string(), "not a torch_dist checkpoint: it has no .metadata",
+                {.hint = "an interrupted save or copy?"});
   if (fs::exists(iter_dir / kManifest)) {
     const fs::path path = iter_dir / kManifest;
     impl_->manifest = parse_manifest(read_text_file(path, 1u << 30), path.string());
@@ -216,7 +234,9 @@ int64_t CheckpointReader::iteration() const {
   if (const auto number = parse_iter_name(impl_->dir.filename().string())) return *number;
   if (const auto state = train_state()) return state->step;
   if (has_file(std::string(kCommon)))
-    if (const formats::PickleValue* value = common()->get("iteration"); value && value->kind == formats::PickleValue::Kind::kInt) return value->integer;
+    if (const formats::PickleValue* value = common()->get("iteration");
+        value && value->kind == formats::PickleValue::Kind::kInt)
+      return value->integer;
   return 0;
 }
 
@@ -224,10 +244,13 @@ bool CheckpointReader::has_tensor(const std::string& key) const { return impl_->
 DType CheckpointReader::dtype(const std::string& key) const { return impl_->tensor(key).dtype; }
 Shape CheckpointReader::shape(const std::string& key) const { return impl_->tensor(key).shape; }
 
-void CheckpointReader::read(const std::string& key, const Shape& offsets, const Shape& sizes, std::span<std::byte> out) const {
+void CheckpointReader::read(const std::string& key, const Shape& offsets, const Shape& sizes,
+                            std::span<std::byte> out) const {
   const Located box = impl_->locate_box(key, offsets, sizes);
   const uint64_t want = static_cast<uint64_t>(num_elements(sizes)) * size_of(box.tensor->dtype);
-  if (out.size() != want) throw Error(ErrorKind::kInternal, key, "read into a buffer of another size", {.got = std::to_string(out.size()), .want = std::to_string(want)});
+  if (out.size() != want)
+    throw Error(ErrorKind::kInternal, key, "read into a buffer of another size",
+                {.got = std::to_string(out.size()), .want = std::to_string(want)});
   impl_->read_box(box, 0, out);
 }
 
@@ -235,28 +258,34 @@ std::string CheckpointReader::find_key(const spec::Param& param, const std::stri
   return impl_->locate(param, prefix).key;
 }
 
-void CheckpointReader::read_param(const spec::Param& param, const std::string& prefix, uint64_t begin, std::span<std::byte> out) const {
+void CheckpointReader::read_param(const spec::Param& param, const std::string& prefix, uint64_t begin,
+                                  std::span<std::byte> out) const {
   const Located& box = impl_->locate(param, prefix);
   const size_t item = size_of(box.tensor->dtype);
   const uint64_t bytes = static_cast<uint64_t>(num_elements(box.sizes)) * item;
   if (begin % item != 0 || out.size() % item != 0 || begin > bytes || out.size() > bytes - begin)
-    throw Error(ErrorKind::kInternal, box.key, fmt::format("read of bytes {} to {} of {}", begin, begin + out.size(), bytes));
+    throw Error(ErrorKind::kInternal, box.key,
+                fmt::format("read of bytes {} to {} of {}", begin, begin + out.size(), bytes));
   impl_->read_box(box, begin / item, out);
 }
 
 std::string CheckpointReader::read_object(const std::string& key) const {
   const auto found = impl_->metadata.objects.find(key);
-  if (found == impl_->metadata.objects.end()) throw Error(ErrorKind::kInput, impl_->dir.string(), fmt::format("no object '{}' in the checkpoint", key));
+  if (found == impl_->metadata.objects.end())
+    throw Error(ErrorKind::kInput, impl_->dir.string(), fmt::format("no object '{}' in the checkpoint", key));
   const formats::FileSpan& span = found->second;
   const ReadFile& file = impl_->file(span.file);
   if (span.offset > file.size() || span.length > file.size() - span.offset)
-    throw Error(ErrorKind::kInput, file.path().string(), fmt::format("object '{}' ends behind the end of the file", key));
+    throw Error(ErrorKind::kInput, file.path().string(),
+                fmt::format("object '{}' ends behind the end of the file", key));
   std::string bytes(span.length, '\0');
   file.read_at(span.offset, std::as_writable_bytes(std::span(bytes)));
   return bytes;
 }
 
-std::string CheckpointReader::read_file(const std::string& relative) const { return read_text_file(impl_->dir / relative, 1u << 30); }
+std::string CheckpointReader::read_file(const std::string& relative) const {
+  return read_text_file(impl_->dir / relative, 1u << 30);
+}
 
 bool CheckpointReader::has_file(const std::string& relative) const {
   std::error_code error;

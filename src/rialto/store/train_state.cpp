@@ -1,10 +1,10 @@
 // The eight 0-dim tensors of Megatron Bridge's TrainState. Source of names and dtypes: what Bridge 0.3.1 writes.
 #include "rialto/store/train_state.h"
 
-#include <fmt/format.h>
-
 #include <cstring>
 #include <limits>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/formats/torch_zip.h"
@@ -13,9 +13,14 @@ namespace rialto::store {
 namespace {
 
 /// Every name that a train state file may ask for.
-constexpr std::string_view kAllowed[] = {
-    "torch._utils._rebuild_tensor_v2", "collections.OrderedDict", "torch.IntStorage",   "torch.LongStorage",
-    "torch.FloatStorage",              "torch.DoubleStorage",     "torch.BoolStorage",  "torch.ByteStorage"};
+constexpr std::string_view kAllowed[] = {"torch._utils._rebuild_tensor_v2",
+                                         "collections.OrderedDict",
+                                         "torch.IntStorage",
+                                         "torch.LongStorage",
+                                         "torch.FloatStorage",
+                                         "torch.DoubleStorage",
+                                         "torch.BoolStorage",
+                                         "torch.ByteStorage"};
 
 class StateBuilder {
  public:
@@ -56,7 +61,8 @@ double scalar_of(const formats::PickleValue* value, const formats::TorchFile& fi
   if (value->kind == Kind::kFloat) return value->number;
   if (value->kind == Kind::kBool) return value->boolean;
   if (value->kind != Kind::kCall || value->items.empty() || value->items[0]->items.empty()) return kNone;
-  const formats::PickleValue& storage = *value->items[0]->items[0];  // a persistent id: ("storage", class, key, device, count)
+  const formats::PickleValue& storage =
+      *value->items[0]->items[0];  // a persistent id: ("storage", class, key, device, count)
   if (storage.kind != Kind::kPersistentId || storage.items.empty() || storage.items[0]->items.size() < 3) return kNone;
   const std::string_view type = storage.items[0]->items[1]->class_name();
   const std::string& key = storage.items[0]->items[2]->text;

@@ -1,7 +1,7 @@
 // Writing a checkpoint in commit order: data, descriptions, manifest, rename, trackers.
-#include <fmt/format.h>
-
 #include <set>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/store/checkpoint.h"
@@ -16,14 +16,21 @@ namespace {
 constexpr std::string_view kMetadataJsonText =
     R"({"sharded_backend": "torch_dist", "sharded_backend_version": 1, "common_backend": "torch", "common_backend_version": 1})";
 
-std::string data_file_of(const std::string& key) { return std::string(key.starts_with(kOptimizerPrefix) ? kOptimizerData : kModelData); }
+std::string data_file_of(const std::string& key) {
+  return std::string(key.starts_with(kOptimizerPrefix) ? kOptimizerData : kModelData);
+}
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
 }  // namespace
 
 ChunkSpec chunk_of(const spec::Param& param, DType dtype, const std::string& prefix) {
-  ChunkSpec chunk{.key = prefix + param.disk.key, .aliases = {}, .dtype = dtype, .shape = param.disk.shape(param.shape), .offsets = {}, .sizes = {}};
+  ChunkSpec chunk{.key = prefix + param.disk.key,
+                  .aliases = {},
+                  .dtype = dtype,
+                  .shape = param.disk.shape(param.shape),
+                  .offsets = {},
+                  .sizes = {}};
   for (const std::string& alias : param.disk.aliases) chunk.aliases.push_back(prefix + alias);
   for (const spec::DiskAxis& axis : param.disk.axes) {
     chunk.offsets.push_back(axis.index);
@@ -130,11 +137,14 @@ void CheckpointWriter::add_object(const std::string& key, const std::string& byt
 
 void CheckpointWriter::add_extra_states(const spec::ModelSpec& model) {
   // What TransformerEngine saves without FP8: a list of one empty byte tensor.
-  const std::string empty = formats::make_torch_file(*formats::p_list({formats::p_tensor(DType::kU8, {0}, "0")}), {{"0", ""}});
+  const std::string empty =
+      formats::make_torch_file(*formats::p_list({formats::p_tensor(DType::kU8, {0}, "0")}), {{"0", ""}});
   for (const spec::ExtraState& state : spec::extra_state_table(model)) add_object(state.full_key(), empty);
 }
 
-void CheckpointWriter::add_file(const std::string& relative, std::string_view bytes) { impl_->add_file(relative, bytes); }
+void CheckpointWriter::add_file(const std::string& relative, std::string_view bytes) {
+  impl_->add_file(relative, bytes);
+}
 
 void CheckpointWriter::copy_file(const std::string& relative, const fs::path& from) {
   const ReadFile source(from);
@@ -167,11 +177,13 @@ void CheckpointWriter::commit(const formats::PickleValue& common, const TrainSta
   impl.add_file(std::string(kMetadata), formats::make_dcp_metadata(impl.metadata));
   for (const fs::path& folder : impl.folders)
     if (folder != impl.temporary) impl.ops.sync_dir(folder);
-  write_file_synced(impl.ops, impl.temporary / kManifest, make_manifest(impl.iteration, impl.facts, impl.files, impl.data->chunks()));
+  write_file_synced(impl.ops, impl.temporary / kManifest,
+                    make_manifest(impl.iteration, impl.facts, impl.files, impl.data->chunks()));
   impl.ops.sync_dir(impl.temporary);
 
   const bool replaces = fs::exists(impl.final_dir);
-  if (replaces && !impl.replace) throw Error(ErrorKind::kConfig, impl.final_dir.string(), "a checkpoint of this iteration has appeared meanwhile");
+  if (replaces && !impl.replace)
+    throw Error(ErrorKind::kConfig, impl.final_dir.string(), "a checkpoint of this iteration has appeared meanwhile");
   if (replaces)
     impl.ops.exchange(impl.temporary, impl.final_dir);
   else

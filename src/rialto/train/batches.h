@@ -8,9 +8,10 @@
 
 namespace rialto::train {
 
-/// Samples [first, first + count) as one micro-batch on `device`. Numbers past the dataset's end do not occur: it is built
-/// for as many samples as the run asks for. Throws kInput naming the sample when a token is not below `vocab`.
-model::Batch make_batch(const data::GptDataset& dataset, int64_t first, int64_t count, int64_t vocab, at::Device device);
+/// Samples [first, first + count) as one micro-batch on `device`. Numbers past the dataset's end do not occur: it is
+/// built for as many samples as the run asks for. Throws kInput naming the sample when a token is not below `vocab`.
+model::Batch make_batch(const data::GptDataset& dataset, int64_t first, int64_t count, int64_t vocab,
+                        at::Device device);
 
 /// The micro-batches of one global batch in order, and the sum of their loss weights.
 struct GlobalBatch {

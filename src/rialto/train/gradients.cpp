@@ -21,13 +21,15 @@ GlobalBatch next_token_batch(const std::vector<std::vector<int64_t>>& rows, at::
   model::Batch batch;
   batch.tokens_BS = at::empty({count, length}, at::kLong);
   for (int64_t row = 0; row < count; ++row) {
-    std::copy(rows[static_cast<size_t>(row)].begin(), rows[static_cast<size_t>(row)].end(), batch.tokens_BS.data_ptr<int64_t>() + row * length);
+    std::copy(rows[static_cast<size_t>(row)].begin(), rows[static_cast<size_t>(row)].end(),
+              batch.tokens_BS.data_ptr<int64_t>() + row * length);
   }
   batch.labels_BS = at::roll(batch.tokens_BS, -1, 1);
   batch.loss_weights_BS = at::ones({count, length}, at::kFloat);
   batch.loss_weights_BS.select(1, length - 1).zero_();
   batch.positions_BS = at::arange(length, at::kLong).repeat({count, 1});
-  for (at::Tensor* tensor : {&batch.tokens_BS, &batch.labels_BS, &batch.loss_weights_BS, &batch.positions_BS}) *tensor = tensor->to(device);
+  for (at::Tensor* tensor : {&batch.tokens_BS, &batch.labels_BS, &batch.loss_weights_BS, &batch.positions_BS})
+    *tensor = tensor->to(device);
   batch.sample_numbers.assign(rows.size(), 0);
   GlobalBatch global;
   global.total_weight = static_cast<double>(count * (length - 1));
@@ -38,21 +40,25 @@ GlobalBatch next_token_batch(const std::vector<std::vector<int64_t>>& rows, at::
 
 }  // namespace
 
-void write_gradients(const generate::LoadedModel& model, const std::vector<std::vector<int64_t>>& rows, FileOps& ops, const fs::path& out) {
+void write_gradients(const generate::LoadedModel& model, const std::vector<std::vector<int64_t>>& rows, FileOps& ops,
+                     const fs::path& out) {
   const families::Family* family = families::find_by_name(model.spec.family);
   if (family == nullptr) throw Error(ErrorKind::kInternal, model.spec.family, "no such family");
-  const float loss = static_cast<float>(run_iteration(*model.model, *model.weights, next_token_batch(rows, model.weights->context().device), [] {}));
+  const float loss = static_cast<float>(
+      run_iteration(*model.model, *model.weights, next_token_batch(rows, model.weights->context().device), [] {}));
 
   bridge::Map map = bridge::make_map(model.spec, family->params);
   for (auto* side : {&map.hf, &map.native}) {
     for (bridge::TensorInfo& tensor : *side) tensor.dtype = DType::kF32;
   }
   std::vector<at::Tensor> gradients;  // host copies, one per parameter
-  for (const bridge::TensorInfo& tensor : map.native) gradients.push_back(model.weights->at(tensor.name).main_grad.cpu().contiguous());
-  bridge::Executor executor(map, bridge::Direction::kToHf, [&](uint32_t index, uint64_t begin, std::span<std::byte> bytes) {
-    const auto* from = static_cast<const std::byte*>(gradients[index].const_data_ptr()) + begin;
-    std::copy(from, from + bytes.size(), bytes.begin());
-  });
+  for (const bridge::TensorInfo& tensor : map.native)
+    gradients.push_back(model.weights->at(tensor.name).main_grad.cpu().contiguous());
+  bridge::Executor executor(
+      map, bridge::Direction::kToHf, [&](uint32_t index, uint64_t begin, std::span<std::byte> bytes) {
+        const auto* from = static_cast<const std::byte*>(gradients[index].const_data_ptr()) + begin;
+        std::copy(from, from + bytes.size(), bytes.begin());
+      });
 
   std::vector<formats::SafetensorsEntry> entries(1);
   entries[0].name = "loss";
@@ -62,8 +68,10 @@ void write_gradients(const generate::LoadedModel& model, const std::vector<std::
     entry.shape = tensor.shape;
   }
   formats::write_safetensors(ops, out, entries, {}, [&](size_t index, const formats::ByteSink& sink) {
-    if (index == 0) sink(std::as_bytes(std::span(&loss, 1)));
-    else executor.produce(static_cast<uint32_t>(index - 1), sink);
+    if (index == 0)
+      sink(std::as_bytes(std::span(&loss, 1)));
+    else
+      executor.produce(static_cast<uint32_t>(index - 1), sink);
   });
 }
 

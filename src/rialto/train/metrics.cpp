@@ -26,7 +26,8 @@ std::string kept_lines(const fs::path& path, int64_t resumed_iteration) {
       break;  // damaged from here on
     }
     const auto iteration = record.is_object() ? record.find("iteration") : record.end();
-    if (iteration == record.end() || !iteration->is_number_integer() || iteration->get<int64_t>() > resumed_iteration) break;
+    if (iteration == record.end() || !iteration->is_number_integer() || iteration->get<int64_t>() > resumed_iteration)
+      break;
     kept += line + "\n";
   }
   return kept;

@@ -1,11 +1,11 @@
 // Megatron's lines and JSON records.
 #include "rialto/train/records.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+
+#include <fmt/format.h>
 
 namespace rialto::train {
 namespace {
@@ -29,9 +29,11 @@ Json to_json(const StepRecord& record) {
           {"grad norm", record.grad_norm},
           {"global batch size", record.global_batch_size},
           {"tokens", record.num_tokens},
-          {"time", {{"elapsed_ms", record.elapsed_ms},
-                    {"tokens_per_s", record.elapsed_ms > 0 ? static_cast<double>(record.num_tokens) / record.elapsed_ms * 1e3 : 0.0},
-                    {"tflops_per_s", record.elapsed_ms > 0 ? record.flops / record.elapsed_ms / 1e9 : 0.0}}}};
+          {"time",
+           {{"elapsed_ms", record.elapsed_ms},
+            {"tokens_per_s",
+             record.elapsed_ms > 0 ? static_cast<double>(record.num_tokens) / record.elapsed_ms * 1e3 : 0.0},
+            {"tflops_per_s", record.elapsed_ms > 0 ? record.flops / record.elapsed_ms / 1e9 : 0.0}}}};
 }
 
 Json to_json(const EvalRecord& record) {
@@ -54,14 +56,16 @@ std::string step_line(const StepRecord& last, double mean_loss, double mean_elap
   if (mean_loss > 0) line += fmt::format(" lm loss: {:.6E} |", mean_loss);  // Megatron leaves a loss of 0 out
   line += fmt::format(" loss scale: {:.1f} |", 1.0);
   line += fmt::format(" grad norm: {:.3f} |", last.grad_norm);
-  // A non-finite loss ends the run here, so both counters stay 0; the fields are there for programs that parse the line.
+  // A non-finite loss ends the run here, so both counters stay 0; the fields are there for programs that parse the
+  // line.
   line += fmt::format(" number of skipped iterations: {:3d} |", 0);
   line += fmt::format(" number of nan iterations: {:3d} |", 0);
   return line;
 }
 
 std::string eval_lines(const EvalRecord& record) {
-  std::string line = fmt::format(" validation loss at iteration {}{} | ", record.iteration, record.at_end ? " on validation set" : "");
+  std::string line =
+      fmt::format(" validation loss at iteration {}{} | ", record.iteration, record.at_end ? " on validation set" : "");
   line += fmt::format("lm loss value: {:.6E} | ", record.loss);
   line += fmt::format("lm loss PPL: {:.6E} | ", std::exp(std::min(20.0, record.loss)));
   const std::string dashes(line.size() + 1, '-');

@@ -9,12 +9,12 @@
 namespace rialto::train {
 
 struct StepRecord {
-  int64_t iteration = 0;              ///< from 1
+  int64_t iteration = 0;  ///< from 1
   int64_t consumed_samples = 0;
-  double loss = 0;                    ///< weighted mean over the global batch's tokens
-  double learning_rate = 0;           ///< that this step used
-  double next_learning_rate = 0;      ///< what Megatron's step line prints: its scheduler has moved on by then
-  double grad_norm = 0;               ///< before clipping
+  double loss = 0;                ///< weighted mean over the global batch's tokens
+  double learning_rate = 0;       ///< that this step used
+  double next_learning_rate = 0;  ///< what Megatron's step line prints: its scheduler has moved on by then
+  double grad_norm = 0;           ///< before clipping
   int64_t global_batch_size = 0;
   int64_t num_tokens = 0;
   double elapsed_ms = 0;
@@ -26,7 +26,7 @@ struct EvalRecord {
   double loss = 0;
   int64_t num_tokens = 0;
   double elapsed_ms = 0;
-  bool at_end = false;                ///< Megatron words the line after the last iteration differently
+  bool at_end = false;  ///< Megatron words the line after the last iteration differently
 };
 
 /// Records with every double in full precision. What changes from run to run stands under "time" alone, so two runs are
@@ -39,7 +39,8 @@ Json to_json(const EvalRecord& record);
 /// `timestamp`: "2026-01-31 12:00:00"; empty: now.
 std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
                       int64_t train_iters, std::string timestamp = {});
-/// Three lines: dashes, the loss and its perplexity (of at most exp(20)), dashes. Source: as above, evaluate_and_print_results.
+/// Three lines: dashes, the loss and its perplexity (of at most exp(20)), dashes. Source: as above,
+/// evaluate_and_print_results.
 std::string eval_lines(const EvalRecord& record);
 
 }  // namespace rialto::train

@@ -1,9 +1,9 @@
 // The schedule of a configuration and of a checkpoint.
 #include "rialto/train/schedule_state.h"
 
-#include <fmt/format.h>
-
 #include <map>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/store/checkpoint.h"
@@ -43,10 +43,12 @@ void check_schedule_unchanged(const fs::path& iter_dir, const Json& current) {
   const auto common = reader.common();
   const formats::PickleValue* saved = common->get("opt_param_scheduler");
   if (saved == nullptr) return;
-  const std::map<std::string, std::string> keys = {
-      {"max_lr", "optimizer.lr"}, {"min_lr", "optimizer.min_lr"}, {"lr_warmup_steps", "scheduler.lr_warmup_iters"},
-      {"lr_decay_steps", "scheduler.lr_decay_iters"}, {"lr_decay_style", "scheduler.lr_decay_style"},
-      {"start_wd", "optimizer.weight_decay"}};
+  const std::map<std::string, std::string> keys = {{"max_lr", "optimizer.lr"},
+                                                   {"min_lr", "optimizer.min_lr"},
+                                                   {"lr_warmup_steps", "scheduler.lr_warmup_iters"},
+                                                   {"lr_decay_steps", "scheduler.lr_decay_iters"},
+                                                   {"lr_decay_style", "scheduler.lr_decay_style"},
+                                                   {"start_wd", "optimizer.weight_decay"}};
   for (const auto& [name, key] : keys) {
     const formats::PickleValue* value = saved->get(name);
     if (value == nullptr) continue;
@@ -63,10 +65,12 @@ void check_schedule_unchanged(const fs::path& iter_dir, const Json& current) {
       same = now.is_number() && now.get<double>() == number;
     }
     if (!same) {
-      throw Error(ErrorKind::kConfig, key, "the schedule is not the one of the checkpoint",
-                  {.got = now.is_string() ? now.get<std::string>() : fmt::format("{}", now.get<double>()) + (name.ends_with("_steps") ? " samples" : ""),
-                   .want = then + (name.ends_with("_steps") ? " samples" : ""),
-                   .hint = "scheduler.override_opt_param_scheduler=true resumes with the new one"});
+      throw Error(
+          ErrorKind::kConfig, key, "the schedule is not the one of the checkpoint",
+          {.got = now.is_string() ? now.get<std::string>()
+                                  : fmt::format("{}", now.get<double>()) + (name.ends_with("_steps") ? " samples" : ""),
+           .want = then + (name.ends_with("_steps") ? " samples" : ""),
+           .hint = "scheduler.override_opt_param_scheduler=true resumes with the new one"});
     }
   }
 }

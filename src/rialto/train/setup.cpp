@@ -2,6 +2,7 @@
 #include "rialto/train/setup.h"
 
 #include <ATen/Context.h>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -49,10 +50,12 @@ Origin find_origin(const config::RunConfig& config, Progress& progress) {
 void refuse_foreign_folder(const config::RunConfig& config, const Origin& origin) {
   const config::CheckpointSection& section = config.checkpoint;
   if (section.save.empty() || store::list_iterations(section.save).empty()) return;
-  const bool resumes_here = origin.start == Start::kResume && fs::exists(section.load) && fs::equivalent(section.save, section.load);
+  const bool resumes_here =
+      origin.start == Start::kResume && fs::exists(section.load) && fs::equivalent(section.save, section.load);
   if (!resumes_here) {
-    throw Error(ErrorKind::kConfig, section.save, "checkpoint.save already holds the checkpoints of a run",
-                {.got = {}, .want = "an empty folder", .hint = "set checkpoint.load to the same folder to resume that run"});
+    throw Error(
+        ErrorKind::kConfig, section.save, "checkpoint.save already holds the checkpoints of a run",
+        {.got = {}, .want = "an empty folder", .hint = "set checkpoint.load to the same folder to resume that run"});
   }
 }
 
@@ -80,7 +83,9 @@ spec::ModelSpec make_model_spec(const config::RunConfig& config, const Origin& o
 
 int64_t sequence_length(const config::RunConfig& config, const spec::ModelSpec& model) {
   const auto length = config.dataset.seq_length ? config.dataset.seq_length : config.model.seq_length;
-  if (!length) throw Error(ErrorKind::kConfig, "dataset.seq_length", "unset", {.got = {}, .want = "tokens of a sample", .hint = {}});
+  if (!length)
+    throw Error(ErrorKind::kConfig, "dataset.seq_length", "unset",
+                {.got = {}, .want = "tokens of a sample", .hint = {}});
   if (*length > model.max_positions) {
     throw Error(ErrorKind::kConfig, "dataset.seq_length", "longer than the model's positions",
                 {.got = std::to_string(*length), .want = fmt::format("at most {}", model.max_positions), .hint = {}});
@@ -98,7 +103,8 @@ std::optional<int32_t> end_of_document(const config::RunConfig& config, const sp
   return std::nullopt;
 }
 
-data::GptDatasetOptions dataset_options(const config::RunConfig& config, const Setup& setup, const std::string& prefix, int64_t num_samples) {
+data::GptDatasetOptions dataset_options(const config::RunConfig& config, const Setup& setup, const std::string& prefix,
+                                        int64_t num_samples) {
   const config::DatasetSection& section = config.dataset;
   data::GptDatasetOptions options;
   options.prefix = prefix;
@@ -127,12 +133,15 @@ void open_data(const config::RunConfig& config, Setup& setup) {
   }
   setup.train_data = std::make_unique<data::GptDataset>(options);
   if (!config.validation.eval_interval) return;
-  auto held_out = dataset_options(config, setup, split ? prefix : config.dataset.valid_data_path.front(), config.validation.eval_iters * batch);
+  auto held_out = dataset_options(config, setup, split ? prefix : config.dataset.valid_data_path.front(),
+                                  config.validation.eval_iters * batch);
   if (split) {
     std::tie(held_out.first_document, held_out.last_document) = parts.at(1);
     if (held_out.first_document >= held_out.last_document) {
-      throw Error(ErrorKind::kConfig, "dataset.split", "leaves no document for evaluation", {.got = config.dataset.split, .want = {},
-                  .hint = "set dataset.valid_data_path, another split, or unset validation.eval_interval"});
+      throw Error(ErrorKind::kConfig, "dataset.split", "leaves no document for evaluation",
+                  {.got = config.dataset.split,
+                   .want = {},
+                   .hint = "set dataset.valid_data_path, another split, or unset validation.eval_interval"});
     }
   }
   setup.valid_data = std::make_unique<data::GptDataset>(held_out);
@@ -150,9 +159,11 @@ void load(const config::RunConfig& config, const Origin& origin, const Hooks& ho
       return;
     case Start::kResume:
       if (config.checkpoint.load_optim) {
-        setup.state = checkpoint::load_training(origin.source->path, setup.model_spec, *setup.weights, *setup.optimizer, hooks.progress);
+        setup.state = checkpoint::load_training(origin.source->path, setup.model_spec, *setup.weights, *setup.optimizer,
+                                                hooks.progress);
         if (!config.scheduler.override_opt_param_scheduler) {
-          check_schedule_unchanged(origin.source->path, scheduler_state(config, setup.schedule, setup.state.consumed_train_samples));
+          check_schedule_unchanged(origin.source->path,
+                                   scheduler_state(config, setup.schedule, setup.state.consumed_train_samples));
         }
       } else {
         checkpoint::load_weights(*origin.source, *setup.weights, hooks.progress);
@@ -170,13 +181,15 @@ at::Device parse_device(const std::string& name) {
   if (name == "auto") return at::hasCUDA() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   if (name == "cpu") return at::kCPU;
   if (name == "cuda" || name.rfind("cuda:", 0) == 0) {
-    if (!at::hasCUDA()) throw Error(ErrorKind::kUsage, "--device", "no GPU here", {.got = name, .want = "cpu", .hint = {}});
+    if (!at::hasCUDA())
+      throw Error(ErrorKind::kUsage, "--device", "no GPU here", {.got = name, .want = "cpu", .hint = {}});
     const std::string number = name == "cuda" ? "0" : name.substr(5);
     if (!number.empty() && number.size() <= 2 && number.find_first_not_of("0123456789") == std::string::npos) {
       return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(std::stoi(number)));
     }
   }
-  throw Error(ErrorKind::kUsage, "--device", "unknown device", {.got = name, .want = "auto, cpu, cuda or cuda:N", .hint = {}});
+  throw Error(ErrorKind::kUsage, "--device", "unknown device",
+              {.got = name, .want = "auto, cpu, cuda or cuda:N", .hint = {}});
 }
 
 Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
@@ -197,9 +210,11 @@ Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
   setup.weights = std::make_unique<model::Weights>(setup.model_spec, spec::Layout{}, spec::Coords{}, context, true);
   setup.optimizer = std::make_unique<optim::AdamW>(*setup.weights, setup.adam);
   const auto layers = static_cast<int64_t>(setup.model_spec.layers.size());
-  setup.model = std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
+  setup.model =
+      std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
   load(config, origin, hooks, setup);
-  if (setup.resumed_from) progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));
+  if (setup.resumed_from)
+    progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));
   open_data(config, setup);
   return setup;
 }

@@ -1,4 +1,5 @@
-// Everything a run needs before its first iteration: model, weights, optimizer, data, counters; nothing is written here.
+// Everything a run needs before its first iteration: model, weights, optimizer, data, counters; nothing is written
+// here.
 #pragma once
 
 #include <memory>
@@ -21,14 +22,14 @@ struct Setup {
   optim::LrSchedule schedule;
   optim::AdamWOptions adam;
   checkpoint::TrainingState state;
-  std::optional<fs::path> resumed_from;                      ///< iter folder
-  std::optional<fs::path> hf_source, native_source;          ///< what rialto_source/ is taken from
+  std::optional<fs::path> resumed_from;              ///< iter folder
+  std::optional<fs::path> hf_source, native_source;  ///< what rialto_source/ is taken from
   at::Device device = at::kCPU;
   int64_t seq_length = 0;
 };
 
-/// Follows the configuration: resume from checkpoint.load, else weights from checkpoint.pretrained_checkpoint, else random.
-/// Throws kConfig, kInput.
+/// Follows the configuration: resume from checkpoint.load, else weights from checkpoint.pretrained_checkpoint, else
+/// random. Throws kConfig, kInput.
 Setup set_up(const config::RunConfig& config, const Hooks& hooks);
 
 /// "auto", "cpu", "cuda" or "cuda:1". Throws kUsage.

@@ -2,9 +2,10 @@
 #include "rialto/train/step.h"
 
 #include <ATen/core/grad_mode.h>
-#include <fmt/format.h>
 
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/schedule/actions.h"
@@ -39,7 +40,8 @@ double run_iteration(const model::Model& model, model::Weights& weights, const G
         if (std::isfinite(sum)) step();
         break;
       default:
-        throw Error(ErrorKind::kInternal, "schedule", "an action that one stage does not have", {.got = schedule::to_text(action), .want = {}, .hint = {}});
+        throw Error(ErrorKind::kInternal, "schedule", "an action that one stage does not have",
+                    {.got = schedule::to_text(action), .want = {}, .hint = {}});
     }
   }
   return sum * scale;

@@ -1,4 +1,5 @@
-// Training as one function: a configuration in, checkpoints, metrics and a result out. `rialto train` is this and nothing more.
+// Training as one function: a configuration in, checkpoints, metrics and a result out. `rialto train` is this and
+// nothing more.
 #pragma once
 
 #include <filesystem>
@@ -17,34 +18,34 @@ namespace rialto::train {
 
 /// What a caller may watch and decide. Every member may be left out.
 struct Hooks {
-  std::function<void(std::string_view line)> print;   ///< Megatron's step and validation lines, without newline
-  std::function<bool()> stop_requested;               ///< asked after every iteration; true: save and stop
-  std::function<void(const StepRecord&)> on_step;     ///< after every iteration
+  std::function<void(std::string_view line)> print;  ///< Megatron's step and validation lines, without newline
+  std::function<bool()> stop_requested;              ///< asked after every iteration; true: save and stop
+  std::function<void(const StepRecord&)> on_step;    ///< after every iteration
   std::function<void(const EvalRecord&)> on_eval;
   std::function<void(int64_t iteration, const fs::path& iter_dir)> on_save;
-  Progress* progress = nullptr;                       ///< loading and saving
-  FileOps* file_ops = nullptr;                        ///< default: the operating system's
-  std::string device = "auto";                        ///< "auto" (a GPU when there is one), "cpu", "cuda"
+  Progress* progress = nullptr;  ///< loading and saving
+  FileOps* file_ops = nullptr;   ///< default: the operating system's
+  std::string device = "auto";   ///< "auto" (a GPU when there is one), "cpu", "cuda"
 };
 
 enum class End { kFinished, kExitInterval, kStopped };
 
 struct Result {
   End end = End::kFinished;
-  int64_t first_iteration = 0;                        ///< 0, or the iteration resumed from
-  int64_t iteration = 0;                              ///< last finished
+  int64_t first_iteration = 0;  ///< 0, or the iteration resumed from
+  int64_t iteration = 0;        ///< last finished
   double last_loss = 0;
   std::optional<double> last_eval_loss;
-  std::optional<fs::path> checkpoint;                 ///< newest saved by this call, or resumed from
-  fs::path metrics;                                   ///< empty when none was written
+  std::optional<fs::path> checkpoint;  ///< newest saved by this call, or resumed from
+  fs::path metrics;                    ///< empty when none was written
   int64_t num_parameters = 0;
   double seconds = 0;
 };
 Json to_json(const Result& result);
 
 /// Runs `config` to its end, or until a hook stops it. Checks the rules first; nothing is written before everything is
-/// loaded. Throws kConfig, kInput, kIo; kInternal naming the iteration when a loss or a gradient norm is not finite, after
-/// saving the state before that iteration.
+/// loaded. Throws kConfig, kInput, kIo; kInternal naming the iteration when a loss or a gradient norm is not finite,
+/// after saving the state before that iteration.
 Result train(const config::RunConfig& config, const Hooks& hooks);
 
 }  // namespace rialto::train

@@ -1,7 +1,7 @@
 // The error line and the nearest word.
-#include <gtest/gtest.h>
-
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/progress.h"

@@ -1,9 +1,9 @@
 // Files: whole writes, faults, and reads that stay inside.
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <csignal>
 #include <string>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/file_ops.h"
@@ -11,11 +11,15 @@
 namespace rialto {
 namespace {
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 class FileOpsTest : public ::testing::Test {
  protected:
-  FileOpsTest() : folder_(fs::temp_directory_path() / ("rialto_file_ops_" + std::to_string(::getpid()))) { fs::create_directories(folder_); }
+  FileOpsTest() : folder_(fs::temp_directory_path() / ("rialto_file_ops_" + std::to_string(::getpid()))) {
+    fs::create_directories(folder_);
+  }
   ~FileOpsTest() override { fs::remove_all(folder_); }
   size_t count() const { return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {})); }
   fs::path folder_;
@@ -79,8 +83,9 @@ TEST_F(FileOpsTest, KillsWhereAsked) {
 }
 
 TEST_F(FileOpsTest, FaultSpecificationsAreChecked) {
-  for (const char* spec : {"", "kill", "kill:rename", "kill:rename:before", "kill:rename:before:0", "kill:rename:before:x", "kill:rename:during:1",
-                           "kill:chmod:before:1", "full:rename:1", "full:write", "full:write:-1", "full:write:1:2", "kill:rename:before:1 "}) {
+  for (const char* spec : {"", "kill", "kill:rename", "kill:rename:before", "kill:rename:before:0",
+                           "kill:rename:before:x", "kill:rename:during:1", "kill:chmod:before:1", "full:rename:1",
+                           "full:write", "full:write:-1", "full:write:1:2", "kill:rename:before:1 "}) {
     try {
       faulty_file_ops(real_file_ops(), spec);
       FAIL() << spec;

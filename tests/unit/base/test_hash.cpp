@@ -1,17 +1,19 @@
 // Hashes against published values and, for CRC-32, against zlib at every length and alignment.
-#include <gtest/gtest.h>
-#include <zlib.h>
-
 #include <random>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <zlib.h>
 
 #include "rialto/base/hash.h"
 
 namespace rialto {
 namespace {
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 TEST(Hash, KnownValues) {
   EXPECT_EQ(hash_hex({}), "99aa06d3014798d86001c324468d497f");
@@ -22,7 +24,8 @@ TEST(Hash, PiecesGiveTheWhole) {
   std::string text;
   for (int i = 0; i < 100000; ++i) text += static_cast<char>(i * 7);
   Hasher hasher;
-  for (size_t at = 0, step = 1; at < text.size(); at += step, step = step * 3 % 1009 + 1) hasher.update(bytes_of(text).subspan(at, std::min(step, text.size() - at)));
+  for (size_t at = 0, step = 1; at < text.size(); at += step, step = step * 3 % 1009 + 1)
+    hasher.update(bytes_of(text).subspan(at, std::min(step, text.size() - at)));
   EXPECT_EQ(hasher.hex(), hash_hex(bytes_of(text)));
   hasher.reset();
   EXPECT_EQ(hasher.hex(), hash_hex({}));

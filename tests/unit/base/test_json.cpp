@@ -1,7 +1,7 @@
 // JSON: what is refused, where errors point, and Python's spelling.
-#include <gtest/gtest.h>
-
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/json.h"
 
@@ -27,7 +27,8 @@ TEST(Json, KeepsOrderAndTypes) {
 }
 
 TEST(Json, RefusesDamage) {
-  for (const char* text : {"", "{", "[1,]", "{\"a\":1,}", "NaN", "[Infinity]", "[1] x", "{'a':1}", "{\"a\" 1}", "\"\xFF\"", "1e999", "// c\n1", "[1", "\"\\ud800\"", "01"}) {
+  for (const char* text : {"", "{", "[1,]", "{\"a\":1,}", "NaN", "[Infinity]", "[1] x", "{'a':1}", "{\"a\" 1}",
+                           "\"\xFF\"", "1e999", "// c\n1", "[1", "\"\\ud800\"", "01"}) {
     EXPECT_NE(error_of(text), "") << text;
   }
 }
@@ -53,10 +54,14 @@ TEST(Json, LongObjectsTakeLinearTime) {
 }
 
 TEST(Json, PythonSpelling) {
-  const Json value = parse_json(R"({"a":[],"b":{},"c":[1,2.0,1e-05,1e16,0.0001,-0.0,1000000000000000019884624838656],"d":"\u0001\u007f\"\\/é","e":[null,true]})", "f");
+  const Json value = parse_json(
+      R"({"a":[],"b":{},"c":[1,2.0,1e-05,1e16,0.0001,-0.0,1000000000000000019884624838656],"d":"\u0001\u007f\"\\/é","e":[null,true]})",
+      "f");
   EXPECT_EQ(to_python_json(value),
-            "{\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1,\n    2.0,\n    1e-05,\n    1e+16,\n    0.0001,\n    -0.0,\n    "
-            "1000000000000000019884624838656\n  ],\n  \"d\": \"\\u0001\x7f\\\"\\\\/é\",\n  \"e\": [\n    null,\n    true\n  ]\n}");
+            "{\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1,\n    2.0,\n    1e-05,\n    1e+16,\n    0.0001,\n    "
+            "-0.0,\n    "
+            "1000000000000000019884624838656\n  ],\n  \"d\": \"\\u0001\x7f\\\"\\\\/é\",\n  \"e\": [\n    null,\n    "
+            "true\n  ]\n}");
   EXPECT_EQ(to_python_json(parse_json(R"({"a":[1,2],"b":3})", "f"), -1), R"({"a": [1, 2], "b": 3})");
 }
 

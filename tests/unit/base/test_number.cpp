@@ -1,12 +1,12 @@
 // Casts against independent references: every half value, boundaries, and random floats by search in a table.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/number.h"
@@ -20,7 +20,8 @@ double value_of(uint32_t bits, int exponent_bits, int mantissa_bits) {
   const uint32_t mantissa = bits & ((1u << mantissa_bits) - 1);
   const int exponent = static_cast<int>((bits >> mantissa_bits) & ((1u << exponent_bits) - 1));
   const double sign = bits >> (exponent_bits + mantissa_bits) & 1 ? -1 : 1;
-  if (exponent == (1 << exponent_bits) - 1) return mantissa ? std::nan("") : sign * std::numeric_limits<double>::infinity();
+  if (exponent == (1 << exponent_bits) - 1)
+    return mantissa ? std::nan("") : sign * std::numeric_limits<double>::infinity();
   if (exponent == 0) return sign * std::ldexp(mantissa, 1 - bias - mantissa_bits);
   return sign * std::ldexp(mantissa + (1u << mantissa_bits), exponent - bias - mantissa_bits);
 }
@@ -84,13 +85,16 @@ TEST(Number, RoundsToNearestEven) {
   std::mt19937_64 random(1);
   std::uniform_int_distribution<uint32_t> any;
   for (const Format& f : {kHalf, kBf16}) {
-    std::vector<double> values = {0, -0.0, 65504, 65519.99, 65520, 65536, 1e30, 3.3895313892515355e38, 3.4e38, 5.9e-8, 2.98e-8, 2.99e-8, 6.1e-5, 1e-45};
+    std::vector<double> values = {0,      -0.0,   65504,   65519.99, 65520,  65536, 1e30, 3.3895313892515355e38,
+                                  3.4e38, 5.9e-8, 2.98e-8, 2.99e-8,  6.1e-5, 1e-45};
     for (int i = 0; i < 100000; ++i) {
       // Floats near values of the format and halfway between them.
       const uint32_t bits = any(random) % f.infinity();
       const double here = f.value(bits), next = bits + 1 == f.infinity() ? here : f.value(bits + 1);
       const double halfway = here + (next - here) / 2;
-      values.push_back(i % 3 == 0 ? halfway : i % 3 == 1 ? std::nextafter(static_cast<float>(halfway), 0.0f) : std::nextafter(static_cast<float>(halfway), 1e38f));
+      values.push_back(i % 3 == 0   ? halfway
+                       : i % 3 == 1 ? std::nextafter(static_cast<float>(halfway), 0.0f)
+                                    : std::nextafter(static_cast<float>(halfway), 1e38f));
     }
     for (double x : values) {
       for (const double signed_x : {x, -x}) {

@@ -1,9 +1,9 @@
 // The parallel loop.
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <stdexcept>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/parallel.h"
 

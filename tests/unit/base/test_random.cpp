@@ -1,12 +1,12 @@
 // Random streams against a second writing of Philox that is checked with its published vectors.
-#include <gtest/gtest.h>
-#include <xxhash.h>
-
 #include <array>
 #include <cmath>
 #include <set>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <xxhash.h>
 
 #include "rialto/base/random.h"
 
@@ -25,7 +25,8 @@ std::array<uint32_t, 4> philox_reference(std::array<uint32_t, 4> x, uint32_t k0,
 }
 
 TEST(Random, ReferenceHasThePublishedVectors) {
-  EXPECT_EQ(philox_reference({0, 0, 0, 0}, 0, 0), (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(philox_reference({0, 0, 0, 0}, 0, 0),
+            (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   EXPECT_EQ(philox_reference({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, 0xffffffff, 0xffffffff),
             (std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
 }
@@ -35,7 +36,8 @@ TEST(Random, BitsArePhilox) {
   const uint64_t stream = XXH3_64bits(name.data(), name.size()), seed = 0x123456789ABCDEF0;
   const RandomStream random(seed, name);
   for (const uint64_t index : {uint64_t{0}, uint64_t{1}, uint64_t{1} << 40}) {
-    const auto want = philox_reference({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)},
+    const auto want = philox_reference({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32),
+                                        static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)},
                                        static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
     EXPECT_EQ(random.bits(index), want[0] | static_cast<uint64_t>(want[1]) << 32);
   }

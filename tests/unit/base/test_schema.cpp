@@ -1,8 +1,8 @@
 // Scalars: how they are read, typed and written.
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/schema.h"
@@ -17,9 +17,12 @@ Kind kind_of(std::string_view text) { return parse_yaml_value(text).kind; }
 TEST(Scalar, Kinds) {
   for (const char* text : {"null", "~", "Null", "NULL"}) EXPECT_EQ(kind_of(text), Kind::kNull) << text;
   for (const char* text : {"true", "False", "TRUE"}) EXPECT_EQ(kind_of(text), Kind::kBool) << text;
-  for (const char* text : {"0", "-3", "+7", "1_000", "0x1F", "0o17", "9223372036854775807", "-9223372036854775808"}) EXPECT_EQ(kind_of(text), Kind::kInt) << text;
-  for (const char* text : {"1e-5", "3e-4", "1E5", "1.", ".5", "-1.5e+3", "1_0.5", ".inf", "-.Inf", ".nan"}) EXPECT_EQ(kind_of(text), Kind::kFloat) << text;
-  for (const char* text : {"yes", "no", "on", "1.2.3", "e5", ".", "-", "+", "1e", "1e+", "0x", "0xG", "inf", "nan", "1-2", "_1", "1:30", "2024-01-01", "--1"}) {
+  for (const char* text : {"0", "-3", "+7", "1_000", "0x1F", "0o17", "9223372036854775807", "-9223372036854775808"})
+    EXPECT_EQ(kind_of(text), Kind::kInt) << text;
+  for (const char* text : {"1e-5", "3e-4", "1E5", "1.", ".5", "-1.5e+3", "1_0.5", ".inf", "-.Inf", ".nan"})
+    EXPECT_EQ(kind_of(text), Kind::kFloat) << text;
+  for (const char* text : {"yes", "no", "on", "1.2.3", "e5", ".", "-", "+", "1e", "1e+", "0x", "0xG", "inf", "nan",
+                           "1-2", "_1", "1:30", "2024-01-01", "--1"}) {
     EXPECT_EQ(kind_of(text), Kind::kString) << text;
   }
 }
@@ -74,8 +77,39 @@ TEST(Scalar, NumbersReadBack) {
 }
 
 TEST(Scalar, TextsReadBack) {
-  for (const std::string text : {"", "plain", "true", "3", "1e-5", "null", "~", "a: b", "#x", " space ", "yes", "No", "caf\xC3\xA9", "a\nb", "\"q\"", "'", "-", "- a",
-                                 "[x]", "{", "*a", "&a", "!t", "%d", "@x", "a #b", "tab\there", "back\\slash", "/p/a-b_c.d+e", "\x01", ".inf", "010", "99999999999999999999"}) {
+  for (const std::string text : {"",
+                                 "plain",
+                                 "true",
+                                 "3",
+                                 "1e-5",
+                                 "null",
+                                 "~",
+                                 "a: b",
+                                 "#x",
+                                 " space ",
+                                 "yes",
+                                 "No",
+                                 "caf\xC3\xA9",
+                                 "a\nb",
+                                 "\"q\"",
+                                 "'",
+                                 "-",
+                                 "- a",
+                                 "[x]",
+                                 "{",
+                                 "*a",
+                                 "&a",
+                                 "!t",
+                                 "%d",
+                                 "@x",
+                                 "a #b",
+                                 "tab\there",
+                                 "back\\slash",
+                                 "/p/a-b_c.d+e",
+                                 "\x01",
+                                 ".inf",
+                                 "010",
+                                 "99999999999999999999"}) {
     const std::string written = "k: " + write_scalar(text) + "\n";
     const Node root = parse_yaml(written, "f");
     EXPECT_EQ(root.items[0].kind, Kind::kString) << written;

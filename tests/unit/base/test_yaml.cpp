@@ -1,7 +1,7 @@
 // YAML documents: structure, line numbers, aliases, and what is refused.
-#include <gtest/gtest.h>
-
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/schema.h"

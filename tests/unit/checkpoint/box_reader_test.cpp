@@ -1,10 +1,10 @@
 // A rank's box, read through buffers of any size, equals slicing the whole tensor.
 #include "rialto/checkpoint/box_reader.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/number.h"
@@ -46,7 +46,8 @@ void check(const Shape& view, const spec::Extent& box) {
   const std::vector<float> want = sliced(values, view, box);
   for (const size_t buffer : {size_t{4}, size_t{12}, size_t{64}, size_t{1} << 20}) {
     std::vector<float> got(want.size());
-    const uint64_t rounded = read_box(source_of(values), view, box, DType::kF32, std::as_writable_bytes(std::span(got)), buffer);
+    const uint64_t rounded =
+        read_box(source_of(values), view, box, DType::kF32, std::as_writable_bytes(std::span(got)), buffer);
     EXPECT_EQ(got, want) << "buffer " << buffer;
     EXPECT_EQ(rounded, 0u);
   }
@@ -71,8 +72,10 @@ TEST(BoxReaderTest, CastsAndCountsRoundedValues) {
 TEST(BoxReaderTest, RefusesSizesThatDoNotFit) {
   const std::vector<float> values = counted({6});
   std::vector<float> got(3);
-  EXPECT_THROW(read_box(source_of(values), {5}, {{0}, {3}}, DType::kF32, std::as_writable_bytes(std::span(got))), Error);
-  EXPECT_THROW(read_box(source_of(values), {6}, {{0}, {4}}, DType::kF32, std::as_writable_bytes(std::span(got))), Error);
+  EXPECT_THROW(read_box(source_of(values), {5}, {{0}, {3}}, DType::kF32, std::as_writable_bytes(std::span(got))),
+               Error);
+  EXPECT_THROW(read_box(source_of(values), {6}, {{0}, {4}}, DType::kF32, std::as_writable_bytes(std::span(got))),
+               Error);
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 // common.pt: what Megatron's optimizers look for is there, and the step is found wherever they put it.
 #include "rialto/checkpoint/common_state.h"
 
+#include <cstring>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cstring>
 
 #include "rialto/base/error.h"
 #include "rialto/config/model_section.h"
@@ -85,14 +85,23 @@ TEST(CommonStateTest, ReadsMegatronsPlaces) {
   std::memcpy(bytes.data(), &three, 4);
   const PicklePtr tensor = formats::p_tensor(DType::kF32, {}, "0");
   // plain bf16
-  EXPECT_EQ(steps(dict({{"optimizer", dict({{"param_groups", p_list({dict({})})}, {"state", dict({{"common_step", tensor}})}})}}), {{"0", bytes}}), 3);
+  EXPECT_EQ(steps(dict({{"optimizer",
+                         dict({{"param_groups", p_list({dict({})})}, {"state", dict({{"common_step", tensor}})}})}}),
+                  {{"0", bytes}}),
+            3);
   // plain fp32
-  EXPECT_EQ(steps(dict({{"param_groups", p_list({dict({})})}, {"state", dict({{"common_step", tensor}})}}), {{"0", bytes}}), 3);
+  EXPECT_EQ(
+      steps(dict({{"param_groups", p_list({dict({})})}, {"state", dict({{"common_step", tensor}})}}), {{"0", bytes}}),
+      3);
   // distributed, torch's AdamW counts in floats, TransformerEngine's in ints
-  EXPECT_EQ(steps(dict({{"optimizer", dict({{"param_groups", p_list({dict({{"step", p_float(3.0)}}), dict({{"step", p_float(3.0)}})})}})}})), 3);
+  EXPECT_EQ(steps(dict({{"optimizer", dict({{"param_groups", p_list({dict({{"step", p_float(3.0)}}),
+                                                                     dict({{"step", p_float(3.0)}})})}})}})),
+            3);
   EXPECT_EQ(steps(dict({{"optimizer", dict({{"param_groups", p_list({dict({{"step", p_int(3)}})})}})}})), 3);
   // chained
-  EXPECT_EQ(steps(p_dict({{p_int(0), dict({{"optimizer", dict({{"param_groups", p_list({dict({{"step", p_int(5)}})})}})}})}})), 5);
+  EXPECT_EQ(steps(p_dict(
+                {{p_int(0), dict({{"optimizer", dict({{"param_groups", p_list({dict({{"step", p_int(5)}})})}})}})}})),
+            5);
 }
 
 TEST(CommonStateTest, RefusesStepsThatDisagreeOrAreNoCount) {

@@ -1,5 +1,6 @@
 // Saving and loading a training state: bit for bit, from the two names of main parameters, and box by box.
 #include <ATen/Functions.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,7 +28,8 @@ spec::ModelSpec tiny(DType dtype) {
 
 struct State {
   explicit State(const spec::ModelSpec& model, spec::Layout layout = {}, spec::Coords coords = {})
-      : weights(model, layout, coords, {at::kCPU, model.dtype == DType::kF32 ? at::kFloat : at::kBFloat16}, true), optimizer(weights, {}) {}
+      : weights(model, layout, coords, {at::kCPU, model.dtype == DType::kF32 ? at::kFloat : at::kBFloat16}, true),
+        optimizer(weights, {}) {}
   model::Weights weights;
   optim::AdamW optimizer;
 };
@@ -38,7 +40,7 @@ void disturb(State& state, const spec::ModelSpec& model) {
   state.optimizer.reset_main_from_weights();
   for (int step = 0; step < 3; ++step) {
     for (model::Weight& weight : state.weights.all()) {
-      weight.main_grad.copy_(at::arange(weight.size, at::kFloat).view(weight.data.sizes()).sin() * (0.1 * (step + 1)));
+      weight.main_grad.copy_(at::arange(weight.size, at::kFloat).view(weight.data.sizes()).sin().mul(0.1 * (step + 1)));
     }
     state.optimizer.step(1e-2, 1.0);
   }
@@ -46,7 +48,10 @@ void disturb(State& state, const spec::ModelSpec& model) {
 
 class TrainingStateTest : public testing::TestWithParam<DType> {
  protected:
-  TrainingStateTest() : root_(fs::temp_directory_path() / ("rialto_state_" + std::to_string(getpid()))), model_(tiny(GetParam())), saved_(model_) {
+  TrainingStateTest()
+      : root_(fs::temp_directory_path() / ("rialto_state_" + std::to_string(getpid()))),
+        model_(tiny(GetParam())),
+        saved_(model_) {
     fs::remove_all(root_);
     disturb(saved_, model_);
     options_.root = root_;
@@ -88,10 +93,12 @@ TEST_P(TrainingStateTest, ComesBackBitForBit) {
 TEST_P(TrainingStateTest, EveryNameThatMegatronAsksForIsThere) {
   const store::CheckpointReader reader(save_now());
   for (const spec::Param& param : spec::param_table(model_)) {
-    for (const char* prefix : {"", "optimizer.state.param.", "optimizer.state.fp32_param.", "optimizer.state.exp_avg.", "optimizer.state.exp_avg_sq."}) {
+    for (const char* prefix : {"", "optimizer.state.param.", "optimizer.state.fp32_param.", "optimizer.state.exp_avg.",
+                               "optimizer.state.exp_avg_sq."}) {
       ASSERT_TRUE(reader.has_tensor(prefix + param.disk.key)) << prefix << param.disk.key;
       EXPECT_EQ(reader.shape(prefix + param.disk.key), param.disk.shape(param.shape));
-      for (const std::string& alias : param.disk.aliases) EXPECT_TRUE(reader.has_tensor(prefix + alias)) << prefix << alias;
+      for (const std::string& alias : param.disk.aliases)
+        EXPECT_TRUE(reader.has_tensor(prefix + alias)) << prefix << alias;
     }
   }
 }
@@ -109,19 +116,23 @@ TEST_P(TrainingStateTest, BoxesOfEveryRankTileTheModel) {
     for (const model::Weight& weight : part.all()) {
       at::Tensor expected = whole.weights.at(weight.param.name).data.detach().view(weight.param.view);
       for (size_t axis = 0; axis < weight.param.view.size(); ++axis) {
-        expected = expected.narrow(static_cast<int64_t>(axis), weight.box.lo[axis], weight.box.hi[axis] - weight.box.lo[axis]);
+        expected =
+            expected.narrow(static_cast<int64_t>(axis), weight.box.lo[axis], weight.box.hi[axis] - weight.box.lo[axis]);
       }
-      EXPECT_TRUE(at::equal(weight.data.detach().reshape({-1}), expected.reshape({-1}))) << weight.param.name << " rank " << rank;
+      EXPECT_TRUE(at::equal(weight.data.detach().reshape({-1}), expected.reshape({-1})))
+          << weight.param.name << " rank " << rank;
       // A replicated parameter is held by both tensor-parallel ranks; count it once.
       if (weight.param.tp_axis || coords.tp == 0) seen[weight.param.name] += weight.size;
     }
   }
-  for (const model::Weight& weight : whole.weights.all()) EXPECT_EQ(seen[weight.param.name], weight.size) << weight.param.name;
+  for (const model::Weight& weight : whole.weights.all())
+    EXPECT_EQ(seen[weight.param.name], weight.size) << weight.param.name;
 }
 
 TEST_P(TrainingStateTest, AMissingPieceOfOptimizerStateIsNamed) {
   const Json scheduler = {{"max_lr", 1e-3}, {"min_lr", 0.0}};
-  const fs::path folder = save(real_file_ops(), options_, model_, saved_.weights, nullptr, counters_, scheduler, nullptr);
+  const fs::path folder =
+      save(real_file_ops(), options_, model_, saved_.weights, nullptr, counters_, scheduler, nullptr);
   State loaded(model_);
   try {
     load_training(folder, model_, loaded.weights, loaded.optimizer, nullptr);
@@ -144,8 +155,9 @@ TEST_P(TrainingStateTest, WeightsAreCastToWhatIsAsked) {
   model::Weights other(model_, {}, {}, {at::kCPU, GetParam() == DType::kF32 ? at::kBFloat16 : at::kFloat}, false);
   const uint64_t rounded = load_weights(source, other, nullptr);
   EXPECT_EQ(rounded > 0, GetParam() == DType::kF32);
-  EXPECT_TRUE(at::equal(other.at("decoder.final_layernorm.weight").data.to(at::kFloat),
-                        saved_.weights.at("decoder.final_layernorm.weight").data.detach().to(at::kBFloat16).to(at::kFloat)));
+  EXPECT_TRUE(
+      at::equal(other.at("decoder.final_layernorm.weight").data.to(at::kFloat),
+                saved_.weights.at("decoder.final_layernorm.weight").data.detach().to(at::kBFloat16).to(at::kFloat)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, TrainingStateTest, testing::Values(DType::kF32, DType::kBF16),

@@ -1,8 +1,7 @@
 // The table of families is complete and says the same in every form.
-#include "rialto/cli/models_table.h"
-
 #include <gtest/gtest.h>
 
+#include "rialto/cli/models_table.h"
 #include "rialto/families/family.h"
 
 namespace rialto::cli {

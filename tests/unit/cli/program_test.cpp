@@ -1,12 +1,12 @@
 // The program as a user runs it: exit codes, one error line, help, what it is linked to.
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-
 #include <array>
 #include <cstdio>
 #include <fstream>
 #include <set>
 #include <string>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include "rialto/base/json.h"
 #include "tests/unit/convert/toy.h"
@@ -24,9 +24,11 @@ struct Ran {
 /// Runs `rialto ARGUMENTS`, by the shell.
 Ran rialto(const std::string& arguments, const std::string& environment = "") {
   const TempDir dir;
-  const std::string command = environment + " " RIALTO_PROGRAM " " + arguments + " >" + (dir / "out").string() + " 2>" + (dir / "err").string();
+  const std::string command =
+      environment + " " RIALTO_PROGRAM " " + arguments + " >" + (dir / "out").string() + " 2>" + (dir / "err").string();
   const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text_file(dir / "out"), read_text_file(dir / "err")};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text_file(dir / "out"),
+          read_text_file(dir / "err")};
 }
 
 void expect_refused(const Ran& ran, int code, const std::string& word) {
@@ -40,7 +42,8 @@ TEST(Program, VersionAndHelp) {
   const Ran version = rialto("--version");
   EXPECT_EQ(version.code, 0);
   EXPECT_TRUE(version.out.starts_with("rialto 0.")) << version.out;
-  for (const char* command : {"", "convert", "verify", "inspect", "models", "data", "data tokenize", "data train-tokenizer"}) {
+  for (const char* command :
+       {"", "convert", "verify", "inspect", "models", "data", "data tokenize", "data train-tokenizer"}) {
     const Ran help = rialto(std::string(command) + " --help");
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_NE(help.out.find("Usage"), std::string::npos) << command;
@@ -104,7 +107,8 @@ TEST(Program, ConvertVerifyInspect) {
 TEST(Program, NeedsOnlyTheCLibraries) {
   std::FILE* pipe = ::popen("readelf -d " RIALTO_PROGRAM, "r");
   ASSERT_NE(pipe, nullptr);
-  const std::set<std::string> allowed = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"};
+  const std::set<std::string> allowed = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1",
+                                         "ld-linux-x86-64.so.2"};
   std::array<char, 512> line;
   int needed = 0;
   while (std::fgets(line.data(), line.size(), pipe)) {

@@ -2,6 +2,7 @@
 #include "rialto/comm/mesh.h"
 
 #include <ATen/Functions.h>
+
 #include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
@@ -18,7 +19,8 @@ TEST(Mesh, OneRank) {
 }
 
 TEST(Mesh, RefusesMoreRanks) {
-  for (const spec::Layout layout : {spec::Layout{.tp = 2}, spec::Layout{.cp = 2}, spec::Layout{.dp = 2}, spec::Layout{.pp = 2}}) {
+  for (const spec::Layout layout :
+       {spec::Layout{.tp = 2}, spec::Layout{.cp = 2}, spec::Layout{.dp = 2}, spec::Layout{.pp = 2}}) {
     try {
       const Mesh mesh(layout);
       FAIL() << "accepted";

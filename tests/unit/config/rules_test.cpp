@@ -1,9 +1,9 @@
 // Arithmetic that cannot work is refused with the key's name.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <functional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "rialto/config/run_config.h"
@@ -39,38 +39,52 @@ TEST_P(RulesTest, RefusesNamingTheKey) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RulesTest, testing::Values(
-    Case{"train.global_batch_size", [](RunConfig& c) { c.train.global_batch_size = 7; }},
-    Case{"train.global_batch_size", [](RunConfig& c) { c.train.global_batch_size = 1; }},
-    Case{"train.global_batch_size", [](RunConfig& c) { c.train.global_batch_size = 0; }},
-    Case{"train.micro_batch_size", [](RunConfig& c) { c.train.micro_batch_size = 0; }},
-    Case{"train.micro_batch_size", [](RunConfig& c) { c.train.micro_batch_size = -2; }},
-    Case{"train.train_iters", [](RunConfig& c) { c.train.train_iters = 0; }},
-    Case{"train.train_iters", [](RunConfig& c) { c.train.train_iters = int64_t{1} << 62; }},
-    Case{"train.exit_interval", [](RunConfig& c) { c.train.exit_interval = 0; }},
-    Case{"validation.eval_iters", [](RunConfig& c) { c.validation.eval_iters = 0; }},
-    Case{"validation.eval_interval", [](RunConfig& c) { c.validation.eval_interval = 0; }},
-    Case{"logger.log_interval", [](RunConfig& c) { c.logger.log_interval = 0; }},
-    Case{"optimizer.lr", [](RunConfig& c) { c.optimizer.lr = -1; }},
-    Case{"optimizer.lr", [](RunConfig& c) { c.optimizer.lr = NAN; }},
-    Case{"optimizer.lr", [](RunConfig& c) { c.optimizer.lr = 1e31; }},
-    Case{"optimizer.min_lr", [](RunConfig& c) { c.optimizer.min_lr = 1; }},
-    Case{"optimizer.adam_beta2", [](RunConfig& c) { c.optimizer.adam_beta2 = 1; }},
-    Case{"optimizer.optimizer", [](RunConfig& c) { c.optimizer.optimizer = "adamw"; }},
-    Case{"scheduler.lr_decay_style", [](RunConfig& c) { c.scheduler.lr_decay_style = "wsd"; }},
-    Case{"scheduler.lr_warmup_iters", [](RunConfig& c) { c.scheduler.lr_warmup_iters = 100; }},
-    Case{"scheduler.lr_warmup_iters", [](RunConfig& c) { c.scheduler.lr_warmup_iters = -1; }},
-    Case{"scheduler.lr_warmup_init", [](RunConfig& c) { c.scheduler.lr_warmup_init = 1; }},
-    Case{"scheduler.lr_wsd_decay_iters", [](RunConfig& c) { c.scheduler.lr_decay_style = "WSD"; }},
-    Case{"scheduler.lr_wsd_decay_iters", [](RunConfig& c) { c.scheduler.lr_decay_style = "WSD"; c.scheduler.lr_wsd_decay_iters = 101; }},
-    Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.model.tensor_model_parallel_size = 2; }},
-    Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.model.pipeline_model_parallel_size = 2; }},
-    Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path.clear(); }},
-    Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path = {"a", "b"}; }},
-    Case{"checkpoint.save_interval", [](RunConfig& c) { c.checkpoint.save.clear(); c.checkpoint.save_interval = 5; }},
-    Case{"checkpoint.save_rng", [](RunConfig& c) { c.checkpoint.save_rng = true; }},
-    Case{"train.exit_interval", [](RunConfig& c) { c.checkpoint.save.clear(); c.train.exit_interval = 5; }},
-    Case{"mixed_precision", [](RunConfig& c) { c.mixed_precision = "fp16_mixed"; }}));
+INSTANTIATE_TEST_SUITE_P(
+    All, RulesTest,
+    testing::Values(
+        Case{"train.global_batch_size", [](RunConfig& c) { c.train.global_batch_size = 7; }},
+        Case{"train.global_batch_size", [](RunConfig& c) { c.train.global_batch_size = 1; }},
+        Case{"train.global_batch_size", [](RunConfig& c) { c.train.global_batch_size = 0; }},
+        Case{"train.micro_batch_size", [](RunConfig& c) { c.train.micro_batch_size = 0; }},
+        Case{"train.micro_batch_size", [](RunConfig& c) { c.train.micro_batch_size = -2; }},
+        Case{"train.train_iters", [](RunConfig& c) { c.train.train_iters = 0; }},
+        Case{"train.train_iters", [](RunConfig& c) { c.train.train_iters = int64_t{1} << 62; }},
+        Case{"train.exit_interval", [](RunConfig& c) { c.train.exit_interval = 0; }},
+        Case{"validation.eval_iters", [](RunConfig& c) { c.validation.eval_iters = 0; }},
+        Case{"validation.eval_interval", [](RunConfig& c) { c.validation.eval_interval = 0; }},
+        Case{"logger.log_interval", [](RunConfig& c) { c.logger.log_interval = 0; }},
+        Case{"optimizer.lr", [](RunConfig& c) { c.optimizer.lr = -1; }},
+        Case{"optimizer.lr", [](RunConfig& c) { c.optimizer.lr = NAN; }},
+        Case{"optimizer.lr", [](RunConfig& c) { c.optimizer.lr = 1e31; }},
+        Case{"optimizer.min_lr", [](RunConfig& c) { c.optimizer.min_lr = 1; }},
+        Case{"optimizer.adam_beta2", [](RunConfig& c) { c.optimizer.adam_beta2 = 1; }},
+        Case{"optimizer.optimizer", [](RunConfig& c) { c.optimizer.optimizer = "adamw"; }},
+        Case{"scheduler.lr_decay_style", [](RunConfig& c) { c.scheduler.lr_decay_style = "wsd"; }},
+        Case{"scheduler.lr_warmup_iters", [](RunConfig& c) { c.scheduler.lr_warmup_iters = 100; }},
+        Case{"scheduler.lr_warmup_iters", [](RunConfig& c) { c.scheduler.lr_warmup_iters = -1; }},
+        Case{"scheduler.lr_warmup_init", [](RunConfig& c) { c.scheduler.lr_warmup_init = 1; }},
+        Case{"scheduler.lr_wsd_decay_iters", [](RunConfig& c) { c.scheduler.lr_decay_style = "WSD"; }},
+        Case{"scheduler.lr_wsd_decay_iters",
+             [](RunConfig& c) {
+               c.scheduler.lr_decay_style = "WSD";
+               c.scheduler.lr_wsd_decay_iters = 101;
+             }},
+        Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.model.tensor_model_parallel_size = 2; }},
+        Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.model.pipeline_model_parallel_size = 2; }},
+        Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path.clear(); }},
+        Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path = {"a", "b"}; }},
+        Case{"checkpoint.save_interval",
+             [](RunConfig& c) {
+               c.checkpoint.save.clear();
+               c.checkpoint.save_interval = 5;
+             }},
+        Case{"checkpoint.save_rng", [](RunConfig& c) { c.checkpoint.save_rng = true; }},
+        Case{"train.exit_interval",
+             [](RunConfig& c) {
+               c.checkpoint.save.clear();
+               c.train.exit_interval = 5;
+             }},
+        Case{"mixed_precision", [](RunConfig& c) { c.mixed_precision = "fp16_mixed"; }}));
 
 TEST(RulesHintTest, BatchArithmeticSaysWhatWouldFit) {
   RunConfig config = good();

@@ -1,12 +1,12 @@
 // Reading, overriding, refusing and writing run configurations.
 #include "rialto/config/run_config.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
 #include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "rialto/config/recipes.h"
@@ -29,7 +29,8 @@ class RunConfigTest : public testing::Test {
     std::ofstream(path) << text;
     return path.string();
   }
-  std::string message(const std::string& text, const std::vector<std::string>& overrides = {}, ErrorKind kind = ErrorKind::kConfig) {
+  std::string message(const std::string& text, const std::vector<std::string>& overrides = {},
+                      ErrorKind kind = ErrorKind::kConfig) {
     try {
       read_run_config(write(text), overrides);
     } catch (const Error& error) {
@@ -54,7 +55,8 @@ dataset:
   data_path: [a/b]
   valid_data_path: c
 mixed_precision: fp32
-)"), {});
+)"),
+                                           {});
   EXPECT_EQ(config.model.num_layers, 2);
   EXPECT_EQ(config.model.rotary_base, 1e6);
   EXPECT_EQ(config.model.share_embeddings_and_output_weights, true);
@@ -79,7 +81,8 @@ TEST_F(RunConfigTest, OverridesWinAndMayNameWholeSections) {
 
 TEST_F(RunConfigTest, UnknownKeyNamesFileLineAndNearest) {
   EXPECT_THAT(message("train:\n  micro_batch_size: 1\n  global_batch_sise: 8\n"),
-              AllOf(HasSubstr("recipe.yaml:3"), HasSubstr("'global_batch_sise' in section 'train'"), HasSubstr("'global_batch_size'?")));
+              AllOf(HasSubstr("recipe.yaml:3"), HasSubstr("'global_batch_sise' in section 'train'"),
+                    HasSubstr("'global_batch_size'?")));
 }
 
 TEST_F(RunConfigTest, KeyOfAnotherSectionIsPointedTo) {
@@ -92,7 +95,8 @@ TEST_F(RunConfigTest, UnknownSectionNamesNearest) {
 }
 
 TEST_F(RunConfigTest, UnknownOverrideNamesItself) {
-  EXPECT_THAT(message("{}", {"train.train_itres=3"}), AllOf(HasSubstr("--set train.train_itres=3"), HasSubstr("'train_iters'?")));
+  EXPECT_THAT(message("{}", {"train.train_itres=3"}),
+              AllOf(HasSubstr("--set train.train_itres=3"), HasSubstr("'train_iters'?")));
   EXPECT_THAT(message("{}", {"trian.train_iters=3"}), HasSubstr("'train'?"));
   EXPECT_THAT(message("{}", {"train_iters"}, ErrorKind::kUsage), HasSubstr("section.key=value"));
 }

@@ -1,10 +1,10 @@
 // Element comparison: bits, units in the last place, signs, NaN.
 #include "rialto/convert/compare.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
+
+#include <gtest/gtest.h>
 
 namespace rialto::convert {
 namespace {

@@ -7,7 +7,8 @@ namespace rialto::convert {
 namespace {
 
 /// The conversion of a toy changed by `change` must be refused with `parts` in the message.
-void expect_refused(const std::vector<std::string>& parts, const std::function<void(Json&, std::vector<ToyTensor>&)>& change) {
+void expect_refused(const std::vector<std::string>& parts,
+                    const std::function<void(Json&, std::vector<ToyTensor>&)>& change) {
   const TempDir dir;
   Json config = toy_config();
   std::vector<ToyTensor> tensors = toy_tensors(config);
@@ -25,10 +26,19 @@ ToyTensor& named(std::vector<ToyTensor>& tensors, const std::string& name) {
 }
 
 TEST(Damage, TensorsThatDoNotFit) {
-  expect_refused({"missing", "model.norm.weight"}, [](Json&, auto& tensors) { std::erase_if(tensors, [](const ToyTensor& t) { return t.name == "model.norm.weight"; }); });
-  expect_refused({"extra", "model.layers.3.x"}, [](Json&, auto& tensors) { tensors.push_back({"model.layers.3.x", DType::kBF16, {2}, std::string(4, '\0')}); });
-  expect_refused({"model.layers.1.mlp.up_proj.weight"}, [](Json&, auto& tensors) { named(tensors, "model.layers.1.mlp.up_proj.weight").name = "model.layers.1.mlp.upp_proj.weight"; });
-  expect_refused({"shape", "model.layers.0.self_attn.q_proj.weight"}, [](Json&, auto& tensors) { std::swap(named(tensors, "model.layers.0.self_attn.q_proj.weight").shape[0], named(tensors, "model.layers.0.self_attn.q_proj.weight").shape[1]); });
+  expect_refused({"missing", "model.norm.weight"}, [](Json&, auto& tensors) {
+    std::erase_if(tensors, [](const ToyTensor& t) { return t.name == "model.norm.weight"; });
+  });
+  expect_refused({"extra", "model.layers.3.x"}, [](Json&, auto& tensors) {
+    tensors.push_back({"model.layers.3.x", DType::kBF16, {2}, std::string(4, '\0')});
+  });
+  expect_refused({"model.layers.1.mlp.up_proj.weight"}, [](Json&, auto& tensors) {
+    named(tensors, "model.layers.1.mlp.up_proj.weight").name = "model.layers.1.mlp.upp_proj.weight";
+  });
+  expect_refused({"shape", "model.layers.0.self_attn.q_proj.weight"}, [](Json&, auto& tensors) {
+    std::swap(named(tensors, "model.layers.0.self_attn.q_proj.weight").shape[0],
+              named(tensors, "model.layers.0.self_attn.q_proj.weight").shape[1]);
+  });
   expect_refused({"model.norm.weight"}, [](Json&, auto& tensors) {
     ToyTensor& norm = named(tensors, "model.norm.weight");
     norm.dtype = DType::kI16;
@@ -36,7 +46,8 @@ TEST(Damage, TensorsThatDoNotFit) {
 }
 
 TEST(Damage, ConfigsThatAreWrong) {
-  expect_refused({"LlamaForCausalLMM", "LlamaForCausalLM"}, [](Json& config, auto&) { config["architectures"] = {"LlamaForCausalLMM"}; });
+  expect_refused({"LlamaForCausalLMM", "LlamaForCausalLM"},
+                 [](Json& config, auto&) { config["architectures"] = {"LlamaForCausalLMM"}; });
   expect_refused({"hidden_size"}, [](Json& config, auto&) { config.erase("hidden_size"); });
   expect_refused({"novel_key"}, [](Json& config, auto&) { config["novel_key"] = 1; });
   expect_refused({"attention_bias"}, [](Json& config, auto&) { config["attention_bias"] = true; });
@@ -44,15 +55,18 @@ TEST(Damage, ConfigsThatAreWrong) {
 
 TEST(Damage, FilesThatAreWrong) {
   const TempDir dir;
-  const auto expect_bad = [&](const std::vector<std::string>& parts, const std::function<void(const fs::path&)>& spoil) {
+  const auto expect_bad = [&](const std::vector<std::string>& parts,
+                              const std::function<void(const fs::path&)>& spoil) {
     fs::remove_all(dir / "hf");
     write_toy_hf(dir / "hf", false, 2);
     spoil(dir / "hf");
     expect_error(ErrorKind::kInput, parts, [&] { convert_plain(dir / "hf", dir / "native"); });
     EXPECT_FALSE(fs::exists(dir / "native"));
   };
-  expect_bad({"model-00002-of-00002.safetensors"}, [](const fs::path& hf) { fs::remove(hf / "model-00002-of-00002.safetensors"); });
-  expect_bad({"model-00001-of-00002.safetensors"}, [](const fs::path& hf) { fs::resize_file(hf / "model-00001-of-00002.safetensors", 900); });
+  expect_bad({"model-00002-of-00002.safetensors"},
+             [](const fs::path& hf) { fs::remove(hf / "model-00002-of-00002.safetensors"); });
+  expect_bad({"model-00001-of-00002.safetensors"},
+             [](const fs::path& hf) { fs::resize_file(hf / "model-00001-of-00002.safetensors", 900); });
   expect_bad({"config.json"}, [](const fs::path& hf) { write_text(hf / "config.json", "{\"a\": "); });
   expect_bad({"neither"}, [](const fs::path& hf) { fs::remove(hf / "config.json"); });
 }
@@ -96,13 +110,18 @@ TEST(Damage, NativeTensorsThatAreMissingOrUnknown) {
     fs::remove_all(dir / "native");
     store::CheckpointWriter writer(real_file_ops(), dir / "native", 1);
     for (const spec::Param& param : spec::param_table(resolved.model))
-      if (keep(param)) writer.add_chunk(store::chunk_of(param, DType::kBF16), [&](const store::ByteSink& sink) { sink(store::bytes_for(param, 2)); });
-    if (!extra.empty()) writer.add_chunk({.key = extra, .aliases = {}, .dtype = DType::kF32, .shape = {1}, .offsets = {0}, .sizes = {1}}, [](const store::ByteSink& sink) { sink(std::vector<std::byte>(4)); });
+      if (keep(param))
+        writer.add_chunk(store::chunk_of(param, DType::kBF16),
+                         [&](const store::ByteSink& sink) { sink(store::bytes_for(param, 2)); });
+    if (!extra.empty())
+      writer.add_chunk({.key = extra, .aliases = {}, .dtype = DType::kF32, .shape = {1}, .offsets = {0}, .sizes = {1}},
+                       [](const store::ByteSink& sink) { sink(std::vector<std::byte>(4)); });
     writer.add_file("rialto_source/config.json", config.dump());
     writer.commit(store::make_common(resolved.model, 1), {});
   };
   write_native([](const spec::Param& p) { return p.disk.key != "output_layer.weight"; }, "");
-  expect_error(ErrorKind::kInput, {"output_layer.weight", "missing"}, [&] { convert_plain(dir / "native", dir / "back"); });
+  expect_error(ErrorKind::kInput, {"output_layer.weight", "missing"},
+               [&] { convert_plain(dir / "native", dir / "back"); });
   write_native([](const spec::Param&) { return true; }, "mtp.layers.0.enorm.weight");
   expect_error(ErrorKind::kInput, {"mtp.layers.0.enorm.weight"}, [&] { convert_plain(dir / "native", dir / "back"); });
   write_native([](const spec::Param&) { return true; }, "optimizer.state.exp_avg.x");

@@ -17,8 +17,10 @@ TEST(Destination, RefusedBeforeAnythingIsWritten) {
   expect_error(ErrorKind::kConfig, {"inside the source"}, [&] { convert_plain(dir / "hf", dir / "hf/out"); });
   expect_error(ErrorKind::kConfig, {"inside the source"}, [&] { convert_plain(dir / "hf", dir / "hf/../hf/out"); });
   expect_error(ErrorKind::kConfig, {"inside the destination"}, [&] { convert_plain(dir / "hf", dir); });
-  expect_error(ErrorKind::kConfig, {"of the wanted kind"}, [&] { convert_plain(dir / "hf", dir / "out", [](ConvertOptions& o) { o.to = Target::kHf; }); });
-  expect_error(ErrorKind::kConfig, {"--like"}, [&] { convert_plain(dir / "hf", dir / "out", [&](ConvertOptions& o) { o.like = dir / "hf"; }); });
+  expect_error(ErrorKind::kConfig, {"of the wanted kind"},
+               [&] { convert_plain(dir / "hf", dir / "out", [](ConvertOptions& o) { o.to = Target::kHf; }); });
+  expect_error(ErrorKind::kConfig, {"--like"},
+               [&] { convert_plain(dir / "hf", dir / "out", [&](ConvertOptions& o) { o.like = dir / "hf"; }); });
   expect_error(ErrorKind::kInput, {"nothing here"}, [&] { convert_plain(dir / "none", dir / "out"); });
   fs::create_directory(dir / "empty");
   expect_error(ErrorKind::kInput, {"neither"}, [&] { convert_plain(dir / "empty", dir / "out"); });
@@ -29,7 +31,8 @@ TEST(Destination, SymbolicLinksDoNotHideTheSource) {
   const TempDir dir;
   write_toy_hf(dir / "hf");
   fs::create_directory_symlink(dir / "hf", dir / "link");
-  expect_error(ErrorKind::kConfig, {"is the source"}, [&] { convert_plain(dir / "hf", dir / "link", [](ConvertOptions& o) { o.overwrite = true; }); });
+  expect_error(ErrorKind::kConfig, {"is the source"},
+               [&] { convert_plain(dir / "hf", dir / "link", [](ConvertOptions& o) { o.overwrite = true; }); });
   expect_error(ErrorKind::kConfig, {"inside the source"}, [&] { convert_plain(dir / "hf", dir / "link/out"); });
 }
 
@@ -47,7 +50,8 @@ TEST(Destination, OverwriteReplacesModelsOnly) {
   EXPECT_TRUE(verify({dir / "other", dir / "native", {}, {}}, nullptr).differences.empty());
   fs::create_directory(dir / "precious");
   write_text(dir / "precious/thesis.txt", "x");
-  expect_error(ErrorKind::kConfig, {"neither a model nor a checkpoint"}, [&] { convert_plain(dir / "hf", dir / "precious", [](ConvertOptions& o) { o.overwrite = true; }); });
+  expect_error(ErrorKind::kConfig, {"neither a model nor a checkpoint"},
+               [&] { convert_plain(dir / "hf", dir / "precious", [](ConvertOptions& o) { o.overwrite = true; }); });
   EXPECT_TRUE(fs::exists(dir / "precious/thesis.txt"));
   fs::create_directory(dir / "empty");
   convert_plain(dir / "hf", dir / "empty");

@@ -21,7 +21,8 @@ TEST(Foreign, ConfigFromRunConfig) {
   const ConvertReport report = convert_plain(dir / "native", dir / "back");
   EXPECT_FALSE(report.notices.empty());
   const VerifyReport same = verify({dir / "hf", dir / "back", {}, {}}, nullptr);
-  for (const Difference& difference : same.differences) EXPECT_EQ(difference.kind, "config") << difference.tensor << " " << difference.detail;
+  for (const Difference& difference : same.differences)
+    EXPECT_EQ(difference.kind, "config") << difference.tensor << " " << difference.detail;
   EXPECT_EQ(read_json_file(dir / "back/config.json")["hidden_size"], 16);
   EXPECT_TRUE(fs::exists(dir / "back/model.safetensors"));
   EXPECT_TRUE(verify({dir / "hf", dir / "native", {}, {}}, nullptr).differences.empty());

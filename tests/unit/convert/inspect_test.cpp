@@ -30,7 +30,8 @@ TEST(Inspect, Native) {
   EXPECT_EQ(report["training"]["step"], 1);
   EXPECT_EQ(report["facts"]["true_vocab"], 37);
   bool recorded = false;
-  for (const Json& shard : report["shards"]) recorded = recorded || (shard["file"] == "__0_0.distcp" && shard.contains("xxh3_128"));
+  for (const Json& shard : report["shards"])
+    recorded = recorded || (shard["file"] == "__0_0.distcp" && shard.contains("xxh3_128"));
   EXPECT_TRUE(recorded);
   flip_byte(dir / "native/iter_0000001/__0_0.distcp", 3000);
   inspect(dir / "native", false, nullptr);

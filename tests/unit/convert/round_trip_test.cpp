@@ -18,7 +18,8 @@ TEST(RoundTrip, SingleFileShardedAndTied) {
       EXPECT_EQ(back.to, "hf");
       expect_same_folder(dir / "hf", dir / "back", {"model.safetensors.index.json"});
       if (shards > 1) {
-        Json before = read_json_file(dir / "hf/model.safetensors.index.json"), after = read_json_file(dir / "back/model.safetensors.index.json");
+        Json before = read_json_file(dir / "hf/model.safetensors.index.json"),
+             after = read_json_file(dir / "back/model.safetensors.index.json");
         EXPECT_EQ(before["metadata"], after["metadata"]);
         for (const auto& [name, file] : before["weight_map"].items()) EXPECT_EQ(after["weight_map"][name], file);
         EXPECT_EQ(before["weight_map"].size(), after["weight_map"].size());
@@ -35,7 +36,8 @@ TEST(RoundTrip, EveryFloatingDtypeAndMixed) {
     std::vector<ToyTensor> tensors = toy_tensors(config, dtype);
     // One layer's norm and one projection are wider: the stack is stored in the wider type, nothing is rounded.
     for (ToyTensor& tensor : tensors)
-      if (tensor.name == "model.layers.1.input_layernorm.weight" || tensor.name == "model.layers.2.self_attn.k_proj.weight") {
+      if (tensor.name == "model.layers.1.input_layernorm.weight" ||
+          tensor.name == "model.layers.2.self_attn.k_proj.weight") {
         tensor.dtype = DType::kF32;
         tensor.bytes = random_bytes(tensor.name, DType::kF32, tensor.shape);
       }
@@ -53,7 +55,8 @@ TEST(RoundTrip, CarriedHeadAndRecomputedTensorsComeBack) {
   ToyTensor head = tensors.front();
   head.name = "lm_head.weight";
   tensors.push_back(head);
-  tensors.push_back({"model.layers.0.self_attn.rotary_emb.inv_freq", DType::kF32, {2}, random_bytes("f", DType::kF32, {2})});
+  tensors.push_back(
+      {"model.layers.0.self_attn.rotary_emb.inv_freq", DType::kF32, {2}, random_bytes("f", DType::kF32, {2})});
   write_hf(dir / "hf", config, tensors, 2);
   EXPECT_EQ(convert_plain(dir / "hf", dir / "native").ignored.size(), 1u);
   convert_plain(dir / "native", dir / "back");
@@ -61,7 +64,8 @@ TEST(RoundTrip, CarriedHeadAndRecomputedTensorsComeBack) {
   // A head that is not the embedding contradicts the config.
   tensors[tensors.size() - 2].bytes[5] = static_cast<char>(tensors[tensors.size() - 2].bytes[5] ^ 1);
   write_hf(dir / "bad", config, tensors, 2);
-  expect_error(ErrorKind::kInput, {"lm_head.weight", "model.embed_tokens.weight"}, [&] { convert_plain(dir / "bad", dir / "native2"); });
+  expect_error(ErrorKind::kInput, {"lm_head.weight", "model.embed_tokens.weight"},
+               [&] { convert_plain(dir / "bad", dir / "native2"); });
   EXPECT_FALSE(fs::exists(dir / "native2"));
   expect_clean(dir);
 }
@@ -71,18 +75,21 @@ TEST(RoundTrip, CastsAreCountedAndNamedInTheConfig) {
   Json config = toy_config();
   config["torch_dtype"] = "float32";
   write_hf(dir / "hf", config, toy_tensors(config, DType::kF32));
-  const ConvertReport there = convert_plain(dir / "hf", dir / "native", [](ConvertOptions& o) { o.dtype = DType::kBF16; });
+  const ConvertReport there =
+      convert_plain(dir / "hf", dir / "native", [](ConvertOptions& o) { o.dtype = DType::kBF16; });
   EXPECT_GT(there.rounded_values, 1000u);
   const ConvertReport back = convert_plain(dir / "native", dir / "back");
   EXPECT_EQ(back.rounded_values, 0u);
   EXPECT_EQ(read_json_file(dir / "back/config.json")["torch_dtype"], "bfloat16");
   // And on the way out; fp32 holds bf16 exactly.
-  EXPECT_EQ(convert_plain(dir / "native", dir / "wide", [](ConvertOptions& o) { o.dtype = DType::kF32; }).rounded_values, 0u);
+  EXPECT_EQ(
+      convert_plain(dir / "native", dir / "wide", [](ConvertOptions& o) { o.dtype = DType::kF32; }).rounded_values, 0u);
   EXPECT_EQ(read_json_file(dir / "wide/config.json")["torch_dtype"], "float32");
   Json expected = config;
   expected["torch_dtype"] = "float32";
   EXPECT_EQ(read_json_file(dir / "wide/config.json"), expected);  // every other key as it was
-  expect_error(ErrorKind::kConfig, {"--dtype"}, [&] { convert_plain(dir / "native", dir / "x", [](ConvertOptions& o) { o.dtype = DType::kI32; }); });
+  expect_error(ErrorKind::kConfig, {"--dtype"},
+               [&] { convert_plain(dir / "native", dir / "x", [](ConvertOptions& o) { o.dtype = DType::kI32; }); });
 }
 
 TEST(RoundTrip, DryRunWritesNothing) {

@@ -1,12 +1,12 @@
 // Small Hugging Face folders made in C++, and helpers to compare folders.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/json.h"
 #include "rialto/base/number.h"
@@ -25,10 +25,24 @@ using store::TempDir;
 
 /// Sizes that expose mistakes: hidden != heads x head size, uneven groups, odd vocabulary.
 inline Json toy_config(bool tied = false) {
-  return Json{{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"}, {"hidden_size", 16}, {"num_hidden_layers", 3},
-              {"num_attention_heads", 6}, {"num_key_value_heads", 2}, {"head_dim", 4}, {"intermediate_size", 10}, {"vocab_size", 37},
-              {"max_position_embeddings", 64}, {"rms_norm_eps", 1e-5}, {"tie_word_embeddings", tied}, {"rope_theta", 10000.0},
-              {"hidden_act", "silu"}, {"torch_dtype", "bfloat16"}, {"eos_token_id", 2}, {"bos_token_id", 1}, {"use_cache", true}};
+  return Json{{"architectures", {"LlamaForCausalLM"}},
+              {"model_type", "llama"},
+              {"hidden_size", 16},
+              {"num_hidden_layers", 3},
+              {"num_attention_heads", 6},
+              {"num_key_value_heads", 2},
+              {"head_dim", 4},
+              {"intermediate_size", 10},
+              {"vocab_size", 37},
+              {"max_position_embeddings", 64},
+              {"rms_norm_eps", 1e-5},
+              {"tie_word_embeddings", tied},
+              {"rope_theta", 10000.0},
+              {"hidden_act", "silu"},
+              {"torch_dtype", "bfloat16"},
+              {"eos_token_id", 2},
+              {"bos_token_id", 1},
+              {"use_cache", true}};
 }
 
 struct ToyTensor {
@@ -56,19 +70,25 @@ inline std::vector<ToyTensor> toy_tensors(const Json& config, DType dtype = DTyp
   return tensors;
 }
 
-inline void write_text(const fs::path& path, const std::string& text) { write_file_synced(real_file_ops(), path, text); }
+inline void write_text(const fs::path& path, const std::string& text) {
+  write_file_synced(real_file_ops(), path, text);
+}
 
 /// Tensors go to `shards` files in turn; more than one makes an index.
-inline fs::path write_hf(const fs::path& dir, const Json& config, const std::vector<ToyTensor>& tensors, size_t shards = 1) {
+inline fs::path write_hf(const fs::path& dir, const Json& config, const std::vector<ToyTensor>& tensors,
+                         size_t shards = 1) {
   fs::create_directories(dir);
-  write_text(dir / "config.json", "{\n" + to_python_json(config).substr(2) + "   \n");  // an odd ending: bytes must survive
+  write_text(dir / "config.json",
+             "{\n" + to_python_json(config).substr(2) + "   \n");  // an odd ending: bytes must survive
   write_text(dir / "generation_config.json", "{\"eos_token_id\": 2}");
   write_text(dir / "tokenizer.json", "{\"version\": \"1.0\"}");
   write_text(dir / "chat_template.jinja", "{{ messages }}");
   Json weight_map = Json::object();
   uint64_t total = 0;
   for (size_t shard = 0; shard < shards; ++shard) {
-    const std::string file = shards == 1 ? "model.safetensors" : "model-0000" + std::to_string(shard + 1) + "-of-0000" + std::to_string(shards) + ".safetensors";
+    const std::string file =
+        shards == 1 ? "model.safetensors"
+                    : "model-0000" + std::to_string(shard + 1) + "-of-0000" + std::to_string(shards) + ".safetensors";
     std::vector<formats::SafetensorsEntry> entries;
     std::vector<const ToyTensor*> held;
     for (size_t i = shard; i < tensors.size(); i += shards) {
@@ -77,10 +97,13 @@ inline fs::path write_hf(const fs::path& dir, const Json& config, const std::vec
       weight_map[tensors[i].name] = file;
       total += tensors[i].bytes.size();
     }
-    formats::write_safetensors(real_file_ops(), dir / file, entries, {{"format", "pt"}},
-                               [&](size_t i, const formats::ByteSink& sink) { sink(std::as_bytes(std::span(held[i]->bytes))); });
+    formats::write_safetensors(
+        real_file_ops(), dir / file, entries, {{"format", "pt"}},
+        [&](size_t i, const formats::ByteSink& sink) { sink(std::as_bytes(std::span(held[i]->bytes))); });
   }
-  if (shards > 1) write_text(dir / "model.safetensors.index.json", to_python_json({{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}}));
+  if (shards > 1)
+    write_text(dir / "model.safetensors.index.json",
+               to_python_json({{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}}));
   return dir;
 }
 
@@ -89,7 +112,8 @@ inline fs::path write_toy_hf(const fs::path& dir, bool tied = false, size_t shar
   return write_hf(dir, config, toy_tensors(config), shards);
 }
 
-inline ConvertReport convert_plain(const fs::path& from, const fs::path& to, const std::function<void(ConvertOptions&)>& change = {}) {
+inline ConvertReport convert_plain(const fs::path& from, const fs::path& to,
+                                   const std::function<void(ConvertOptions&)>& change = {}) {
   ConvertOptions options;
   options.source = from;
   options.destination = to;
@@ -101,7 +125,8 @@ inline ConvertReport convert_plain(const fs::path& from, const fs::path& to, con
 inline std::map<std::string, std::string> files_of(const fs::path& dir) {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(dir))
-    if (entry.is_regular_file()) files[entry.path().lexically_relative(dir).generic_string()] = read_text_file(entry.path());
+    if (entry.is_regular_file())
+      files[entry.path().lexically_relative(dir).generic_string()] = read_text_file(entry.path());
   return files;
 }
 
@@ -117,7 +142,8 @@ inline void expect_same_folder(const fs::path& a, const fs::path& b, const std::
 
 /// No temporary name is left beside the results.
 inline void expect_clean(const fs::path& dir) {
-  for (const auto& entry : fs::recursive_directory_iterator(dir)) EXPECT_EQ(entry.path().filename().string().find(".tmp"), std::string::npos) << entry.path();
+  for (const auto& entry : fs::recursive_directory_iterator(dir))
+    EXPECT_EQ(entry.path().filename().string().find(".tmp"), std::string::npos) << entry.path();
 }
 
 }  // namespace rialto::convert

@@ -5,7 +5,8 @@ namespace rialto::convert {
 namespace {
 
 /// (kind, tensor) of each difference between a toy and a changed copy.
-std::vector<std::pair<std::string, std::string>> differences(const std::function<void(Json&, std::vector<ToyTensor>&)>& change, VerifyOptions options = {}) {
+std::vector<std::pair<std::string, std::string>> differences(
+    const std::function<void(Json&, std::vector<ToyTensor>&)>& change, VerifyOptions options = {}) {
   const TempDir dir;
   Json config = toy_config();
   std::vector<ToyTensor> tensors = toy_tensors(config);
@@ -23,16 +24,24 @@ std::vector<std::pair<std::string, std::string>> differences(const std::function
 
 using List = std::vector<std::pair<std::string, std::string>>;
 
-void flip_low_bit(ToyTensor& tensor, size_t element) { tensor.bytes[2 * element] = static_cast<char>(tensor.bytes[2 * element] ^ 1); }
+void flip_low_bit(ToyTensor& tensor, size_t element) {
+  tensor.bytes[2 * element] = static_cast<char>(tensor.bytes[2 * element] ^ 1);
+}
 
 TEST(Verify, EveryKindOfDifference) {
   EXPECT_EQ(differences([](Json&, auto&) {}), List{});
-  EXPECT_EQ(differences([](Json&, auto& tensors) { flip_low_bit(tensors[3], 17); }), (List{{"differs", "model.layers.0.self_attn.k_proj.weight"}}));
+  EXPECT_EQ(differences([](Json&, auto& tensors) { flip_low_bit(tensors[3], 17); }),
+            (List{{"differs", "model.layers.0.self_attn.k_proj.weight"}}));
   EXPECT_EQ(differences([](Json&, auto& tensors) { tensors.pop_back(); }), (List{{"missing", "lm_head.weight"}}));
-  EXPECT_EQ(differences([](Json&, auto& tensors) { tensors.push_back({"new", DType::kF32, {1}, std::string(4, '\0')}); }), (List{{"extra", "new"}}));
-  EXPECT_EQ(differences([](Json&, auto& tensors) { tensors[0].shape = {16, 37}; }), (List{{"shape", "model.embed_tokens.weight"}}));
-  EXPECT_EQ(differences([](Json&, auto& tensors) { tensors[0].dtype = DType::kF16; }), (List{{"dtype", "model.embed_tokens.weight"}}));
-  EXPECT_EQ(differences([](Json& config, auto&) { config["rms_norm_eps"] = 1e-6; }), (List{{"config", "rms_norm_eps"}}));
+  EXPECT_EQ(
+      differences([](Json&, auto& tensors) { tensors.push_back({"new", DType::kF32, {1}, std::string(4, '\0')}); }),
+      (List{{"extra", "new"}}));
+  EXPECT_EQ(differences([](Json&, auto& tensors) { tensors[0].shape = {16, 37}; }),
+            (List{{"shape", "model.embed_tokens.weight"}}));
+  EXPECT_EQ(differences([](Json&, auto& tensors) { tensors[0].dtype = DType::kF16; }),
+            (List{{"dtype", "model.embed_tokens.weight"}}));
+  EXPECT_EQ(differences([](Json& config, auto&) { config["rms_norm_eps"] = 1e-6; }),
+            (List{{"config", "rms_norm_eps"}}));
   EXPECT_EQ(differences([](Json& config, auto&) {
               config["dtype"] = config["torch_dtype"];
               config.erase("torch_dtype");
@@ -111,7 +120,8 @@ TEST(Verify, DamageIsAnErrorNamingTheTensor) {
   const Json manifest = read_json_file(dir / "native/iter_0000001/manifest.json");
   for (const Json& chunk : manifest["chunks"]) {
     flip_byte(data, chunk["offset"].get<uint64_t>());
-    expect_error(ErrorKind::kInput, {chunk["key"].get<std::string>(), "__0_0.distcp"}, [&] { verify({dir / "hf", dir / "native", {}, {}}, nullptr); });
+    expect_error(ErrorKind::kInput, {chunk["key"].get<std::string>(), "__0_0.distcp"},
+                 [&] { verify({dir / "hf", dir / "native", {}, {}}, nullptr); });
     flip_byte(data, chunk["offset"].get<uint64_t>());
   }
 }

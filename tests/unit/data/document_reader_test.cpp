@@ -36,8 +36,7 @@ TEST_F(DocumentReaderTest, ReadsTextFilesWholeAndJsonlLineByLine) {
   write("c.txt", "");
   write("d.jsonl", "");
   write("e.jsonl", "{\"text\": \"\"}\n{\"text\": \"x\"}\n");
-  EXPECT_EQ(read({.inputs = {dir_}}),
-            (std::vector<std::string>{"one\ntwo\n", "té", "last, without newline", "x"}));
+  EXPECT_EQ(read({.inputs = {dir_}}), (std::vector<std::string>{"one\ntwo\n", "té", "last, without newline", "x"}));
   EXPECT_EQ(skipped_, (SkipCounts{{"empty", 2}}));
   EXPECT_EQ(documents_, 4u);
   EXPECT_EQ(text_bytes_, 8u + 3u + 21u + 1u);

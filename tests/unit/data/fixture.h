@@ -1,14 +1,14 @@
 // A folder of its own for each test, and the small corpora that the data tests share.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/file_ops.h"
@@ -82,8 +82,8 @@ inline std::string sample_text(int lines) {
     return out;
   };
   for (int i = 0; i < lines; ++i) {
-    text += "def function_" + std::to_string(i) + "(self, " + word() + "):\n    return self." + word() + " + " + word() +
-            "  # naïve café 漢字 🙂\n\n";
+    text += "def function_" + std::to_string(i) + "(self, " + word() + "):\n    return self." + word() + " + " +
+            word() + "  # naïve café 漢字 🙂\n\n";
   }
   return text;
 }

@@ -75,7 +75,8 @@ TEST_F(GptDatasetTest, RefusesWhatCannotBeServed) {
   };
   EXPECT_NE(refused({.seq_length = 0}).find("sequence length"), std::string::npos);
   EXPECT_NE(refused({.seq_length = 70}).find("fewer tokens"), std::string::npos);
-  EXPECT_NE(refused({.seq_length = 4, .first_document = 3, .last_document = 7}).find("inside 0 to 6"), std::string::npos);
+  EXPECT_NE(refused({.seq_length = 4, .first_document = 3, .last_document = 7}).find("inside 0 to 6"),
+            std::string::npos);
   EXPECT_NE(refused({.seq_length = 4, .eod_mask_loss = true}).find("end-of-text"), std::string::npos);
   EXPECT_NE(refused({.seq_length = 4, .seed = -1}).find("seed"), std::string::npos);
   const GptDataset dataset({.prefix = prefix, .seq_length = 6});

@@ -1,10 +1,10 @@
 // RandomState against numbers that numpy 2 printed.
 #include "rialto/data/numpy_random.h"
 
-#include <gtest/gtest.h>
-
 #include <numeric>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "tests/unit/data/fixture.h"
 

@@ -1,11 +1,11 @@
 // Properties that hold whatever the shuffle; Megatron's own indices are compared in tests/oracle/test_data.py.
 #include "rialto/data/sample_index.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <numeric>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "tests/unit/data/fixture.h"
 
@@ -57,7 +57,8 @@ TEST(SampleIndex, AShortLastEpochIsShuffledApart) {
 }
 
 TEST(SampleIndex, TheSeedChoosesTheOrder) {
-  const SampleIndices one = build_sample_indices(kLengths, 0, 10, 8, 30, 1), again = build_sample_indices(kLengths, 0, 10, 8, 30, 1),
+  const SampleIndices one = build_sample_indices(kLengths, 0, 10, 8, 30, 1),
+                      again = build_sample_indices(kLengths, 0, 10, 8, 30, 1),
                       two = build_sample_indices(kLengths, 0, 10, 8, 30, 2);
   EXPECT_EQ(one.documents, again.documents);
   EXPECT_EQ(one.shuffle, again.shuffle);
@@ -72,7 +73,8 @@ TEST(SampleIndex, ARangeUsesItsDocumentsOnly) {
 
 TEST(SampleIndex, RefusesFewerTokensThanOneSample) {
   EXPECT_NO_THROW(build_sample_indices(kLengths, 0, 1, 4, 0, 1));
-  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [] { build_sample_indices(kLengths, 0, 1, 5, 0, 1); }).find("got 5, want 6"),
+  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [] { build_sample_indices(kLengths, 0, 1, 5, 0, 1); })
+                .find("got 5, want 6"),
             std::string::npos);
   data_test::error_of(ErrorKind::kConfig, [] { build_sample_indices({}, 0, 0, 5, 0, 1); });
 }

@@ -1,9 +1,9 @@
 // Which files a source means: order, suffixes, excluded folders, the held-out part.
 #include "rialto/data/text_files.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "tests/unit/data/fixture.h"
 
@@ -18,14 +18,16 @@ class TextFilesTest : public DataTest {
   std::vector<std::string> list(const TextSource& source) {
     skipped_.clear();
     std::vector<std::string> out;
-    for (const TextFile& file : list_text_files(source, skipped_)) out.push_back(file.path.lexically_relative(dir_).string());
+    for (const TextFile& file : list_text_files(source, skipped_))
+      out.push_back(file.path.lexically_relative(dir_).string());
     return out;
   }
   SkipCounts skipped_;
 };
 
 TEST_F(TextFilesTest, FoldersAreWalkedInByteOrderAndOthersCounted) {
-  for (const char* name : {"b.py", "a/z.py", "a.py", "a/b/c.txt", "x.bin", "B.md", "skip/me.py", "a/skip/too.py"}) write(name, "x");
+  for (const char* name : {"b.py", "a/z.py", "a.py", "a/b/c.txt", "x.bin", "B.md", "skip/me.py", "a/skip/too.py"})
+    write(name, "x");
   EXPECT_EQ(list({.inputs = {dir_}, .exclude_dirs = {"skip"}}),
             (std::vector<std::string>{"B.md", "a.py", "a/b/c.txt", "a/z.py", "b.py"}));
   EXPECT_EQ(skipped_, (SkipCounts{{"excluded folder", 2}, {"other suffix", 1}}));
@@ -55,8 +57,10 @@ TEST_F(TextFilesTest, ThePartDependsOnThePathInsideTheInputOnly) {
   write("two/deep/json/decoder.py", "y");
   for (int64_t modulo = 2; modulo < 30; ++modulo) {
     const bool held_out = is_held_out("json/decoder.py", modulo);
-    EXPECT_EQ(list({.inputs = {dir_ / "one"}, .held_out_modulo = modulo, .part = Part::kHeldOut}).size(), held_out ? 1u : 0u);
-    EXPECT_EQ(list({.inputs = {dir_ / "two/deep"}, .held_out_modulo = modulo, .part = Part::kHeldOut}).size(), held_out ? 1u : 0u);
+    EXPECT_EQ(list({.inputs = {dir_ / "one"}, .held_out_modulo = modulo, .part = Part::kHeldOut}).size(),
+              held_out ? 1u : 0u);
+    EXPECT_EQ(list({.inputs = {dir_ / "two/deep"}, .held_out_modulo = modulo, .part = Part::kHeldOut}).size(),
+              held_out ? 1u : 0u);
   }
 }
 
@@ -72,8 +76,10 @@ TEST_F(TextFilesTest, RefusesMissingInputsAndHalfSplits) {
             std::string::npos);
   data_test::error_of(ErrorKind::kConfig, [&] { list({.inputs = {dir_}, .part = Part::kTrain}); });
   data_test::error_of(ErrorKind::kConfig, [&] { list({.inputs = {dir_}, .held_out_modulo = 20}); });
-  data_test::error_of(ErrorKind::kConfig, [&] { list({.inputs = {dir_}, .held_out_modulo = 1, .part = Part::kTrain}); });
-  data_test::error_of(ErrorKind::kConfig, [&] { list({.inputs = {dir_}, .held_out_modulo = -4, .part = Part::kTrain}); });
+  data_test::error_of(ErrorKind::kConfig,
+                      [&] { list({.inputs = {dir_}, .held_out_modulo = 1, .part = Part::kTrain}); });
+  data_test::error_of(ErrorKind::kConfig,
+                      [&] { list({.inputs = {dir_}, .held_out_modulo = -4, .part = Part::kTrain}); });
   data_test::error_of(ErrorKind::kUsage, [&] { list({}); });
 }
 

@@ -1,9 +1,9 @@
 // Text to .bin/.idx and to tokenizer folders, as the commands do it.
 #include "rialto/data/tokenize.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
+
+#include <gtest/gtest.h>
 
 #include "rialto/data/entropy.h"
 #include "rialto/hub/tokenizer.h"
@@ -20,7 +20,8 @@ class TokenizeTest : public DataTest {
  protected:
   void SetUp() override {
     for (int i = 0; i < 30; ++i) write("text/f" + std::to_string(i) + ".py", sample_text(i + 1));
-    train_tokenizer({.source = {.inputs = {dir_ / "text"}}, .output = dir_ / "tok", .vocab_size = 400}, real_file_ops(), nullptr);
+    train_tokenizer({.source = {.inputs = {dir_ / "text"}}, .output = dir_ / "tok", .vocab_size = 400}, real_file_ops(),
+                    nullptr);
   }
   TokenizeOptions options(const std::string& prefix) const {
     return {.source = {.inputs = {dir_ / "text"}}, .tokenizer = dir_ / "tok", .output_prefix = dir_ / prefix};
@@ -47,7 +48,8 @@ TEST_F(TokenizeTest, DocumentsAreTheirTextAndAnEndOfTextToken) {
   EXPECT_EQ(report.at("bytes"), text_bytes);
   EXPECT_EQ(report.at("documents"), 30);
   EXPECT_EQ(report.at("vocab_size"), 400);
-  EXPECT_DOUBLE_EQ(report.at("unigram").at("nats_per_token").get<double>(), unigram_entropy(dir_ / "out/t").nats_per_token);
+  EXPECT_DOUBLE_EQ(report.at("unigram").at("nats_per_token").get<double>(),
+                   unigram_entropy(dir_ / "out/t").nats_per_token);
 }
 
 TEST_F(TokenizeTest, ThreadsDoNotChangeABit) {
@@ -62,8 +64,9 @@ TEST_F(TokenizeTest, ThreadsDoNotChangeABit) {
 
 TEST_F(TokenizeTest, ExistingOutputIsKeptUnlessToldOtherwise) {
   write("t.idx", "old");
-  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [&] { tokenize(options("t"), real_file_ops(), nullptr); }).find("t.idx"),
-            std::string::npos);
+  EXPECT_NE(
+      data_test::error_of(ErrorKind::kConfig, [&] { tokenize(options("t"), real_file_ops(), nullptr); }).find("t.idx"),
+      std::string::npos);
   EXPECT_EQ(bytes("t.idx"), "old");
   TokenizeOptions replace = options("t");
   replace.overwrite = true;
@@ -74,8 +77,9 @@ TEST_F(TokenizeTest, ExistingOutputIsKeptUnlessToldOtherwise) {
 TEST_F(TokenizeTest, ABadLineLeavesNothingBehind) {
   TokenizeOptions bad = options("t");
   bad.source.inputs = {write("bad.jsonl", "{\"text\": \"a\"}\nno\n")};
-  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { tokenize(bad, real_file_ops(), nullptr); }).find("bad.jsonl:2"),
-            std::string::npos);
+  EXPECT_NE(
+      data_test::error_of(ErrorKind::kInput, [&] { tokenize(bad, real_file_ops(), nullptr); }).find("bad.jsonl:2"),
+      std::string::npos);
   for (const auto& entry : fs::directory_iterator(dir_)) {
     EXPECT_FALSE(entry.path().filename().string().starts_with("t.")) << entry.path();
   }
@@ -94,10 +98,12 @@ TEST_F(TokenizeTest, AFullDiskKeepsTheOldOutput) {
 
 TEST_F(TokenizeTest, AnEndOfTextTokenMustBeKnown) {
   fs::remove(dir_ / "tok/tokenizer_config.json");
-  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [&] { tokenize(options("t"), real_file_ops(), nullptr); }).find("eos_token"),
+  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [&] { tokenize(options("t"), real_file_ops(), nullptr); })
+                .find("eos_token"),
             std::string::npos);
   write("tok/tokenizer_config.json", "{\"eos_token\": \"<absent>\"}");
-  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [&] { tokenize(options("t"), real_file_ops(), nullptr); }).find("<absent>"),
+  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [&] { tokenize(options("t"), real_file_ops(), nullptr); })
+                .find("<absent>"),
             std::string::npos);
   TokenizeOptions without = options("t");
   without.append_eod = false;
@@ -116,12 +122,14 @@ TEST_F(TokenizeTest, NoTextIsAnError) {
 }
 
 TEST_F(TokenizeTest, ATokenizerFolderIsReproducibleAndNotOverwritten) {
-  const TrainTokenizerOptions again{.source = {.inputs = {dir_ / "text"}}, .output = dir_ / "again", .vocab_size = 400, .threads = 1};
+  const TrainTokenizerOptions again{
+      .source = {.inputs = {dir_ / "text"}}, .output = dir_ / "again", .vocab_size = 400, .threads = 1};
   const Json report = train_tokenizer(again, real_file_ops(), nullptr);
   EXPECT_EQ(report.at("vocab_size"), 400);
   EXPECT_EQ(bytes("again/tokenizer.json"), bytes("tok/tokenizer.json"));
   EXPECT_EQ(bytes("again/tokenizer_config.json"), bytes("tok/tokenizer_config.json"));
-  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [&] { train_tokenizer(again, real_file_ops(), nullptr); }).find("--overwrite"),
+  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [&] { train_tokenizer(again, real_file_ops(), nullptr); })
+                .find("--overwrite"),
             std::string::npos);
 }
 

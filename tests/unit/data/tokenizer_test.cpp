@@ -1,9 +1,9 @@
 // The tokenizer seam: training, loading, encoding, streaming, and errors across the language border.
 #include "rialto/hub/tokenizer.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/json.h"
 #include "tests/unit/data/fixture.h"
@@ -27,13 +27,16 @@ std::vector<std::string> texts() {
 
 class TokenizerTest : public DataTest {
  protected:
-  Tokenizer trained(int64_t vocab = 400) { return Tokenizer(write("tokenizer.json", train(texts(), {.vocab_size = vocab}))); }
+  Tokenizer trained(int64_t vocab = 400) {
+    return Tokenizer(write("tokenizer.json", train(texts(), {.vocab_size = vocab})));
+  }
 };
 
 TEST_F(TokenizerTest, TextSurvivesEncodingAndDecoding) {
   const Tokenizer tokenizer = trained();
   EXPECT_EQ(tokenizer.vocab_size(), 400);
-  for (const std::string& text : {sample_text(2), std::string("  odd \t\n spaces  "), std::string("새로운 \xF0\x9F\xA6\x80\0nul", 20), std::string()}) {
+  for (const std::string& text : {sample_text(2), std::string("  odd \t\n spaces  "),
+                                  std::string("새로운 \xF0\x9F\xA6\x80\0nul", 20), std::string()}) {
     const std::vector<int32_t> ids = tokenizer.encode(text, true);
     EXPECT_EQ(tokenizer.decode(ids, false), text);
     for (const int32_t id : ids) EXPECT_LT(id, 400);
@@ -63,8 +66,12 @@ TEST_F(TokenizerTest, TheSameTextsGiveTheSameBytesWhateverTheThreadsAndTheOrder)
 TEST_F(TokenizerTest, AFileThatAsksForTruncationOrPaddingGetsNeither) {
   Json json = parse_json(train(texts(), {.vocab_size = 300}), "test");
   json["truncation"] = {{"direction", "Right"}, {"max_length", 4}, {"strategy", "LongestFirst"}, {"stride", 0}};
-  json["padding"] = {{"strategy", {{"Fixed", 64}}}, {"direction", "Right"}, {"pad_to_multiple_of", nullptr},
-                     {"pad_id", 0}, {"pad_type_id", 0}, {"pad_token", "<|endoftext|>"}};
+  json["padding"] = {{"strategy", {{"Fixed", 64}}},
+                     {"direction", "Right"},
+                     {"pad_to_multiple_of", nullptr},
+                     {"pad_id", 0},
+                     {"pad_type_id", 0},
+                     {"pad_token", "<|endoftext|>"}};
   const Tokenizer tokenizer(write("tokenizer.json", json.dump()));
   EXPECT_EQ(tokenizer.encode("abcdefgh~", false).size(), trained(300).encode("abcdefgh~", false).size());
   EXPECT_GT(tokenizer.encode("abcdefgh~", false).size(), 4u);
@@ -120,15 +127,18 @@ TEST_F(TokenizerTest, AStreamLeavesSpecialTokensOutWhenAsked) {
 
 TEST_F(TokenizerTest, DamagedFilesAreNamed) {
   const std::string good = train(texts(), {.vocab_size = 300});
-  for (const std::string& bad : {std::string(), std::string("{}"), std::string("[1]"), good.substr(0, good.size() / 2),
-                                 std::string("{\"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": [\"a b\"]}}")}) {
+  for (const std::string& bad :
+       {std::string(), std::string("{}"), std::string("[1]"), good.substr(0, good.size() / 2),
+        std::string("{\"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": [\"a b\"]}}")}) {
     const fs::path path = write("bad/tokenizer.json", bad);
-    const std::string message = data_test::error_of(ErrorKind::kInput, [&] { Tokenizer tokenizer(path.parent_path()); });
+    const std::string message =
+        data_test::error_of(ErrorKind::kInput, [&] { Tokenizer tokenizer(path.parent_path()); });
     EXPECT_NE(message.find("tokenizer.json"), std::string::npos) << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   }
-  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { Tokenizer tokenizer(dir_ / "bad/.."); }).find("no tokenizer.json"),
-            std::string::npos);
+  EXPECT_NE(
+      data_test::error_of(ErrorKind::kInput, [&] { Tokenizer tokenizer(dir_ / "bad/.."); }).find("no tokenizer.json"),
+      std::string::npos);
 }
 
 TEST_F(TokenizerTest, BadArgumentsAreErrorsNotCrashes) {
@@ -144,8 +154,9 @@ TEST_F(TokenizerTest, BadArgumentsAreErrorsNotCrashes) {
 }
 
 TEST_F(TokenizerTest, WhatTheTextCallbackThrowsComesOut) {
-  EXPECT_NE(data_test::error_of(ErrorKind::kStopped,
-                                [] { train_bpe({}, [](std::string&) -> bool { throw Error(ErrorKind::kStopped, "t", "stop"); }); })
+  EXPECT_NE(data_test::error_of(
+                ErrorKind::kStopped,
+                [] { train_bpe({}, [](std::string&) -> bool { throw Error(ErrorKind::kStopped, "t", "stop"); }); })
                 .find("stop"),
             std::string::npos);
 }

@@ -1,11 +1,11 @@
 // Files for one test, removed at its end.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <string>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/file_ops.h"
@@ -14,11 +14,14 @@ namespace rialto::formats {
 
 class TempFolder : public ::testing::Test {
  protected:
-  TempFolder() : folder_(fs::temp_directory_path() / ("rialto_formats_" + std::to_string(::getpid()))) { fs::create_directories(folder_); }
+  TempFolder() : folder_(fs::temp_directory_path() / ("rialto_formats_" + std::to_string(::getpid()))) {
+    fs::create_directories(folder_);
+  }
   ~TempFolder() override { fs::remove_all(folder_); }
 
   fs::path put(const std::string& name, std::string_view bytes) const {
-    std::ofstream(folder_ / name, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));  // no fsync: many files
+    std::ofstream(folder_ / name, std::ios::binary)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));  // no fsync: many files
     return folder_ / name;
   }
 
@@ -37,7 +40,9 @@ std::string input_error(Action&& action) {
   return "";
 }
 
-inline std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+inline std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 template <class T>
 std::string le(T value) {
@@ -45,7 +50,9 @@ std::string le(T value) {
 }
 
 /// A change of bytes, for damaging good input.
-inline std::string replaced(std::string text, size_t at, std::string_view with) { return text.replace(at, with.size(), with); }
+inline std::string replaced(std::string text, size_t at, std::string_view with) {
+  return text.replace(at, with.size(), with);
+}
 
 #define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 

@@ -1,9 +1,8 @@
 // .metadata: reads back, tiles exactly, and refuses what does not fit together.
-#include "rialto/formats/dcp_metadata.h"
-
 #include <chrono>
 
 #include "rialto/formats/dcp_boxes.h"
+#include "rialto/formats/dcp_metadata.h"
 #include "rialto/formats/pickle.h"
 #include "tests/unit/formats/temp_file.h"
 
@@ -14,7 +13,9 @@ DcpTensor tensor_of(Shape shape, std::vector<std::pair<Shape, Shape>> chunks) {
   DcpTensor tensor;
   tensor.shape = std::move(shape);
   for (auto& [offsets, sizes] : chunks) {
-    tensor.chunks.push_back({.offsets = std::move(offsets), .sizes = std::move(sizes), .span = {"__0_0.distcp", 64 * tensor.chunks.size(), 64}});
+    tensor.chunks.push_back({.offsets = std::move(offsets),
+                             .sizes = std::move(sizes),
+                             .span = {"__0_0.distcp", 64 * tensor.chunks.size(), 64}});
   }
   return tensor;
 }
@@ -61,8 +62,10 @@ TEST(DcpMetadata, TwoHundredThousandKeysAreQuick) {
   const auto start = std::chrono::steady_clock::now();
   for (int i = 0; i < 200000; ++i) {
     const std::string key = "decoder.layers." + std::to_string(i) + ".mlp.experts.linear_fc1.weight";
-    if (i % 2) metadata.objects[key] = {"__0_0.distcp", 0, 1513};
-    else metadata.tensors[key] = tensor_of({64, 64}, {{{0, 0}, {64, 64}}});
+    if (i % 2)
+      metadata.objects[key] = {"__0_0.distcp", 0, 1513};
+    else
+      metadata.tensors[key] = tensor_of({64, 64}, {{{0, 0}, {64, 64}}});
   }
   const std::string bytes = make_dcp_metadata(metadata);
   const DcpMetadata back = parse_dcp_metadata(bytes_of(bytes), "test");
@@ -104,12 +107,15 @@ TEST(DcpMetadata, ChunksMustTileTheTensor) {
   EXPECT_EQ(with({}, {{{}, {}}}), "");
   EXPECT_HAS(with({}, {{{}, {}}, {{}, {}}}), "overlap");
   // A pinwheel: no straight cut separates its five parts.
-  EXPECT_EQ(with({3, 3}, {{{0, 0}, {1, 2}}, {{0, 2}, {2, 1}}, {{2, 1}, {1, 2}}, {{1, 0}, {2, 1}}, {{1, 1}, {1, 1}}}), "");
-  EXPECT_HAS(with({3, 3}, {{{0, 0}, {1, 2}}, {{0, 2}, {2, 1}}, {{2, 1}, {1, 2}}, {{1, 0}, {2, 1}}, {{0, 1}, {1, 1}}}), "overlap");
+  EXPECT_EQ(with({3, 3}, {{{0, 0}, {1, 2}}, {{0, 2}, {2, 1}}, {{2, 1}, {1, 2}}, {{1, 0}, {2, 1}}, {{1, 1}, {1, 1}}}),
+            "");
+  EXPECT_HAS(with({3, 3}, {{{0, 0}, {1, 2}}, {{0, 2}, {2, 1}}, {{2, 1}, {1, 2}}, {{1, 0}, {2, 1}}, {{0, 1}, {1, 1}}}),
+             "overlap");
 }
 
 TEST(DcpMetadata, SpansMustStayInTheFolder) {
-  for (const std::string& file : {std::string("../x"), std::string("/etc/passwd"), std::string("a/../../b"), std::string(), std::string(".."), std::string("a\0b", 3)}) {
+  for (const std::string& file : {std::string("../x"), std::string("/etc/passwd"), std::string("a/../../b"),
+                                  std::string(), std::string(".."), std::string("a\0b", 3)}) {
     DcpMetadata metadata = sample();
     metadata.objects.begin()->second.file = file;
     EXPECT_HAS(error(metadata), "outside of its folder");
@@ -138,7 +144,9 @@ TEST(DcpMetadata, EveryByteFlippedIsReadOrRefused) {
 TEST(DcpMetadata, OtherPicklesAreRefused) {
   const auto global = [](const char* name) { return p_global("torch.distributed.checkpoint.metadata", name); };
   const auto metadata_of = [&](PicklePtr keys, PicklePtr storage) {
-    return write_pickle(*p_object(global("Metadata"), {}, p_dict({{p_str("state_dict_metadata"), std::move(keys)}, {p_str("storage_data"), std::move(storage)}})));
+    return write_pickle(*p_object(
+        global("Metadata"), {},
+        p_dict({{p_str("state_dict_metadata"), std::move(keys)}, {p_str("storage_data"), std::move(storage)}})));
   };
   EXPECT_EQ(error(metadata_of(p_dict(), p_dict())), "");
   EXPECT_HAS(error(write_pickle(*p_dict())), "not a torch.distributed.checkpoint Metadata");
@@ -147,18 +155,24 @@ TEST(DcpMetadata, OtherPicklesAreRefused) {
   EXPECT_NE(error(metadata_of(p_list({}), p_dict())), "");
   EXPECT_NE(error(metadata_of(p_dict({{p_int(1), p_int(2)}}), p_dict())), "");
   EXPECT_NE(error(metadata_of(p_dict({{p_str("a"), p_int(2)}}), p_dict())), "");
-  EXPECT_HAS(error(metadata_of(p_dict({{p_str("a"), p_object(global("BytesStorageMetadata"), {}, nullptr)}}), p_dict())), "does not say where 'a' lies");
-  const auto index = [&](const char* key) { return p_object(global("MetadataIndex"), {}, p_dict({{p_str("fqn"), p_str(key)}})); };
+  EXPECT_HAS(
+      error(metadata_of(p_dict({{p_str("a"), p_object(global("BytesStorageMetadata"), {}, nullptr)}}), p_dict())),
+      "does not say where 'a' lies");
+  const auto index = [&](const char* key) {
+    return p_object(global("MetadataIndex"), {}, p_dict({{p_str("fqn"), p_str(key)}}));
+  };
   const auto span = [&] {
-    return p_object(p_global("torch.distributed.checkpoint.filesystem", "_StorageInfo"), {},
-                    p_dict({{p_str("relative_path"), p_str("f")}, {p_str("offset"), p_int(0)}, {p_str("length"), p_int(1)}}));
+    return p_object(
+        p_global("torch.distributed.checkpoint.filesystem", "_StorageInfo"), {},
+        p_dict({{p_str("relative_path"), p_str("f")}, {p_str("offset"), p_int(0)}, {p_str("length"), p_int(1)}}));
   };
   EXPECT_HAS(error(metadata_of(p_dict(), p_dict({{index("lost"), span()}}))), "'lost' that no key describes");
   EXPECT_HAS(error(metadata_of(p_dict(), p_dict({{index("a"), span()}, {index("a"), span()}}))), "twice");
   const PicklePtr transformed = span();
   transformed->state->dict.emplace_back(p_str("transform_descriptors"), p_list({p_str("zstd")}));
   EXPECT_HAS(error(metadata_of(p_dict(), p_dict({{index("a"), transformed}}))), "transformed");
-  EXPECT_HAS(error(metadata_of(p_dict({{p_str("a"), p_call(p_global("os", "system"), {p_str("id")})}}), p_dict())), "not allowed");
+  EXPECT_HAS(error(metadata_of(p_dict({{p_str("a"), p_call(p_global("os", "system"), {p_str("id")})}}), p_dict())),
+             "not allowed");
 }
 
 }  // namespace

@@ -1,8 +1,7 @@
 // .bin/.idx: reads back, keeps its promises about names, refuses damage.
-#include "rialto/formats/indexed_dataset.h"
-
 #include <numeric>
 
+#include "rialto/formats/indexed_dataset.h"
 #include "tests/unit/formats/temp_file.h"
 
 namespace rialto::formats {
@@ -50,7 +49,8 @@ TEST_F(Indexed, ReadsStayInside) {
   std::vector<int32_t> out(2);
   EXPECT_NO_THROW(data.read(0, 1, out));
   EXPECT_NO_THROW(data.read(0, 3, std::span(out).first(0)));
-  for (const auto& [index, offset] : std::vector<std::pair<int64_t, int64_t>>{{0, 2}, {1, 0}, {2, 0}, {-1, 0}, {0, -1}, {0, INT64_MAX}, {INT64_MAX, 0}}) {
+  for (const auto& [index, offset] : std::vector<std::pair<int64_t, int64_t>>{
+           {0, 2}, {1, 0}, {2, 0}, {-1, 0}, {0, -1}, {0, INT64_MAX}, {INT64_MAX, 0}}) {
     EXPECT_THROW(data.read(index, offset, out), Error) << index << " " << offset;
   }
 }
@@ -97,9 +97,11 @@ TEST_F(Indexed, DamagedIndex) {
   EXPECT_EQ(error_of_index(good + "xx"), "") << "modes of a multimodal index";
   EXPECT_HAS(error_of_index(replaced(good, 0, "X")), "MMIDIDX");
   EXPECT_HAS(error_of_index(replaced(good, 9, "\x02")), "version");
-  for (const char* code : {"\x06", "\x07", "\x09", "\xFF"}) EXPECT_HAS(error_of_index(replaced(good, 17, code)), "element type");
+  for (const char* code : {"\x06", "\x07", "\x09", "\xFF"})
+    EXPECT_HAS(error_of_index(replaced(good, 17, code)), "element type");
   EXPECT_NE(error_of_index(replaced(good, 17, "\x04")), "") << "another width";
-  for (const uint64_t lie : {uint64_t{0}, uint64_t{1}, uint64_t{3}, uint64_t{1} << 62, UINT64_MAX, UINT64_MAX / 12 + 1}) {
+  for (const uint64_t lie :
+       {uint64_t{0}, uint64_t{1}, uint64_t{3}, uint64_t{1} << 62, UINT64_MAX, UINT64_MAX / 12 + 1}) {
     EXPECT_NE(error_of_index(replaced(good, 18, le(lie))), "") << lie;
     EXPECT_NE(error_of_index(replaced(good, 26, le(lie == 3 ? 4 : lie))), "") << lie;
   }

@@ -1,6 +1,5 @@
 // The pickle interpreter: what it reads, that it runs nothing, and that no input hurts it.
 #include "rialto/formats/pickle.h"
-
 #include "tests/unit/formats/temp_file.h"
 
 namespace rialto::formats {
@@ -9,13 +8,17 @@ namespace {
 using Kind = PickleValue::Kind;
 using namespace std::string_literals;
 
-PicklePtr read(const std::string& bytes, std::vector<std::string_view> allowed = {}) { return read_pickle(bytes_of(bytes), "test", allowed); }
+PicklePtr read(const std::string& bytes, std::vector<std::string_view> allowed = {}) {
+  return read_pickle(bytes_of(bytes), "test", allowed);
+}
 
 /// The error of a pickle of protocol 4 with this body.
 std::string error(const std::string& body, std::vector<std::string_view> allowed = {}) {
   return input_error([&] { read("\x80\x04"s + body, allowed); });
 }
-PicklePtr body(const std::string& text, std::vector<std::string_view> allowed = {}) { return read("\x80\x04"s + text + ".", allowed); }
+PicklePtr body(const std::string& text, std::vector<std::string_view> allowed = {}) {
+  return read("\x80\x04"s + text + ".", allowed);
+}
 
 TEST(Pickle, ScalarsOfEveryOpcode) {
   EXPECT_EQ(body("N")->kind, Kind::kNone);
@@ -38,7 +41,11 @@ TEST(Pickle, ScalarsOfEveryOpcode) {
 }
 
 TEST(Pickle, Containers) {
-  const PicklePtr value = body("}(\x8c\x01" "aK\x01\x8c\x01" "b](K\x01K\x02" "eu");
+  const PicklePtr value = body(
+      "}(\x8c\x01"
+      "aK\x01\x8c\x01"
+      "b](K\x01K\x02"
+      "eu");
   EXPECT_EQ(value->get("a")->integer, 1);
   EXPECT_EQ(value->get("b")->items[1]->integer, 2);
   EXPECT_EQ(value->get("c"), nullptr);
@@ -47,10 +54,29 @@ TEST(Pickle, Containers) {
   EXPECT_EQ(body("\x8f(K\x01K\x02\x90")->kind, Kind::kSet);
   EXPECT_EQ(body("(K\x01\x91")->items.size(), 1u);
   EXPECT_EQ(body("(K\x01K\x02l")->items.size(), 2u);
-  EXPECT_EQ(body("(\x8c\x01" "aK\x02" "d")->get("a")->integer, 2);
-  EXPECT_EQ(body("]K\x01" "aK\x02" "a")->items.size(), 2u);
-  EXPECT_EQ(body("]](K\x01" "ea")->items[0]->items.size(), 1u) << "lists filled in turns keep their items apart";
-  EXPECT_EQ(body("]\x94K\x01" "a]K\x07" "aah\x00K\x02" "a0"s)->items.size(), 3u);
+  EXPECT_EQ(body("(\x8c\x01"
+                 "aK\x02"
+                 "d")
+                ->get("a")
+                ->integer,
+            2);
+  EXPECT_EQ(body("]K\x01"
+                 "aK\x02"
+                 "a")
+                ->items.size(),
+            2u);
+  EXPECT_EQ(body("]](K\x01"
+                 "ea")
+                ->items[0]
+                ->items.size(),
+            1u)
+      << "lists filled in turns keep their items apart";
+  EXPECT_EQ(body("]\x94K\x01"
+                 "a]K\x07"
+                 "aah\x00K\x02"
+                 "a0"s)
+                ->items.size(),
+            3u);
 }
 
 TEST(Pickle, CallsAndObjectsAreKeptByName) {
@@ -60,14 +86,19 @@ TEST(Pickle, CallsAndObjectsAreKeptByName) {
   EXPECT_EQ(object->class_name(), "m.C");
   EXPECT_EQ(object->state->get("x")->integer, 5);
   EXPECT_EQ(body(make, {"m."})->class_name(), "m.C");
-  const PicklePtr ordered = body("\x8c\x0b" "collections\x8c\x0bOrderedDict\x93)R(\x8c\x01" "aK\x01u", {"collections.OrderedDict"});
+  const PicklePtr ordered = body(
+      "\x8c\x0b"
+      "collections\x8c\x0bOrderedDict\x93)R(\x8c\x01"
+      "aK\x01u",
+      {"collections.OrderedDict"});
   EXPECT_EQ(ordered->kind, Kind::kCall);
   EXPECT_EQ(ordered->get("a")->integer, 1);
   EXPECT_EQ(body("\x8c\x01zQ")->kind, Kind::kPersistentId);
 }
 
 TEST(Pickle, NamesOutsideTheListAreRefused) {
-  for (const char* call : {"cos\nsystem\n", "cposix\nsystem\n", "cbuiltins\neval\n", "c__builtin__\nexec\n", "csubprocess\nPopen\n", "cm\nD\n", "cm.sub\nC\n", "cmm\nC\n", "cm\nC.__init__\n"}) {
+  for (const char* call : {"cos\nsystem\n", "cposix\nsystem\n", "cbuiltins\neval\n", "c__builtin__\nexec\n",
+                           "csubprocess\nPopen\n", "cm\nD\n", "cm.sub\nC\n", "cmm\nC\n", "cm\nC.__init__\n"}) {
     EXPECT_HAS(error(call + "\x8c\x02id\x85R."s, {"m.C"}), "not allowed") << call;
   }
   EXPECT_HAS(error("\x8c\x02os\x8c\x06system\x93."), "'os.system'");
@@ -81,27 +112,78 @@ TEST(Pickle, OldProtocolsAreRefused) {
   EXPECT_NE(input_error([] { read("(dp0\n."); }), "");
   EXPECT_NE(input_error([] { read("\x80\x01N."s); }), "");
   EXPECT_NE(input_error([] { read("\x80\x06N."s); }), "");
-  for (const char* op : {"I1\n", "L1L\n", "F1\n", "S'a'\n", "Va\n", "P1\n", "p0\n", "g0\n", "(ios\nsystem\n", "(o"}) EXPECT_HAS(error(op + "."s), "protocol 0 or 1") << op;
-  for (const char op : {'\x82', '\x83', '\x84', '\x97', '\x98', '\x00', '\xFF'}) EXPECT_NE(error("K\x01"s + op + "."), "") << static_cast<int>(op);
+  for (const char* op : {"I1\n", "L1L\n", "F1\n", "S'a'\n", "Va\n", "P1\n", "p0\n", "g0\n", "(ios\nsystem\n", "(o"})
+    EXPECT_HAS(error(op + "."s), "protocol 0 or 1") << op;
+  for (const char op : {'\x82', '\x83', '\x84', '\x97', '\x98', '\x00', '\xFF'})
+    EXPECT_NE(error("K\x01"s + op + "."), "") << static_cast<int>(op);
 }
 
 TEST(Pickle, EveryTruncationIsAnError) {
-  const std::string whole = "\x80\x04\x95"s + le<uint64_t>(10) + "}\x94(\x8c\x01" "aG\x3f\xf8\x00\x00\x00\x00\x00\x00X"s + le<uint32_t>(1) + "b](K\x01M\x01\x02J\x01\x02\x03\x04\x8a\x01\x05" "euh\x00\x86."s;
+  const std::string whole = "\x80\x04\x95"s + le<uint64_t>(10) +
+                            "}\x94(\x8c\x01"
+                            "aG\x3f\xf8\x00\x00\x00\x00\x00\x00X"s +
+                            le<uint32_t>(1) +
+                            "b](K\x01M\x01\x02J\x01\x02\x03\x04\x8a\x01\x05"
+                            "euh\x00\x86."s;
   EXPECT_EQ(input_error([&] { read(whole); }), "");
-  for (size_t size = 0; size < whole.size(); ++size) EXPECT_NE(input_error([&] { read(whole.substr(0, size)); }), "") << size;
+  for (size_t size = 0; size < whole.size(); ++size)
+    EXPECT_NE(input_error([&] { read(whole.substr(0, size)); }), "") << size;
   EXPECT_HAS(input_error([&] { read(whole + "N"); }), "after the end");
 }
 
 TEST(Pickle, LengthsThatLie) {
-  for (const std::string& op : std::vector<std::string>{"X"s + le<uint32_t>(0xFFFFFFFF), "\x8d"s + le(UINT64_MAX), "\x8e"s + le<uint64_t>(1ull << 40), "\x96"s + le(UINT64_MAX - 3), "B"s + le<uint32_t>(100), "\x8c\x09z"s,
-                               "\x8b"s + le<int32_t>(-1), "\x8b"s + le<int32_t>(INT32_MAX), "\x95"s + le(UINT64_MAX), "\x8a\x09zzzzzzzzz"s}) {
+  for (const std::string& op : std::vector<std::string>{
+           "X"s + le<uint32_t>(0xFFFFFFFF), "\x8d"s + le(UINT64_MAX), "\x8e"s + le<uint64_t>(1ull << 40),
+           "\x96"s + le(UINT64_MAX - 3), "B"s + le<uint32_t>(100), "\x8c\x09z"s, "\x8b"s + le<int32_t>(-1),
+           "\x8b"s + le<int32_t>(INT32_MAX), "\x95"s + le(UINT64_MAX), "\x8a\x09zzzzzzzzz"s}) {
     EXPECT_NE(error(op + "."), "");
   }
 }
 
 TEST(Pickle, StackMistakes) {
-  for (const char* op : {"", "0", "2", "a", "s", "e", "u", "t", "\x85", "\x86", "\x87", "R", "b", "\x81", "\x92", "Q", "1", "l", "d", "\x90", "\x91", "\x93", "\x94", "q\x01", "h\x01", "j\x01\x01\x01\x01", "(", "NN", "(a",
-                         "](K\x01", "N(e", "}(K\x01u", "}(K\x01s", "K\x01N" "a", "K\x01(Nu", "K\x01Nb", "NNR", "N)R", "N)\x81", ")(NNb", "(0", "NN(1"}) {
+  for (const char* op : {"",
+                         "0",
+                         "2",
+                         "a",
+                         "s",
+                         "e",
+                         "u",
+                         "t",
+                         "\x85",
+                         "\x86",
+                         "\x87",
+                         "R",
+                         "b",
+                         "\x81",
+                         "\x92",
+                         "Q",
+                         "1",
+                         "l",
+                         "d",
+                         "\x90",
+                         "\x91",
+                         "\x93",
+                         "\x94",
+                         "q\x01",
+                         "h\x01",
+                         "j\x01\x01\x01\x01",
+                         "(",
+                         "NN",
+                         "(a",
+                         "](K\x01",
+                         "N(e",
+                         "}(K\x01u",
+                         "}(K\x01s",
+                         "K\x01N"
+                         "a",
+                         "K\x01(Nu",
+                         "K\x01Nb",
+                         "NNR",
+                         "N)R",
+                         "N)\x81",
+                         ")(NNb",
+                         "(0",
+                         "NN(1"}) {
     EXPECT_NE(error(op + "."s), "") << op;
   }
   EXPECT_EQ(error("(N0NN1N."s.substr(0, 7) + "."), "") << "a mark and what lies on it may be dropped";
@@ -114,10 +196,19 @@ TEST(Pickle, MemoIndicesAreBounded) {
 }
 
 TEST(Pickle, CyclesAreRefused) {
-  EXPECT_HAS(error("]\x94h\x00" "a."s), "contains itself");
-  EXPECT_HAS(error("}\x94(\x8c\x01" "ah\x00u."s), "contains itself");
-  EXPECT_HAS(error("]\x94}\x94(\x8c\x01" "ah\x00uah\x01\x86."s), "contains itself");
-  EXPECT_HAS(error("cm\nC\n)\x81\x94h\x00" "b."s, {"m.C"}), "contains itself");
+  EXPECT_HAS(error("]\x94h\x00"
+                   "a."s),
+             "contains itself");
+  EXPECT_HAS(error("}\x94(\x8c\x01"
+                   "ah\x00u."s),
+             "contains itself");
+  EXPECT_HAS(error("]\x94}\x94(\x8c\x01"
+                   "ah\x00uah\x01\x86."s),
+             "contains itself");
+  EXPECT_HAS(error("cm\nC\n)\x81\x94h\x00"
+                   "b."s,
+                   {"m.C"}),
+             "contains itself");
 }
 
 TEST(Pickle, DepthIsBounded) {
@@ -149,19 +240,29 @@ TEST(Pickle, ManyValuesAreBounded) {
 
 TEST(Pickle, OddValues) {
   EXPECT_NE(error("\x8c\x01\xFF."), "") << "not UTF-8";
-  EXPECT_HAS(error("}(\x8c\x01" "aN\x8c\x01" "aNu."), "twice");
+  EXPECT_HAS(error("}(\x8c\x01"
+                   "aN\x8c\x01"
+                   "aNu."),
+             "twice");
   EXPECT_NE(error("c_codecs\nencode\nK\x01\x85R."s), "");
   EXPECT_NE(error("c_codecs\nencode\n\x8c\x03\xE2\x82\xAC\x8c\x06latin1\x86R."), "");
-  EXPECT_NE(error("c_codecs\nencode\n\x8c\x01" "a\x8c\x03hex\x86R."), "");
+  EXPECT_NE(error("c_codecs\nencode\n\x8c\x01"
+                  "a\x8c\x03hex\x86R."),
+            "");
   EXPECT_NE(error("cm\nC\n)\x81NbNb.", {"m.C"}), "") << "two states";
-  EXPECT_NE(error("cm\nC\n)}(\x8c\x01" "aNu\x92.", {"m.C"}), "");
+  EXPECT_NE(error("cm\nC\n)}(\x8c\x01"
+                  "aNu\x92.",
+                  {"m.C"}),
+            "");
 }
 
 TEST(Pickle, WhatIsWrittenReadsBack) {
-  const PicklePtr value = p_dict({{p_str("a"), p_list({p_int(0), p_int(255), p_int(256), p_int(65536), p_int(-1), p_int(INT64_MAX), p_int(INT64_MIN), p_float(-0.5), p_none(), p_bool(true)})},
-                                  {p_str("t"), p_tuple({p_tuple({}), p_tuple({p_int(1)}), p_tuple({p_int(1), p_int(2), p_int(3), p_int(4)})})},
-                                  {p_str("o"), p_object(p_global("m", "C"), {}, p_dict({{p_str("x"), p_global("m", "C")}}))},
-                                  {p_str("p"), p_persistent(p_str("id"))}});
+  const PicklePtr value = p_dict(
+      {{p_str("a"), p_list({p_int(0), p_int(255), p_int(256), p_int(65536), p_int(-1), p_int(INT64_MAX),
+                            p_int(INT64_MIN), p_float(-0.5), p_none(), p_bool(true)})},
+       {p_str("t"), p_tuple({p_tuple({}), p_tuple({p_int(1)}), p_tuple({p_int(1), p_int(2), p_int(3), p_int(4)})})},
+       {p_str("o"), p_object(p_global("m", "C"), {}, p_dict({{p_str("x"), p_global("m", "C")}}))},
+       {p_str("p"), p_persistent(p_str("id"))}});
   PickleValue bytes, set;
   bytes.kind = Kind::kBytes;
   for (int i = 0; i < 256; ++i) bytes.text += static_cast<char>(i);

@@ -1,6 +1,5 @@
 // safetensors: good files read back; every kind of lie is refused by name.
 #include "rialto/formats/safetensors.h"
-
 #include "tests/unit/formats/temp_file.h"
 
 namespace rialto::formats {
@@ -9,7 +8,8 @@ namespace {
 class Safetensors : public TempFolder {
  protected:
   SafetensorsHeader read(std::string_view json, std::string_view data) const {
-    return read_safetensors_header(ReadFile(put("x.safetensors", le<uint64_t>(json.size()) + std::string(json) + std::string(data))));
+    return read_safetensors_header(
+        ReadFile(put("x.safetensors", le<uint64_t>(json.size()) + std::string(json) + std::string(data))));
   }
   std::string error(std::string_view json, std::string_view data = "") const {
     return input_error([&] { read(json, data); });
@@ -17,7 +17,10 @@ class Safetensors : public TempFolder {
 };
 
 TEST_F(Safetensors, ReadsBackWhatItWrites) {
-  const std::vector<SafetensorsEntry> entries = {{"b", DType::kF32, {2, 3}}, {"a", DType::kBF16, {}}, {"none", DType::kI64, {0, 5}}, {"quote\" \n", DType::kU8, {3}}};
+  const std::vector<SafetensorsEntry> entries = {{"b", DType::kF32, {2, 3}},
+                                                 {"a", DType::kBF16, {}},
+                                                 {"none", DType::kI64, {0, 5}},
+                                                 {"quote\" \n", DType::kU8, {3}}};
   const std::vector<std::string> data = {std::string(24, 'b'), "aa", "", "xyz"};
   const fs::path path = folder_ / "m.safetensors";
   write_safetensors(real_file_ops(), path, entries, {{"format", "pt"}}, [&](size_t i, const ByteSink& sink) {
@@ -29,7 +32,8 @@ TEST_F(Safetensors, ReadsBackWhatItWrites) {
   EXPECT_EQ(header.metadata.at("format"), "pt");
   ASSERT_EQ(header.entries.size(), 4u);
   for (const SafetensorsEntry& entry : header.entries) {
-    const auto source = std::find_if(entries.begin(), entries.end(), [&](const auto& e) { return e.name == entry.name; });
+    const auto source =
+        std::find_if(entries.begin(), entries.end(), [&](const auto& e) { return e.name == entry.name; });
     ASSERT_NE(source, entries.end());
     EXPECT_EQ(entry.dtype, source->dtype);
     EXPECT_EQ(entry.shape, source->shape);
@@ -52,7 +56,9 @@ TEST_F(Safetensors, WriterHoldsTheFillerToItsSizes) {
 }
 
 TEST_F(Safetensors, EntriesComeInTheOrderOfTheirData) {
-  const auto header = read(R"({"late":{"dtype":"U8","shape":[1],"data_offsets":[2,3]},"early":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}})", "abc");
+  const auto header = read(
+      R"({"late":{"dtype":"U8","shape":[1],"data_offsets":[2,3]},"early":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}})",
+      "abc");
   EXPECT_EQ(header.entries[0].name, "early");
   EXPECT_EQ(header.entries[1].name, "late");
   EXPECT_TRUE(read("{}   ", "").entries.empty());
@@ -72,7 +78,8 @@ TEST_F(Safetensors, Truncated) {
 
 TEST_F(Safetensors, OffsetsThatLie) {
   const auto two = [](const std::string& a, const std::string& b) {
-    return R"({"a":{"dtype":"U8","shape":[2],"data_offsets":)" + a + R"(},"b":{"dtype":"U8","shape":[2],"data_offsets":)" + b + "}}";
+    return R"({"a":{"dtype":"U8","shape":[2],"data_offsets":)" + a +
+           R"(},"b":{"dtype":"U8","shape":[2],"data_offsets":)" + b + "}}";
   };
   EXPECT_EQ(error(two("[0,2]", "[2,4]"), "1234"), "");
   EXPECT_HAS(error(two("[0,2]", "[1,3]"), "123"), "'b' overlaps");
@@ -101,13 +108,35 @@ TEST_F(Safetensors, ShapesThatCannotExist) {
 
 TEST_F(Safetensors, HeadersThatLie) {
   EXPECT_HAS(error(R"({"a":{"dtype":"F31","shape":[],"data_offsets":[0,4]}})", "1234"), "dtype that is not known");
-  EXPECT_HAS(error(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", "12"), "stands twice");
+  EXPECT_HAS(
+      error(
+          R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+          "12"),
+      "stands twice");
   EXPECT_HAS(error(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "1"), "twice");
   EXPECT_HAS(error(R"({"a":{"dtype":"U8","shape":[1]}})", "1"), "needs dtype");
   EXPECT_HAS(error(R"({"__metadata__":{"a":"1","a":"2"}})"), "duplicate metadata");
-  for (const char* json : {"[]", "{", "", "null", "{\"a\":1}", "{\"a\":[]}", "{\"a\":{\"x\":1}}", "{\"a\":{\"dtype\":{}}}", "{\"a\":{\"shape\":[[1]]}}", "{\"a\":{\"shape\":[{}]}}",
-                           "{\"__metadata__\":{\"a\":1}}", "{\"__metadata__\":[]}", "{\"__metadata__\":{\"a\":{}}}", "{\"a\":{\"dtype\":1}}", "{\"a\":null}", "{}x", "{\"\xFF\":{}}",
-                           "{\"a\":{\"shape\":\"x\"}}", "{\"a\":{\"dtype\":[]}}", "{\"a\":{\"data_offsets\":[\"0\"]}}", "{\"a\":true}"}) {
+  for (const char* json : {"[]",
+                           "{",
+                           "",
+                           "null",
+                           "{\"a\":1}",
+                           "{\"a\":[]}",
+                           "{\"a\":{\"x\":1}}",
+                           "{\"a\":{\"dtype\":{}}}",
+                           "{\"a\":{\"shape\":[[1]]}}",
+                           "{\"a\":{\"shape\":[{}]}}",
+                           "{\"__metadata__\":{\"a\":1}}",
+                           "{\"__metadata__\":[]}",
+                           "{\"__metadata__\":{\"a\":{}}}",
+                           "{\"a\":{\"dtype\":1}}",
+                           "{\"a\":null}",
+                           "{}x",
+                           "{\"\xFF\":{}}",
+                           "{\"a\":{\"shape\":\"x\"}}",
+                           "{\"a\":{\"dtype\":[]}}",
+                           "{\"a\":{\"data_offsets\":[\"0\"]}}",
+                           "{\"a\":true}"}) {
     EXPECT_NE(error(json), "") << json;
   }
 }

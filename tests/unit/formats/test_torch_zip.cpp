@@ -1,7 +1,6 @@
 // Archives: layout, and every kind of damage to a zip.
-#include "rialto/formats/torch_zip.h"
-
 #include "rialto/base/hash.h"
+#include "rialto/formats/torch_zip.h"
 #include "tests/unit/formats/temp_file.h"
 
 namespace rialto::formats {
@@ -42,7 +41,8 @@ TEST_F(TorchZip, ReadsBackWhatItWrites) {
 
 TEST_F(TorchZip, SizesAreMultiplesOf64AndDoNotDependOnTheCrc) {
   for (int64_t n = 0; n < 200; n += 7) {
-    const TensorArchive a = make_tensor_archive(DType::kU8, {n}, 0), b = make_tensor_archive(DType::kU8, {n}, 0xFFFFFFFF);
+    const TensorArchive a = make_tensor_archive(DType::kU8, {n}, 0),
+                        b = make_tensor_archive(DType::kU8, {n}, 0xFFFFFFFF);
     EXPECT_EQ(a.prefix.size(), b.prefix.size());
     EXPECT_EQ(a.suffix.size(), b.suffix.size());
     EXPECT_EQ(a.prefix.size() % 64, 0u);
@@ -75,7 +75,9 @@ TEST_F(TorchZip, ListsRecords) {
 }
 
 TEST_F(TorchZip, ValuesAndSmallTensors) {
-  const std::string bytes = make_torch_file(*p_dict({{p_str("n"), p_tensor(DType::kI32, {}, "0")}, {p_str("e"), p_list({p_tensor(DType::kU8, {0}, "1")})}}), {{"0", le<int32_t>(-9)}, {"1", ""}});
+  const std::string bytes = make_torch_file(
+      *p_dict({{p_str("n"), p_tensor(DType::kI32, {}, "0")}, {p_str("e"), p_list({p_tensor(DType::kU8, {0}, "1")})}}),
+      {{"0", le<int32_t>(-9)}, {"1", ""}});
   const ReadFile file(put("x", bytes));
   const TorchFile torch_file = read_torch_file(file, 0, file.size(), {});
   EXPECT_EQ(read_scalar(torch_file, *torch_file.value->get("n"))->integer, -9);
@@ -133,8 +135,11 @@ TEST_F(TorchZip, CompressedEncryptedAndOverlapping) {
   EXPECT_HAS(error(replaced(good_, directory + 8, "\x01")), "encrypted");
   EXPECT_HAS(error(replaced(good_, second + 20, le<uint32_t>(25))), "compressed");
   // The second entry claims a size that reaches into the records behind it.
-  EXPECT_HAS(error(replaced(replaced(good_, second + 20, le<uint32_t>(100)), second + 24, le<uint32_t>(100))), "overlaps");
-  EXPECT_HAS(error(replaced(replaced(good_, second + 20, le<uint32_t>(0x7FFFFFFF)), second + 24, le<uint32_t>(0x7FFFFFFF))), "outside");
+  EXPECT_HAS(error(replaced(replaced(good_, second + 20, le<uint32_t>(100)), second + 24, le<uint32_t>(100))),
+             "overlaps");
+  EXPECT_HAS(
+      error(replaced(replaced(good_, second + 20, le<uint32_t>(0x7FFFFFFF)), second + 24, le<uint32_t>(0x7FFFFFFF))),
+      "outside");
   // It claims the header of the first.
   EXPECT_HAS(error(replaced(good_, second + 42, le<uint32_t>(0))), "another name");
   EXPECT_HAS(error(replaced(good_, good_.size() - 12, le<uint16_t>(60000))), "damaged");
@@ -143,7 +148,9 @@ TEST_F(TorchZip, CompressedEncryptedAndOverlapping) {
 }
 
 TEST_F(TorchZip, PicklesThatLieAboutTheirTensor) {
-  const auto with = [&](PicklePtr value, std::string storage) { return error(make_torch_file(*value, {{"0", std::move(storage)}})); };
+  const auto with = [&](PicklePtr value, std::string storage) {
+    return error(make_torch_file(*value, {{"0", std::move(storage)}}));
+  };
   const PicklePtr tensor = p_tensor(DType::kF32, {2, 3}, "0");
   const auto changed = [&](size_t argument, PicklePtr to) {
     PicklePtr copy = p_tensor(DType::kF32, {2, 3}, "0");
@@ -162,7 +169,8 @@ TEST_F(TorchZip, PicklesThatLieAboutTheirTensor) {
   EXPECT_HAS(changed(3, p_tuple({p_int(1), p_int(2)})), "not contiguous");
   EXPECT_NE(changed(3, p_str("x")), "");
   EXPECT_NE(changed(0, p_int(0)), "");
-  EXPECT_HAS(error(make_torch_file(*p_tensor(DType::kF32, {2, 3}, "1"), {{"0", std::string(24, 'x')}})), "no storage '1'");
+  EXPECT_HAS(error(make_torch_file(*p_tensor(DType::kF32, {2, 3}, "1"), {{"0", std::string(24, 'x')}})),
+             "no storage '1'");
   EXPECT_NE(with(p_call(p_global("torch._utils", "_rebuild_tensor_v2"), {}), ""), "");
   EXPECT_NE(with(p_int(3), ""), "");
   EXPECT_HAS(with(p_call(p_global("os", "system"), {p_str("id")}), ""), "not allowed");

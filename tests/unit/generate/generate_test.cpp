@@ -3,6 +3,7 @@
 
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
+
 #include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
@@ -30,7 +31,10 @@ spec::ModelSpec tiny() {
 
 class GenerateTest : public testing::Test {
  protected:
-  GenerateTest() : spec_(tiny()), weights_(spec_, {}, {}, {}, false), model_((weights_.init_random(spec_, 3), spec_), weights_, {}, spec::stage_range(2, {}, 0)) {}
+  GenerateTest()
+      : spec_(tiny()),
+        weights_(spec_, {}, {}, {}, false),
+        model_((weights_.init_random(spec_, 3), spec_), weights_, {}, spec::stage_range(2, {}, 0)) {}
   spec::ModelSpec spec_;
   model::Weights weights_;
   model::Model model_;

@@ -1,10 +1,10 @@
 // Choosing tokens: greedy, temperature, top-k, top-p, repetition penalty.
 #include "rialto/generate/sampler.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <map>
+
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 

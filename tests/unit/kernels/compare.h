@@ -3,6 +3,7 @@
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
+
 #include <gtest/gtest.h>
 
 namespace rialto::kernels {

@@ -40,13 +40,15 @@ TEST(Rope, SplitsAndMergesLikeReference) {
         for (const auto out : {at::kFloat, at::kBFloat16}) {
           const double tolerance = in == out && in == at::kFloat ? 1e-6 : 1.6e-2;
           const at::Tensor qkv = random({tokens, groups * (queries + 2) * dim}, in);
-          const Heads fast = cpu::split_heads(qkv, groups, dim, rope, out), plain = ref::split_heads(qkv, groups, dim, rope, out);
+          const Heads fast = cpu::split_heads(qkv, groups, dim, rope, out),
+                      plain = ref::split_heads(qkv, groups, dim, rope, out);
           expect_close(fast.q_TND, plain.q_TND, tolerance, "q");
           expect_close(fast.k_TGD, plain.k_TGD, tolerance, "k");
           expect_close(fast.v_TGD, plain.v_TGD, 0, "v");
           expect_close(cpu::merge_heads(plain, rope, in), ref::merge_heads(plain, rope, in), tolerance, "merge");
           // A rotation's transpose is its inverse: merging what was split gives the row back.
-          expect_close(cpu::merge_heads(fast, rope, in), qkv, in == out && in == at::kFloat ? 1e-6 : 2.5e-2, "round trip");
+          expect_close(cpu::merge_heads(fast, rope, in), qkv, in == out && in == at::kFloat ? 1e-6 : 2.5e-2,
+                       "round trip");
         }
       }
     }

@@ -10,7 +10,8 @@ TEST(Gemm, ProductsOfALinearLayer) {
   at::manual_seed(10);
   for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble}) {
     const double tolerance = type == at::kBFloat16 ? 1e-2 : 1e-5;
-    const at::Tensor x = random({17, 12}, type), w = random({9, 12}, type), b = random({9}, type), dy = random({17, 9}, type);
+    const at::Tensor x = random({17, 12}, type), w = random({9, 12}, type), b = random({9}, type),
+                     dy = random({17, 9}, type);
     const at::Tensor X = x.to(at::kDouble), W = w.to(at::kDouble), D = dy.to(at::kDouble);
     expect_close(gemm_forward(x, w, b, type), at::mm(X, W.t()) + b.to(at::kDouble), tolerance, "forward with bias");
     expect_close(gemm_forward(x, w, {}, type), at::mm(X, W.t()), tolerance, "forward");

@@ -48,7 +48,8 @@ class CopyingHook final : public SaveHook {
 TEST(Linear, GradientsEqualAutograd) {
   at::manual_seed(1);
   const Weight w = loose(at::randn({5, 7}, at::kDouble)), b = loose(at::randn({5}, at::kDouble));
-  const at::Tensor x = leaf({11, 7}), x2 = twin(x), w2 = twin(w.data), b2 = twin(b.data), g = at::randn({11, 5}, at::kDouble);
+  const at::Tensor x = leaf({11, 7}), x2 = twin(x), w2 = twin(w.data), b2 = twin(b.data),
+                   g = at::randn({11, 5}, at::kDouble);
   const at::Tensor y = linear({}, x, {.weight = &w, .bias = &b}), y2 = at::linear(x2, w2, b2);
   expect_close(y, y2, 1e-12, "y");
   y.backward(g);
@@ -139,7 +140,8 @@ TEST(Heads, GradientsEqualAutograd) {
   const at::Tensor angles = at::randn({tokens, dim / 2});
   const kernels::RopeTable rope{angles.cos(), angles.sin()};
   const at::Tensor x = leaf({tokens, groups * (queries + 2) * dim}), x2 = twin(x);
-  const kernels::Heads fast = split_heads({}, x, groups, dim, rope), plain = kernels::ref::split_heads(x2, groups, dim, rope, at::kDouble);
+  const kernels::Heads fast = split_heads({}, x, groups, dim, rope),
+                       plain = kernels::ref::split_heads(x2, groups, dim, rope, at::kDouble);
   const at::Tensor gq = at::randn(fast.q_TND.sizes(), at::kDouble), gk = at::randn(fast.k_TGD.sizes(), at::kDouble);
   ((fast.q_TND * gq).sum() + (fast.k_TGD * gk).sum() + fast.v_TGD.square().sum()).backward();
   ((plain.q_TND * gq).sum() + (plain.k_TGD * gk).sum() + plain.v_TGD.square().sum()).backward();
@@ -178,7 +180,8 @@ TEST(SwiGlu, GradientsEqualAutograd) {
 TEST(Embedding, GradientGoesToMainGrad) {
   at::manual_seed(9);
   const Weight table = loose(at::randn({6, 3}, at::kDouble));
-  const at::Tensor ids = at::tensor({int64_t{1}, int64_t{4}, int64_t{1}}), t2 = twin(table.data), g = at::randn({3, 3}, at::kDouble);
+  const at::Tensor ids = at::tensor({int64_t{1}, int64_t{4}, int64_t{1}}), t2 = twin(table.data),
+                   g = at::randn({3, 3}, at::kDouble);
   embedding({}, ids, table).backward(g);
   at::embedding(t2, ids).backward(g);
   expect_close(table.main_grad, t2.grad(), 1e-12, "dtable");
@@ -202,7 +205,8 @@ TEST(LinearCrossEntropy, GradientsEqualAutogradOverSeveralChunks) {
 
 TEST(SaveHookSeam, EveryFunctionKeepsThroughIt) {
   at::manual_seed(11);
-  const Weight w = loose(at::randn({8, 8})), norm = loose(at::randn({8})), fc1 = loose(at::randn({8, 8})), head = loose(at::randn({13, 4}));
+  const Weight w = loose(at::randn({8, 8})), norm = loose(at::randn({8})), fc1 = loose(at::randn({8, 8})),
+               head = loose(at::randn({13, 4}));
   const Weight table = loose(at::randn({13, 8}));
   const at::Tensor ids = at::randint(13, {6}, at::kLong), labels = at::randint(13, {6}, at::kLong);
   const auto run = [&](const Recorder& recorder) {
@@ -212,7 +216,8 @@ TEST(SaveHookSeam, EveryFunctionKeepsThroughIt) {
     const at::Tensor qkv = linear(recorder, n.y, {.weight = &w});  // one group, two queries of size 2
     const auto heads = split_heads(recorder, qkv, 1, 2, {});
     const auto rows = [](const at::Tensor& t) { return t.unsqueeze(0); };
-    const at::Tensor mixed = attention(recorder, rows(heads.q_TND), rows(heads.k_TGD), rows(heads.v_TGD), key_range(1, 6, {}, {}, at::kCPU), 1);
+    const at::Tensor mixed = attention(recorder, rows(heads.q_TND), rows(heads.k_TGD), rows(heads.v_TGD),
+                                       key_range(1, 6, {}, {}, at::kCPU), 1);
     const at::Tensor y = linear(recorder, at::cat({mixed, mixed}, 1), {.weight = &fc1});
     linear_cross_entropy(recorder, swiglu(recorder, y), head, labels, at::ones({6})).backward();
     std::vector<at::Tensor> grads;
@@ -223,9 +228,10 @@ TEST(SaveHookSeam, EveryFunctionKeepsThroughIt) {
   CopyingHook hook;
   const auto hooked = run({.save = &hook, .sink = nullptr});
   for (size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(at::equal(plain[i], hooked[i])) << i;
-  const std::vector<std::string> want = {"embedding.tokens", "norm.sum", "norm.rstd", "linear.input", "attention.q", "attention.k",
-                                         "attention.v", "attention.out", "attention.lse", "linear.input", "swiglu.input",
-                                         "loss.input_grad", "loss.weight_grad"};
+  const std::vector<std::string> want = {"embedding.tokens", "norm.sum",     "norm.rstd",    "linear.input",
+                                         "attention.q",      "attention.k",  "attention.v",  "attention.out",
+                                         "attention.lse",    "linear.input", "swiglu.input", "loss.input_grad",
+                                         "loss.weight_grad"};
   EXPECT_EQ(hook.names, want);
   EXPECT_EQ(hook.taken, hook.kept);
 }

@@ -32,8 +32,10 @@ TEST_P(WholeModel, EqualsPlainOperations) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, WholeModel,
-                         testing::Values(Named{"llama", {}}, Named{"tied", {.tied = true}}, Named{"bias", {.tied = true, .qkv_bias = true}},
-                                         Named{"qk_norm", {.hidden = 40, .head_dim = 24, .qk_norm = true}}, Named{"window", {.window = 20}},
+                         testing::Values(Named{"llama", {}}, Named{"tied", {.tied = true}},
+                                         Named{"bias", {.tied = true, .qkv_bias = true}},
+                                         Named{"qk_norm", {.hidden = 40, .head_dim = 24, .qk_norm = true}},
+                                         Named{"window", {.window = 20}},
                                          Named{"scaled", {.scaling = spec::LinearScaling{4.0}}},
                                          Named{"odd_head", {.hidden = 36, .head_dim = 6}}),
                          [](const auto& param_info) { return param_info.param.name; });
@@ -62,7 +64,9 @@ TEST(Model, PackedDocumentsEqualSeparateOnes) {
     Batch packed = toy_batch(spec, 1, 100);
     packed.positions_BS = at::cat({at::arange(57, at::kLong), at::arange(43, at::kLong)}).unsqueeze(0);
     packed.documents_BS = at::cat({at::zeros({57}, at::kLong), at::ones({43}, at::kLong)}).unsqueeze(0);
-    const at::Tensor logits = model.logits(model.blocks(model.embed(packed.tokens_BS), {.positions_BS = packed.positions_BS, .documents_BS = packed.documents_BS, .cache = nullptr}));
+    const at::Tensor logits = model.logits(
+        model.blocks(model.embed(packed.tokens_BS),
+                     {.positions_BS = packed.positions_BS, .documents_BS = packed.documents_BS, .cache = nullptr}));
     backward(model.forward_loss(packed), 0.01);
     int64_t first = 0;
     for (const int64_t length : lengths) {
@@ -75,7 +79,8 @@ TEST(Model, PackedDocumentsEqualSeparateOnes) {
       first += length;
     }
     const double largest = apart_weights.flat_grad().abs().max().item<double>();
-    for (const Weight& w : weights.all()) expect_close(w.main_grad, apart_weights.at(w.param.name).main_grad, 1e-5, w.param.name, 1e-3 * largest);
+    for (const Weight& w : weights.all())
+      expect_close(w.main_grad, apart_weights.at(w.param.name).main_grad, 1e-5, w.param.name, 1e-3 * largest);
   }
 }
 
@@ -98,7 +103,8 @@ TEST(Model, StagesChainToTheWhole) {
     const Batch batch = toy_batch(spec, 2, 12);
     const AttentionContext context{.positions_BS = batch.positions_BS, .documents_BS = {}, .cache = nullptr};
     const LossSum one = model.forward_loss(batch);
-    const LossSum two = back.loss(back.blocks(front.blocks(front.embed(batch.tokens_BS), context), context), batch.labels_BS, batch.loss_weights_BS);
+    const LossSum two = back.loss(back.blocks(front.blocks(front.embed(batch.tokens_BS), context), context),
+                                  batch.labels_BS, batch.loss_weights_BS);
     EXPECT_TRUE(at::equal(one.sum, two.sum));
     backward(one, 0.1);
     backward(two, 0.1);

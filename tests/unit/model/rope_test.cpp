@@ -26,7 +26,8 @@ TEST(Rope, Llama3KeepsShortDividesLongBlendsBetween) {
   const at::Tensor got = inverse_frequencies(rope);
   int kept = 0, divided = 0, blended = 0;
   for (int64_t i = 0; i < 64; ++i) {
-    const double inverse = std::pow(500000.0, -static_cast<double>(i) / 64), wavelength = 2 * std::numbers::pi / inverse;
+    const double inverse = std::pow(500000.0, -static_cast<double>(i) / 64),
+                 wavelength = 2 * std::numbers::pi / inverse;
     double want = inverse;
     if (wavelength > 8192.0) {
       want = inverse / 32;

@@ -3,6 +3,7 @@
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
+
 #include <gtest/gtest.h>
 
 #include "rialto/model/model.h"
@@ -26,8 +27,13 @@ inline spec::ModelSpec toy_spec(const ToyOptions& o) {
   model.dtype = DType::kF32;
   const spec::Norm norm{.eps = 1e-5};
   for (int64_t l = 0; l < o.layers; ++l) {
-    spec::Attention attention{.num_heads = o.heads, .num_groups = o.groups, .head_dim = o.head_dim, .qkv_bias = o.qkv_bias,
-                              .qk_norm = {}, .window = o.window, .softmax_scale = 1 / std::sqrt(static_cast<double>(o.head_dim)),
+    spec::Attention attention{.num_heads = o.heads,
+                              .num_groups = o.groups,
+                              .head_dim = o.head_dim,
+                              .qkv_bias = o.qkv_bias,
+                              .qk_norm = {},
+                              .window = o.window,
+                              .softmax_scale = 1 / std::sqrt(static_cast<double>(o.head_dim)),
                               .rope = spec::Rope{.base = 10000, .dim = o.head_dim, .scaling = o.scaling}};
     if (o.qk_norm) attention.qk_norm = spec::Norm{.eps = 1e-6};
     model.layers.push_back({norm, attention, norm, spec::DenseFfn{.hidden = o.ffn}});
@@ -66,17 +72,20 @@ inline Batch toy_batch(const spec::ModelSpec& spec, int64_t rows, int64_t tokens
 class PlainModel {
  public:
   PlainModel(const spec::ModelSpec& spec, const Weights& weights, at::ScalarType type = at::kDouble) : spec_(spec) {
-    for (const Weight& w : weights.all()) leaves_[w.param.name] = w.data.detach().to(type).clone().set_requires_grad(true);
+    for (const Weight& w : weights.all())
+      leaves_[w.param.name] = w.data.detach().to(type).clone().set_requires_grad(true);
   }
   at::Tensor logits(const Batch& batch) const {
     at::Tensor x = at::embedding(leaf("embedding.word_embeddings.weight"), batch.tokens_BS);
-    for (size_t l = 0; l < spec_.layers.size(); ++l) x = layer(x, spec_.layers[l], "decoder.layers." + std::to_string(l) + ".", batch);
+    for (size_t l = 0; l < spec_.layers.size(); ++l)
+      x = layer(x, spec_.layers[l], "decoder.layers." + std::to_string(l) + ".", batch);
     x = norm(x, "decoder.final_layernorm.weight", spec_.final_norm.eps);
     return at::linear(x, leaf(spec_.tied ? "embedding.word_embeddings.weight" : "output_layer.weight"));
   }
   at::Tensor loss(const Batch& batch) const {
     const at::Tensor lp = at::log_softmax(logits(batch), -1);
-    return -(lp.gather(-1, batch.labels_BS.unsqueeze(-1)).squeeze(-1) * batch.loss_weights_BS.to(lp.scalar_type())).sum();
+    return -(lp.gather(-1, batch.labels_BS.unsqueeze(-1)).squeeze(-1) * batch.loss_weights_BS.to(lp.scalar_type()))
+                .sum();
   }
   const at::Tensor& leaf(const std::string& name) const { return leaves_.at(name); }
   const std::map<std::string, at::Tensor>& leaves() const { return leaves_; }
@@ -86,7 +95,8 @@ class PlainModel {
     return x * at::rsqrt(x.square().mean(-1, true) + eps) * leaf(name);
   }
   static at::Tensor rope(const at::Tensor& x_BSND, const spec::Rope& rope, const at::Tensor& positions) {
-    at::Tensor inverse = 1.0 / at::pow(at::Scalar(rope.base), at::arange(0, rope.dim, 2, at::kDouble) / static_cast<double>(rope.dim));
+    at::Tensor inverse =
+        1.0 / at::pow(at::Scalar(rope.base), at::arange(0, rope.dim, 2, at::kDouble) / static_cast<double>(rope.dim));
     if (const auto* linear = std::get_if<spec::LinearScaling>(&rope.scaling)) inverse = inverse / linear->factor;
     const at::Tensor angles = (positions.unsqueeze(-1).to(at::kDouble) * inverse).unsqueeze(2);
     const at::Tensor a = x_BSND.narrow(-1, 0, rope.dim / 2), b = x_BSND.narrow(-1, rope.dim / 2, rope.dim / 2);
@@ -116,9 +126,11 @@ class PlainModel {
     }
     at::Tensor scores = at::matmul(q.transpose(1, 2), k.transpose(1, 2).transpose(2, 3)) * a.softmax_scale;
     scores = scores.masked_fill(at::logical_not(seen).unsqueeze(1), -std::numeric_limits<double>::infinity());
-    const at::Tensor mixed = at::matmul(at::softmax(scores, -1), v.transpose(1, 2)).transpose(1, 2).reshape({rows, tokens, -1});
+    const at::Tensor mixed =
+        at::matmul(at::softmax(scores, -1), v.transpose(1, 2)).transpose(1, 2).reshape({rows, tokens, -1});
     const at::Tensor mid = x + at::linear(mixed, leaf(p + "self_attention.linear_proj.weight"));
-    const at::Tensor h = at::linear(norm(mid, p + "mlp.linear_fc1.layer_norm_weight", spec.ffn_norm.eps), leaf(p + "mlp.linear_fc1.weight"));
+    const at::Tensor h = at::linear(norm(mid, p + "mlp.linear_fc1.layer_norm_weight", spec.ffn_norm.eps),
+                                    leaf(p + "mlp.linear_fc1.weight"));
     const auto parts = h.chunk(2, -1);
     return mid + at::linear(at::silu(parts[0]) * parts[1], leaf(p + "mlp.linear_fc2.weight"));
   }
@@ -128,7 +140,8 @@ class PlainModel {
 };
 
 /// max|a - b| <= tolerance * max(floor, max|b|).
-inline void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance, const std::string& what, double floor = 1.0) {
+inline void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance, const std::string& what,
+                         double floor = 1.0) {
   ASSERT_EQ(a.sizes(), b.sizes()) << what;
   const at::Tensor x = a.detach().to(at::kDouble), y = b.detach().to(at::kDouble);
   ASSERT_TRUE(at::isfinite(x).all().item<bool>()) << what;

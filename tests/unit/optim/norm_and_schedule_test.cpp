@@ -10,7 +10,8 @@ namespace rialto::optim {
 namespace {
 
 TEST(GradNorm, CountsEveryWeightOnceWhateverTheThreads) {
-  model::Weights weights = model::toy_weights(model::toy_spec({.hidden = 128, .ffn = 300, .vocab = 1000, .tied = true}), at::kBFloat16);
+  model::Weights weights =
+      model::toy_weights(model::toy_spec({.hidden = 128, .ffn = 300, .vocab = 1000, .tied = true}), at::kBFloat16);
   at::manual_seed(3);
   double want = 0;
   for (model::Weight& w : weights.all()) {
@@ -33,8 +34,14 @@ TEST(ClipScale, IsMegatrons) {
 }
 
 LrSchedule schedule(DecayStyle style, WsdStyle wsd = WsdStyle::kExponential) {
-  return {.init_lr = 0.1, .max_lr = 1, .min_lr = 0.2, .warmup_samples = 10, .decay_samples = 110, .wsd_decay_samples = 40,
-          .style = style, .wsd_style = wsd};
+  return {.init_lr = 0.1,
+          .max_lr = 1,
+          .min_lr = 0.2,
+          .warmup_samples = 10,
+          .decay_samples = 110,
+          .wsd_decay_samples = 40,
+          .style = style,
+          .wsd_style = wsd};
 }
 
 TEST(LrSchedule, WarmUpThenStyle) {

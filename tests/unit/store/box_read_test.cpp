@@ -1,10 +1,10 @@
 // Runs of a chunk inside a box, against looking at every element.
 #include "rialto/store/box_read.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace rialto::store {
 namespace {
@@ -48,7 +48,8 @@ TEST(BoxRead, RandomBoxesEqualElementByElement) {
         in_chunk[axis] = box_at[axis] + at[axis] - chunk_at[axis];
         inside = inside && in_chunk[axis] >= 0 && in_chunk[axis] < chunk_sizes[axis];
       }
-      if (inside) want[static_cast<size_t>(flat(at, box_sizes))] = chunk[static_cast<size_t>(flat(in_chunk, chunk_sizes))];
+      if (inside)
+        want[static_cast<size_t>(flat(at, box_sizes))] = chunk[static_cast<size_t>(flat(in_chunk, chunk_sizes))];
     } while (next(at, box_sizes));
     const ChunkRuns runs(chunk_at, chunk_sizes, box_at, box_sizes);
     met += runs.count() > 0;
@@ -62,7 +63,8 @@ TEST(BoxRead, RandomBoxesEqualElementByElement) {
     for (const auto& [first, number] : {std::pair<size_t, size_t>{0, want.size()}, {begin, count}}) {
       std::vector<int32_t> got(number, 0);
       read_runs(runs, 4, first, std::as_writable_bytes(std::span(got)), read);
-      EXPECT_EQ(got, std::vector<int32_t>(want.begin() + static_cast<std::ptrdiff_t>(first), want.begin() + static_cast<std::ptrdiff_t>(first + number)));
+      EXPECT_EQ(got, std::vector<int32_t>(want.begin() + static_cast<std::ptrdiff_t>(first),
+                                          want.begin() + static_cast<std::ptrdiff_t>(first + number)));
     }
   }
   EXPECT_GT(met, 100);

@@ -26,11 +26,13 @@ TEST(Damage, FlippedWeightIsNamedOnRead) {
   for (const spec::Param& param : spec::param_table(toy_model())) {
     std::vector<std::byte> bytes(static_cast<size_t>(num_elements(param.shape)) * 2);
     if (param.name == "decoder.layers.0.mlp.linear_fc2.weight")
-      expect_error(ErrorKind::kInput, {"decoder.layers.mlp.linear_fc2.weight", "__0_0.distcp", "hash"}, [&] { reader.read_param(param, "", 0, bytes); });
+      expect_error(ErrorKind::kInput, {"decoder.layers.mlp.linear_fc2.weight", "__0_0.distcp", "hash"},
+                   [&] { reader.read_param(param, "", 0, bytes); });
     else
       reader.read_param(param, "", 0, bytes);
   }
-  expect_error(ErrorKind::kInput, {"decoder.layers.mlp.linear_fc2.weight", "__0_0.distcp"}, [&] { CheckpointReader(dir, Verify::kHashes); });
+  expect_error(ErrorKind::kInput, {"decoder.layers.mlp.linear_fc2.weight", "__0_0.distcp"},
+               [&] { CheckpointReader(dir, Verify::kHashes); });
 }
 
 TEST(Damage, EveryFileIsCovered) {
@@ -51,7 +53,9 @@ TEST(Damage, EveryFileIsCovered) {
     expect_error(ErrorKind::kInput, {path.filename().string()}, [&] { CheckpointReader{dir}; });
     real_file_ops().create(path)->write(std::as_bytes(std::span(bytes)));
     fs::rename(path, path.string() + ".gone");
-    if (path.filename() != "manifest.json") expect_error(ErrorKind::kInput, {path.filename() == ".metadata" ? ".metadata" : path.filename().string()}, [&] { CheckpointReader{dir}; });
+    if (path.filename() != "manifest.json")
+      expect_error(ErrorKind::kInput, {path.filename() == ".metadata" ? ".metadata" : path.filename().string()},
+                   [&] { CheckpointReader{dir}; });
     fs::rename(path.string() + ".gone", path);
   }
   CheckpointReader(dir, Verify::kHashes);

@@ -1,6 +1,6 @@
 // Trackers are hints: obeyed when good, explained when not.
-#include "tests/unit/store/toy.h"
 #include "rialto/store/train_state.h"
+#include "tests/unit/store/toy.h"
 
 namespace rialto::store {
 namespace {
@@ -143,7 +143,9 @@ TEST(Find, ReleaseFolder) {
 TEST(Find, OtherNamesAreNotIterations) {
   EXPECT_EQ(parse_iter_name("iter_0000012"), 12);
   EXPECT_EQ(parse_iter_name("iter_12345678"), 12345678);
-  for (const char* name : {"iter_12", ".tmp.iter_0000001", "iter_00000x1", "iter_", "iter_99999999999999999999", "iteration_1"}) EXPECT_FALSE(parse_iter_name(name)) << name;
+  for (const char* name :
+       {"iter_12", ".tmp.iter_0000001", "iter_00000x1", "iter_", "iter_99999999999999999999", "iteration_1"})
+    EXPECT_FALSE(parse_iter_name(name)) << name;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Checkpoints as other programs lay them out: chunked by rank, per layer or stacked, spelled locally, padded, without manifest.
+// Checkpoints as other programs lay them out: chunked by rank, per layer or stacked, spelled locally, padded, without
+// manifest.
 #include "tests/unit/store/toy.h"
 
 namespace rialto::store {
@@ -48,7 +49,8 @@ TEST(Foreign, GateAndUpAndColumnsInChunks) {
   for (const spec::Param& param : spec::param_table(toy_model())) {
     const ChunkSpec whole = chunk_of(param, DType::kBF16);
     if (param.name.ends_with("linear_fc1.weight")) {
-      for (const int64_t row : {0, 10, 5, 15}) foreign.add_box(param, whole, {row, 0}, {5, 8});  // TP2: gate, up, gate, up
+      for (const int64_t row : {0, 10, 5, 15})
+        foreign.add_box(param, whole, {row, 0}, {5, 8});  // TP2: gate, up, gate, up
     } else if (param.name.ends_with("linear_proj.weight")) {
       for (const int64_t column : {0, 12}) foreign.add_box(param, whole, {0, column}, {8, 12});
     } else {
@@ -64,7 +66,8 @@ TEST(Foreign, PerLayerKeysForAStackedModelAndBack) {
   for (const bool per_layer : {false, true}) {
     const TempDir root;
     Foreign foreign(root);
-    for (const spec::Param& param : spec::param_table(toy_model(per_layer))) foreign.add_whole(param, chunk_of(param, DType::kBF16));
+    for (const spec::Param& param : spec::param_table(toy_model(per_layer)))
+      foreign.add_whole(param, chunk_of(param, DType::kBF16));
     const CheckpointReader reader(foreign.commit());
     for (const spec::Param& param : spec::param_table(toy_model(!per_layer))) {
       std::vector<std::byte> bytes(static_cast<size_t>(num_elements(param.shape)) * 2);
@@ -79,8 +82,10 @@ TEST(Foreign, LocalSpelling) {
   Foreign foreign(root);
   for (const spec::Param& param : spec::param_table(toy_model())) {
     ChunkSpec chunk = chunk_of(param, DType::kBF16);
-    if (param.disk.key == "decoder.layers.self_attention.linear_qkv.layer_norm_weight") chunk.key = "decoder.layers.input_layernorm.weight";
-    if (param.disk.key == "decoder.layers.mlp.linear_fc1.layer_norm_weight") chunk.key = "decoder.layers.pre_mlp_layernorm.weight";
+    if (param.disk.key == "decoder.layers.self_attention.linear_qkv.layer_norm_weight")
+      chunk.key = "decoder.layers.input_layernorm.weight";
+    if (param.disk.key == "decoder.layers.mlp.linear_fc1.layer_norm_weight")
+      chunk.key = "decoder.layers.pre_mlp_layernorm.weight";
     foreign.add_whole(param, chunk);
   }
   expect_toy(foreign.commit());

@@ -1,6 +1,5 @@
 // Chunks of parameters, and the spellings a key may have.
 #include "rialto/store/param_keys.h"
-
 #include "tests/unit/store/toy.h"
 
 namespace rialto::store {
@@ -13,7 +12,8 @@ spec::Param param_named(const std::string& name, bool per_layer) {
 }
 
 TEST(Keys, ChunkOfAStackedParameter) {
-  const ChunkSpec chunk = chunk_of(param_named("decoder.layers.2.mlp.linear_fc2.weight", false), DType::kF32, "optimizer.state.exp_avg.");
+  const ChunkSpec chunk =
+      chunk_of(param_named("decoder.layers.2.mlp.linear_fc2.weight", false), DType::kF32, "optimizer.state.exp_avg.");
   EXPECT_EQ(chunk.key, "optimizer.state.exp_avg.decoder.layers.mlp.linear_fc2.weight");
   EXPECT_EQ(chunk.shape, (Shape{3, 8, 10}));
   EXPECT_EQ(chunk.offsets, (Shape{2, 0, 0}));
@@ -24,8 +24,10 @@ TEST(Keys, StackedTriesPerLayer) {
   const auto candidates = key_candidates(param_named("decoder.layers.2.mlp.linear_fc1.layer_norm_weight", false), "");
   std::vector<std::string> keys;
   for (const KeyCandidate& candidate : candidates) keys.push_back(candidate.key);
-  EXPECT_EQ(keys, (std::vector<std::string>{"decoder.layers.mlp.linear_fc1.layer_norm_weight", "decoder.layers.pre_mlp_layernorm.weight",
-                                            "decoder.layers.2.mlp.linear_fc1.layer_norm_weight", "decoder.layers.2.pre_mlp_layernorm.weight"}));
+  EXPECT_EQ(keys,
+            (std::vector<std::string>{
+                "decoder.layers.mlp.linear_fc1.layer_norm_weight", "decoder.layers.pre_mlp_layernorm.weight",
+                "decoder.layers.2.mlp.linear_fc1.layer_norm_weight", "decoder.layers.2.pre_mlp_layernorm.weight"}));
   EXPECT_EQ(candidates[0].axes.size(), 1u);
   EXPECT_TRUE(candidates[2].axes.empty());
 }
@@ -38,7 +40,9 @@ TEST(Keys, PerLayerTriesStacked) {
   EXPECT_EQ(candidates[1].axes[0].index, 2);
 }
 
-TEST(Keys, OutsideTheLayersThereIsOne) { EXPECT_EQ(key_candidates(param_named("embedding.word_embeddings.weight", false), "").size(), 1u); }
+TEST(Keys, OutsideTheLayersThereIsOne) {
+  EXPECT_EQ(key_candidates(param_named("embedding.word_embeddings.weight", false), "").size(), 1u);
+}
 
 }  // namespace
 }  // namespace rialto::store

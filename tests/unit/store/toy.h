@@ -1,12 +1,12 @@
 // A small model, temporary folders, and checkpoints of the model with known bytes.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "rialto/base/error.h"
 #include "rialto/store/checkpoint.h"
@@ -44,7 +44,8 @@ inline spec::ModelSpec toy_model(bool per_layer_keys = false) {
   attention.num_groups = 2;
   attention.head_dim = 6;
   attention.rope = spec::Rope{.base = 10000, .dim = 6, .scaling = {}};
-  for (int i = 0; i < 3; ++i) model.layers.push_back({spec::Norm{}, attention, spec::Norm{}, spec::DenseFfn{.hidden = 10}});
+  for (int i = 0; i < 3; ++i)
+    model.layers.push_back({spec::Norm{}, attention, spec::Norm{}, spec::DenseFfn{.hidden = 10}});
   return model;
 }
 
@@ -60,7 +61,8 @@ inline std::vector<std::byte> bytes_for(const spec::Param& param, size_t width, 
 }
 
 /// Adds every parameter and what readers ask for, then commits.
-inline void fill_and_commit(CheckpointWriter& writer, const spec::ModelSpec& model, int64_t iteration, unsigned salt = 0) {
+inline void fill_and_commit(CheckpointWriter& writer, const spec::ModelSpec& model, int64_t iteration,
+                            unsigned salt = 0) {
   for (const spec::Param& param : spec::param_table(model))
     writer.add_chunk(chunk_of(param, DType::kBF16), [&](const ByteSink& sink) {
       const std::vector<std::byte> bytes = bytes_for(param, 2, salt);
@@ -72,10 +74,13 @@ inline void fill_and_commit(CheckpointWriter& writer, const spec::ModelSpec& mod
   writer.add_file("run_config.yaml", "model: {}\n");
   writer.add_file("rialto_source/config.json", "{}\n");
   writer.set_fact("true_vocab", model.vocab);
-  writer.commit(make_common(model, iteration), {.step = iteration, .consumed_train_samples = 3'000'000'000, .floating_point_operations_so_far = 1e18 / 3});
+  writer.commit(
+      make_common(model, iteration),
+      {.step = iteration, .consumed_train_samples = 3'000'000'000, .floating_point_operations_so_far = 1e18 / 3});
 }
 
-inline fs::path write_toy(const fs::path& root, int64_t iteration, unsigned salt = 0, FileOps& ops = real_file_ops(), bool replace = false) {
+inline fs::path write_toy(const fs::path& root, int64_t iteration, unsigned salt = 0, FileOps& ops = real_file_ops(),
+                          bool replace = false) {
   CheckpointWriter writer(ops, root, iteration, replace);
   fill_and_commit(writer, toy_model(), iteration, salt);
   return root / iter_name(iteration);
@@ -108,7 +113,8 @@ void expect_error(ErrorKind kind, const std::vector<std::string>& parts, Body&& 
     ADD_FAILURE() << "nothing was thrown";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), kind) << error.what();
-    for (const std::string& part : parts) EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what() << "\nlacks: " << part;
+    for (const std::string& part : parts)
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what() << "\nlacks: " << part;
   }
 }
 

@@ -2,9 +2,9 @@
 #include <map>
 #include <set>
 
-#include "tests/unit/store/toy.h"
 #include "rialto/base/hash.h"
 #include "rialto/formats/torch_zip.h"
+#include "tests/unit/store/toy.h"
 
 namespace rialto::store {
 namespace {
@@ -26,13 +26,16 @@ TEST(WriteRead, EveryParameterAndItsAliases) {
 TEST(WriteRead, FilesThatMegatronLooksFor) {
   const TempDir root;
   const fs::path dir = write_toy(root, 12);
-  for (const char* name : {".metadata", "__0_0.distcp", "common.pt", "metadata.json", "train_state.pt", "run_config.yaml", "manifest.json"}) EXPECT_TRUE(fs::exists(dir / name)) << name;
+  for (const char* name : {".metadata", "__0_0.distcp", "common.pt", "metadata.json", "train_state.pt",
+                           "run_config.yaml", "manifest.json"})
+    EXPECT_TRUE(fs::exists(dir / name)) << name;
   EXPECT_EQ(dir.filename(), "iter_0000012");
   EXPECT_EQ(read_text_file(root / "latest_checkpointed_iteration.txt"), "12");
   EXPECT_TRUE(fs::exists(root / "latest_train_state.pt"));
   EXPECT_EQ(read_text_file(root / "latest_train_state.pt"), read_text_file(dir / "train_state.pt"));
   EXPECT_EQ(parse_json(read_text_file(dir / "metadata.json"), "")["sharded_backend"], "torch_dist");
-  for (const auto& entry : fs::recursive_directory_iterator(root)) EXPECT_EQ(entry.path().filename().string().find(".tmp"), std::string::npos) << entry.path();
+  for (const auto& entry : fs::recursive_directory_iterator(root))
+    EXPECT_EQ(entry.path().filename().string().find(".tmp"), std::string::npos) << entry.path();
 }
 
 TEST(WriteRead, ManifestListsEveryFileAndHash) {
@@ -123,10 +126,13 @@ TEST(WriteRead, BoxesAcrossChunks) {
   for (const spec::Param& param : spec::param_table(toy_model()))
     if (param.name.ends_with("mlp.linear_fc1.weight") && param.layer >= 1) {
       const std::vector<std::byte> bytes = bytes_for(param, 2);
-      for (size_t row = 5; row < 15; ++row) want.insert(want.end(), bytes.begin() + static_cast<std::ptrdiff_t>((row * 8 + 2) * 2), bytes.begin() + static_cast<std::ptrdiff_t>((row * 8 + 8) * 2));
+      for (size_t row = 5; row < 15; ++row)
+        want.insert(want.end(), bytes.begin() + static_cast<std::ptrdiff_t>((row * 8 + 2) * 2),
+                    bytes.begin() + static_cast<std::ptrdiff_t>((row * 8 + 8) * 2));
     }
   EXPECT_EQ(got, want);
-  expect_error(ErrorKind::kShape, {"linear_fc1"}, [&] { reader.read("decoder.layers.mlp.linear_fc1.weight", {2, 0, 0}, {2, 1, 1}, got); });
+  expect_error(ErrorKind::kShape, {"linear_fc1"},
+               [&] { reader.read("decoder.layers.mlp.linear_fc1.weight", {2, 0, 0}, {2, 1, 1}, got); });
   expect_error(ErrorKind::kInput, {"no tensor 'nothing'"}, [&] { reader.read("nothing", {0}, {1}, got); });
 }
 
@@ -136,7 +142,8 @@ TEST(WriteRead, ParametersInParts) {
   const spec::Param param = spec::param_table(toy_model()).front();
   const std::vector<std::byte> want = bytes_for(param, 2);
   std::vector<std::byte> got(want.size());
-  for (size_t at = 0; at < got.size(); at += 14) reader.read_param(param, "", at, std::span(got).subspan(at, std::min<size_t>(14, got.size() - at)));
+  for (size_t at = 0; at < got.size(); at += 14)
+    reader.read_param(param, "", at, std::span(got).subspan(at, std::min<size_t>(14, got.size() - at)));
   EXPECT_EQ(got, want);
 }
 
@@ -145,7 +152,8 @@ TEST(WriteRead, SameCheckpointSameBytes) {
   const fs::path first = write_toy(a, 1), second = write_toy(b, 1);
   for (const auto& entry : fs::recursive_directory_iterator(first))
     if (entry.is_regular_file()) {
-      EXPECT_EQ(read_text_file(entry.path()), read_text_file(second / entry.path().lexically_relative(first))) << entry.path();
+      EXPECT_EQ(read_text_file(entry.path()), read_text_file(second / entry.path().lexically_relative(first)))
+          << entry.path();
     }
 }
 
@@ -179,8 +187,11 @@ TEST(WriteRead, WrongCountsAreOurMistake) {
   const TempDir root;
   CheckpointWriter writer(real_file_ops(), root, 1);
   const spec::Param param = spec::param_table(toy_model()).front();
-  expect_error(ErrorKind::kInternal, {param.disk.key}, [&] { writer.add_chunk(chunk_of(param, DType::kBF16), [&](const ByteSink& sink) { sink(bytes_for(param, 4)); }); });
-  expect_error(ErrorKind::kInternal, {"x", "not stored"}, [&] { writer.add_alias(chunk_of(param, DType::kF32, "never."), "x"); });
+  expect_error(ErrorKind::kInternal, {param.disk.key}, [&] {
+    writer.add_chunk(chunk_of(param, DType::kBF16), [&](const ByteSink& sink) { sink(bytes_for(param, 4)); });
+  });
+  expect_error(ErrorKind::kInternal, {"x", "not stored"},
+               [&] { writer.add_alias(chunk_of(param, DType::kF32, "never."), "x"); });
 }
 
 TEST(WriteRead, RefusesAnIterationThatIsThere) {
@@ -193,7 +204,9 @@ TEST(WriteRead, RefusesAnIterationThatIsThere) {
 
 TEST(WriteRead, AbandonedWritersLeaveNothing) {
   const TempDir root;
-  { CheckpointWriter writer(real_file_ops(), root / "sub", 1); }
+  {
+    CheckpointWriter writer(real_file_ops(), root / "sub", 1);
+  }
   EXPECT_TRUE(fs::is_empty(root / "sub"));
 }
 

@@ -1,16 +1,17 @@
 // The metrics file of a resumed run is that of one run.
 #include "rialto/train/metrics.h"
 
-#include <gtest/gtest.h>
-
 #include <fstream>
+
+#include <gtest/gtest.h>
 
 namespace rialto::train {
 namespace {
 
 class MetricsTest : public testing::Test {
  protected:
-  MetricsTest() : path_(fs::temp_directory_path() / ("rialto_metrics_" + std::to_string(getpid())) / "sub" / "metrics.jsonl") {
+  MetricsTest()
+      : path_(fs::temp_directory_path() / ("rialto_metrics_" + std::to_string(getpid())) / "sub" / "metrics.jsonl") {
     fs::remove_all(path_.parent_path().parent_path());
   }
   ~MetricsTest() override { fs::remove_all(path_.parent_path().parent_path()); }
@@ -31,11 +32,15 @@ TEST_F(MetricsTest, AppendsLines) {
 }
 
 TEST_F(MetricsTest, ResumingCutsWhatLiesAfter) {
-  write("{\"iteration\":1}\n{\"iteration\":2,\"kind\":\"train\"}\n{\"iteration\":2,\"kind\":\"validation\"}\n{\"iteration\":3}\n");
+  write(
+      "{\"iteration\":1}\n{\"iteration\":2,\"kind\":\"train\"}\n{\"iteration\":2,\"kind\":\"validation\"}\n{"
+      "\"iteration\":3}\n");
   MetricsFile file(real_file_ops(), path_, 2);
   file.append({{"iteration", 3}, {"again", true}});
   file.sync();
-  EXPECT_EQ(text(), "{\"iteration\":1}\n{\"iteration\":2,\"kind\":\"train\"}\n{\"iteration\":2,\"kind\":\"validation\"}\n{\"iteration\":3,\"again\":true}\n");
+  EXPECT_EQ(text(),
+            "{\"iteration\":1}\n{\"iteration\":2,\"kind\":\"train\"}\n{\"iteration\":2,\"kind\":\"validation\"}\n{"
+            "\"iteration\":3,\"again\":true}\n");
 }
 
 TEST_F(MetricsTest, ALineCutShortByACrashIsDropped) {

@@ -23,26 +23,32 @@ StepRecord record() {
 }
 
 TEST(RecordsTest, StepLineIsMegatrons) {
-  EXPECT_EQ(step_line(record(), 10.25, 500.06, 328.44, 100, "2026-01-31 12:00:00"),
-            " [2026-01-31 12:00:00] iteration       10/     100 | consumed samples:          320 | elapsed time per iteration (ms): 500.1 |"
-            " throughput per GPU (TFLOP/s/GPU): 328.4 | learning rate: 1.000000E-04 | global batch size:    32 | lm loss: 1.025000E+01 |"
-            " loss scale: 1.0 | grad norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:   0 |");
+  EXPECT_EQ(
+      step_line(record(), 10.25, 500.06, 328.44, 100, "2026-01-31 12:00:00"),
+      " [2026-01-31 12:00:00] iteration       10/     100 | consumed samples:          320 | elapsed time per "
+      "iteration (ms): 500.1 |"
+      " throughput per GPU (TFLOP/s/GPU): 328.4 | learning rate: 1.000000E-04 | global batch size:    32 | lm loss: "
+      "1.025000E+01 |"
+      " loss scale: 1.0 | grad norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:   0 |");
 }
 
 TEST(RecordsTest, TimestampIsNowWhenNoneIsGiven) {
-  EXPECT_THAT(step_line(record(), 1, 1, 1, 1), testing::MatchesRegex(" \\[[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\] iteration .*"));
+  EXPECT_THAT(step_line(record(), 1, 1, 1, 1),
+              testing::MatchesRegex(" \\[[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\] iteration .*"));
 }
 
 TEST(RecordsTest, EvalLinesAreFramedByDashes) {
   EvalRecord eval;
   eval.iteration = 100;
   eval.loss = 2.0;
-  const std::string line = " validation loss at iteration 100 | lm loss value: 2.000000E+00 | lm loss PPL: 7.389056E+00 | ";
+  const std::string line =
+      " validation loss at iteration 100 | lm loss value: 2.000000E+00 | lm loss PPL: 7.389056E+00 | ";
   const std::string dashes(line.size() + 1, '-');
   EXPECT_EQ(eval_lines(eval), dashes + "\n" + line + "\n" + dashes);
   eval.loss = 50;  // Megatron caps the exponent at 20
   eval.at_end = true;
-  EXPECT_THAT(eval_lines(eval), testing::AllOf(testing::HasSubstr("iteration 100 on validation set"), testing::HasSubstr("PPL: 4.851652E+08")));
+  EXPECT_THAT(eval_lines(eval), testing::AllOf(testing::HasSubstr("iteration 100 on validation set"),
+                                               testing::HasSubstr("PPL: 4.851652E+08")));
 }
 
 TEST(RecordsTest, JsonKeepsEveryBitAndTimesApart) {

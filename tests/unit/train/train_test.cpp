@@ -3,10 +3,11 @@
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/random.h"
@@ -36,7 +37,8 @@ class TrainTest : public testing::TestWithParam<const char*> {
     for (int d = 0; d < documents; ++d) {
       std::vector<int32_t> tokens(17 + random.bits(static_cast<uint64_t>(d)) % 23);
       const auto step = static_cast<int32_t>(1 + d % 3);
-      for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>((d + step * static_cast<int32_t>(i)) % static_cast<int32_t>(vocab));
+      for (size_t i = 0; i < tokens.size(); ++i)
+        tokens[i] = static_cast<int32_t>((d + step * static_cast<int32_t>(i)) % static_cast<int32_t>(vocab));
       writer.add_document(tokens);
     }
     writer.finish();
@@ -120,7 +122,9 @@ TEST_P(TrainTest, LearnsAndReports) {
   EXPECT_LT(losses.back(), 0.6 * losses.front());
   ASSERT_TRUE(result.last_eval_loss);
   EXPECT_LT(*result.last_eval_loss, 0.7 * std::log(64));
-  EXPECT_EQ(std::count_if(lines.begin(), lines.end(), [](const std::string& line) { return line.find(" lm loss: ") != std::string::npos; }), 12);
+  EXPECT_EQ(std::count_if(lines.begin(), lines.end(),
+                          [](const std::string& line) { return line.find(" lm loss: ") != std::string::npos; }),
+            12);
   const auto written = records("a");
   EXPECT_EQ(written.front()["kind"], "validation");
   EXPECT_EQ(written.front()["iteration"], 0);
@@ -182,10 +186,12 @@ TEST_P(TrainTest, ALossThatIsNotFiniteStopsBeforeTheUpdate) {
   run.optimizer.min_lr = 0;
   run.scheduler.lr_warmup_iters = 0;
   run.checkpoint.save_interval = 100;
-  EXPECT_THAT(failure(run, ErrorKind::kInternal), testing::AllOf(HasSubstr("iteration 2"), HasSubstr("not finite"), HasSubstr("iter_0000001")));
+  EXPECT_THAT(failure(run, ErrorKind::kInternal),
+              testing::AllOf(HasSubstr("iteration 2"), HasSubstr("not finite"), HasSubstr("iter_0000001")));
   for (const auto& [key, bytes] : state("diverges", 1)) {
     if (bytes.size() % 4 != 0 || key.rfind("optimizer.", 0) != 0) continue;
-    const at::Tensor values = at::from_blob(const_cast<char*>(bytes.data()), {static_cast<int64_t>(bytes.size() / 4)}, at::kFloat);
+    const at::Tensor values =
+        at::from_blob(const_cast<char*>(bytes.data()), {static_cast<int64_t>(bytes.size() / 4)}, at::kFloat);
     EXPECT_TRUE(at::isfinite(values).all().item<bool>()) << key;
   }
 }
@@ -223,7 +229,8 @@ TEST_P(TrainTest, RefusesWhatWouldBeSilentlyWrong) {
   EXPECT_THAT(failure(other, ErrorKind::kConfig), HasSubstr("already holds"));
   other = config("run");
   other.train.train_iters = 40;  // also the length of the decay
-  EXPECT_THAT(failure(other, ErrorKind::kConfig), testing::AllOf(HasSubstr("scheduler.lr_decay_iters"), HasSubstr("override_opt_param_scheduler")));
+  EXPECT_THAT(failure(other, ErrorKind::kConfig),
+              testing::AllOf(HasSubstr("scheduler.lr_decay_iters"), HasSubstr("override_opt_param_scheduler")));
   other.scheduler.override_opt_param_scheduler = true;
   EXPECT_EQ(train(other, {}).iteration, 40);
   other = config("run");

@@ -23,7 +23,8 @@ class SelfAttention final : public Mixer {
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {
     const at::Tensor qkv = linear(recorder, comm::copy_to(x_TH, mesh_, comm::Axis::kTp), qkv_);
     const kernels::RopeTable& rope = pass.rope(spec_.rope);
-    kernels::Heads heads = split_heads(recorder, qkv, groups_, spec_.head_dim, spec_.qk_norm ? kernels::RopeTable{} : rope);
+    kernels::Heads heads =
+        split_heads(recorder, qkv, groups_, spec_.head_dim, spec_.qk_norm ? kernels::RopeTable{} : rope);
     if (spec_.qk_norm) {
       heads.q_TND = rotate(recorder, add_norm(recorder, heads.q_TND, {}, *q_norm_, spec_.qk_norm->eps).y, rope);
       heads.k_TGD = rotate(recorder, add_norm(recorder, heads.k_TGD, {}, *k_norm_, spec_.qk_norm->eps).y, rope);

@@ -23,6 +23,8 @@ class DenseFfn final : public Ffn {
 
 }  // namespace
 
-std::unique_ptr<Ffn> make_dense_ffn(const spec::DenseFfn&, const Parts& parts) { return std::make_unique<DenseFfn>(parts); }
+std::unique_ptr<Ffn> make_dense_ffn(const spec::DenseFfn&, const Parts& parts) {
+  return std::make_unique<DenseFfn>(parts);
+}
 
 }  // namespace rialto::model
