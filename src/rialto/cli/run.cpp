@@ -1,4 +1,5 @@
 // Parsing the command line, running the chosen command, and turning what goes wrong into one line and an exit code.
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 
@@ -44,6 +45,17 @@ void describe(CLI::App& app) {
   app.get_formatter()->column_width(34);
 }
 
+/// CLI11 would say only that a command is missing.
+void refuse_unknown_command(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands({})) known.push_back(command->get_name());
+  if (std::find(known.begin(), known.end(), argv[1]) != known.end()) return;
+  const std::string near = nearest(argv[1], known);
+  throw Error(ErrorKind::kUsage, "rialto", fmt::format("no command '{}'", argv[1]),
+              {.hint = near.empty() ? "rialto --help" : fmt::format("did you mean '{}'?", near)});
+}
+
 int parse_and_run(int argc, const char* const* argv) {
   if (argc > 1 && is_train_command(argv[1])) hand_over(argc, argv);
   Context context;
@@ -68,6 +80,7 @@ int parse_and_run(int argc, const char* const* argv) {
   if (find_rialto_train())
     for (const TrainCommand& command : train_commands())
       app.add_subcommand(std::string(command.name), std::string(command.help));
+  refuse_unknown_command(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

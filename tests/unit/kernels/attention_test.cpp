@@ -44,8 +44,11 @@ TEST_P(Attention, EqualsReference) {
     expect_close(fast.lse_BNS, plain.lse_BNS, 3e-6, "lse");
     const auto g = cpu::attention_backward(dout, q, k, v, plain, range, 0.3);
     const auto h = ref::attention_backward(dout, q, k, v, plain, range, 0.3);
-    expect_close(g.dq_BSND, h.dq_BSND, tolerance, "dq");
-    expect_close(g.dk_BKGD, h.dk_BKGD, tolerance, "dk");
+    // dq and dk come from differences of products over `dim` channels, which cancel to zero where a query sees one key
+    // only: what is left there is the rounding of the products, about sqrt(dim) in size, not of the result.
+    const double cancelled = tolerance * std::sqrt(static_cast<double>(c.dim));
+    expect_close(g.dq_BSND, h.dq_BSND, c.window == 1 ? cancelled : tolerance, "dq");
+    expect_close(g.dk_BKGD, h.dk_BKGD, c.window == 1 ? cancelled : tolerance, "dk");
     expect_close(g.dv_BKGD, h.dv_BKGD, tolerance, "dv");
   }
 }
