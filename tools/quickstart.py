@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-STEPS, HALF = 600, 300
+STEPS, HALF = 700, 350
 SEQ_LENGTH, BATCH = 128, 4
 MODEL = dict(vocab_size=8192, hidden_size=256, intermediate_size=688, num_hidden_layers=2, num_attention_heads=8,
              num_key_value_heads=4, max_position_embeddings=512, tie_word_embeddings=False, rope_theta=10000.0)
