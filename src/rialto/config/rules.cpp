@@ -56,7 +56,7 @@ void check_batch(const RunConfig& config) {
         std::max(train.micro_batch_size, train.global_batch_size / train.micro_batch_size * train.micro_batch_size);
     refuse(
         "train.global_batch_size", "the global batch is not a whole number of micro-batches",
-        fmt::format("global_batch_size {} with micro_batch_size {}", train.global_batch_size, train.micro_batch_size),
+        fmt::format("global_batch_size {} with train.micro_batch_size {}", train.global_batch_size, train.micro_batch_size),
         "a multiple of micro_batch_size", fmt::format("use {} or {}", below, below + train.micro_batch_size));
   }
   at_least("validation.eval_iters", config.validation.eval_iters, 1);

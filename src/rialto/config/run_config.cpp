@@ -50,6 +50,18 @@ bool is_section(std::string_view name) {
   return false;
 }
 
+/// A value that does not fit is refused with its key.
+void read_key(const KeyRow& row, RunConfig& config, const std::string& name, const Node& value) {
+  try {
+    row.read(config, value);
+  } catch (const Error& error) {
+    const std::string_view line = error.what();
+    const size_t end = line.find("] ");
+    throw Error(error.kind(), value.where(),
+                fmt::format("{}: {}", name, end == std::string_view::npos ? line : line.substr(end + 2)));
+  }
+}
+
 void read_section(RunConfig& config, const std::string& section, const Node& map) {
   if (map.kind == Node::Kind::kNull) return;
   if (map.kind != Node::Kind::kMap) {
@@ -58,7 +70,7 @@ void read_section(RunConfig& config, const std::string& section, const Node& map
   for (size_t i = 0; i < map.keys.size(); ++i) {
     const KeyRow* row = find_row(section, map.keys[i]);
     if (row == nullptr) refuse_key(map.items[i], section, map.keys[i]);
-    row->read(config, map.items[i]);
+    read_key(*row, config, section + "." + map.keys[i], map.items[i]);
   }
 }
 
@@ -71,7 +83,7 @@ void read_document(RunConfig& config, const Node& document) {
     if (is_section(key)) {
       read_section(config, key, document.items[i]);
     } else if (const KeyRow* row = find_row("", key)) {
-      row->read(config, document.items[i]);
+      read_key(*row, config, key, document.items[i]);
     } else {
       refuse_key(document.items[i], "", key);
     }

@@ -65,6 +65,7 @@ void write_companions(const HfSide& side, const fs::path& folder, FileOps& ops) 
   for (const std::string& name : names) {
     if (fs::path(name).has_parent_path()) ops.make_dirs((folder / name).parent_path());
     write_file_synced(ops, folder / name, read_text_file(*side.companions / name, 1u << 30));
+    if (fs::path(name).has_parent_path()) ops.sync_dir((folder / name).parent_path());
   }
 }
 

@@ -24,7 +24,8 @@ constexpr std::string_view kSize = "torch.Size";
 constexpr std::string_view kLayout = "torch.serialization._get_layout";
 
 /// What torch's and Megatron's writers name. Paths and Megatron's own data are read over, not used.
-constexpr std::array<std::string_view, 40> kAllowed = {
+constexpr std::array<std::string_view, 41> kAllowed = {
+    "builtins.getattr",  // how CPython 3.11.0 to 3.11.3 spell an enumerator; kept by name, never called
     kMetadata,
     kTensor,
     kBytes,

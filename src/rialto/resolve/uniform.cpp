@@ -13,7 +13,7 @@ namespace rialto::resolve {
 
 spec::ModelSpec expand(const Uniform& uniform, ErrorKind kind, const std::string& where) {
   if (uniform.num_groups < 1 || uniform.num_heads % uniform.num_groups != 0)
-    throw Error(kind, where, "the key/value heads do not divide the attention heads",
+    throw Error(kind, where, "num_key_value_heads (or num_query_groups) does not divide the attention heads",
                 {.got = fmt::format("{} heads, {} key/value heads", uniform.num_heads, uniform.num_groups)});
   if (uniform.head_dim % 2 != 0)
     throw Error(kind, where, "the head size must be even for rotary embeddings",

@@ -47,7 +47,7 @@ DataFiles::File& DataFiles::file(const std::string& name) {
 DataFiles::Block DataFiles::next_block() {
   std::optional<Block> block = free_.pop();
   if (!block) rethrow();
-  block->bytes.resize(kBlockBytes + 2 * kSlackBytes);  // allocated on first use: small checkpoints stay small
+  if (!block->bytes) block->bytes = std::make_unique_for_overwrite<std::byte[]>(kBlockBytes + 2 * kSlackBytes);
   block->used = block->elements_at = 0;
   block->record = nullptr;
   block->first = block->last = false;
@@ -75,8 +75,8 @@ void DataFiles::add_tensor(const std::string& name, ChunkRecord made,
   block.record = &record;
   block.first = true;
   const size_t padding = static_cast<size_t>(start - into.reserved);
-  std::memset(block.bytes.data(), 0, padding);
-  std::memcpy(block.bytes.data() + padding, archive.prefix.data(), archive.prefix.size());
+  std::memset(block.bytes.get(), 0, padding);
+  std::memcpy(block.bytes.get() + padding, archive.prefix.data(), archive.prefix.size());
   block.used = block.elements_at = padding + archive.prefix.size();
   into.reserved = start + record.archive.length;
 
@@ -92,7 +92,7 @@ void DataFiles::add_tensor(const std::string& name, ChunkRecord made,
         block.record = &record;
       }
       const size_t count = std::min(bytes.size(), kBlockBytes - (block.used - block.elements_at));
-      std::memcpy(block.bytes.data() + block.used, bytes.data(), count);
+      std::memcpy(block.bytes.get() + block.used, bytes.data(), count);
       block.used += count;
       bytes = bytes.subspan(count);
     }
@@ -114,7 +114,7 @@ formats::FileSpan DataFiles::add_bytes(const std::string& name, std::string_view
     Block block = next_block();
     block.file = &into;
     block.used = std::min(kBlockBytes, padded.size() - at);
-    std::memcpy(block.bytes.data(), padded.data() + at, block.used);
+    std::memcpy(block.bytes.get(), padded.data() + at, block.used);
     send(std::move(block));
   }
   return {name, start, bytes.size()};
@@ -126,7 +126,7 @@ void DataFiles::hash_loop() {
     uint32_t crc = 0;
     while (std::optional<Block> block = to_hash_.pop()) {
       if (block->record) {
-        const std::span elements(block->bytes.data() + block->elements_at, block->used - block->elements_at);
+        const std::span elements(block->bytes.get() + block->elements_at, block->used - block->elements_at);
         if (block->first) {
           chunk.reset();
           crc = 0;
@@ -137,11 +137,11 @@ void DataFiles::hash_loop() {
           block->record->hash = chunk.hex();
           const std::string suffix =
               formats::make_tensor_archive(block->record->dtype, block->record->sizes, crc).suffix;
-          std::memcpy(block->bytes.data() + block->used, suffix.data(), suffix.size());
+          std::memcpy(block->bytes.get() + block->used, suffix.data(), suffix.size());
           block->used += suffix.size();
         }
       }
-      block->file->hash.update(std::span(block->bytes.data(), block->used));
+      block->file->hash.update(std::span(block->bytes.get(), block->used));
       block->file->written += block->used;
       if (!to_write_.push(std::move(*block))) return;
     }
@@ -154,7 +154,7 @@ void DataFiles::hash_loop() {
 void DataFiles::write_loop() {
   try {
     while (std::optional<Block> block = to_write_.pop()) {
-      block->file->out->write(std::span(block->bytes.data(), block->used));
+      block->file->out->write(std::span(block->bytes.get(), block->used));
       if (!free_.push(std::move(*block))) return;
     }
   } catch (...) {

@@ -61,7 +61,7 @@ class DataFiles {
     Hasher hash;
   };
   struct Block {
-    std::vector<std::byte> bytes;
+    std::unique_ptr<std::byte[]> bytes;  ///< allocated on first use, never cleared: small checkpoints touch little
     size_t used = 0, elements_at = 0;
     File* file = nullptr;
     ChunkRecord* record = nullptr;  ///< null: plain bytes
