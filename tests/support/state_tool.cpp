@@ -17,7 +17,7 @@ void resave(const fs::path& from, const fs::path& root, bool fp32) {
   const checkpoint::TrainingState state = checkpoint::load_training(from, source.model, weights, optimizer, nullptr);
   checkpoint::SaveOptions options;
   options.root = root;
-  checkpoint::save(real_file_ops(), options, source.model, weights, &optimizer, state, Json::object(), nullptr);
+  checkpoint::save(real_file_ops(), options, source.model, weights, &optimizer, state, Json{{"max_lr", 1e-3}, {"min_lr", 0.0}}, nullptr);
 }
 
 }  // namespace
