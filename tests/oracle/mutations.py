@@ -143,7 +143,7 @@ def mutate_native(source, target, draw):
             chunk = next(c for c in chunks if c.offsets == index.offset)
             chunks.append(chunk)
         else:
-            other = key.replace(".weight", ".second_weight")
+            other = key + ".second"
             named += (other,)
             entries[other] = entries[key]
             places.update({MetadataIndex(other, i.offset): p for i, p in list(places.items()) if i.fqn == key})
