@@ -67,11 +67,15 @@ _set_states = distrib_optimizer.DistributedOptimizer._set_main_param_and_optimiz
 
 
 def _set_states_but_step(self, model_param, tensors):
-    """torch's AdamW (FusedAdam's stand-in without a GPU) keeps `step` per parameter; the distributed optimizer has set it
-    from the parameter groups already, and its loader would look for it among the tensors."""
+    """torch's AdamW (FusedAdam's stand-in without a GPU) keeps `step` per parameter. The distributed optimizer has set it from
+    the parameter groups already, one tensor for all of them, which would then be counted up once per parameter; and its
+    loader would look for it among the tensors."""
     group, order = self.model_param_group_index_map[model_param]
     state = self.optimizer.state[self.optimizer.param_groups[group]["params"][order]]
-    _set_states(self, model_param, {"step": state["step"], **tensors} if "step" in state else tensors)
+    if "step" in state:
+        state["step"] = state["step"].clone()
+        tensors = {"step": state["step"], **tensors}
+    _set_states(self, model_param, tensors)
 
 
 distrib_optimizer.DistributedOptimizer._set_main_param_and_optimizer_states = _set_states_but_step

@@ -57,7 +57,7 @@ class Trainee:
 
     def __init__(self, config, tp, pp, dtype, distributed):
         torch.manual_seed(1)
-        self.config, self.gpt = config, build_gpt(config, tp, pp, dtype)
+        self.config, self.layout, self.gpt = config, (tp, pp), build_gpt(config, tp, pp, dtype)
         wrapped = Float16Module(self.gpt.config, self.gpt) if dtype == torch.bfloat16 else self.gpt
         ddp = DistributedDataParallelConfig(grad_reduce_in_fp32=True, overlap_grad_reduce=False, use_distributed_optimizer=distributed)
         self.ddp = DistributedDataParallel(self.gpt.config, ddp, wrapped)
@@ -79,18 +79,31 @@ class Trainee:
         self.gpt.load_state_dict(state["model"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def step(self, rows, learning_rate):
-        """One optimizer step on the batch; what Megatron's scheduler would set is set here. Returns (loss, gradient norm)."""
+    def step(self, rows, learning_rate, fp32_gradients=False):
+        """One optimizer step on the batch; what Megatron's scheduler would set is set here. `fp32_gradients`: computed by an
+        fp32 model with the same weights, which another program can agree with closely. Returns (loss, gradient norm)."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
             group["weight_decay"] = ADAM["weight_decay"] * group["wd_mult"]
-        self.ddp.zero_grad_buffer()
-        self.optimizer.zero_grad()
-        loss = pipeline_loss(self.ddp, rows, forward_only=False)
-        finalize_model_grads([self.ddp])
+        self.zero_gradients()
+        if fp32_gradients:
+            twin = Trainee(self.config, *self.layout, torch.float32, distributed=False)
+            twin.gpt.load_state_dict({k: v.float() for k, v in self.gpt.state_dict().items() if isinstance(v, torch.Tensor)}, strict=False)
+            twin.zero_gradients()
+            loss = pipeline_loss(twin.ddp, rows, forward_only=False)
+            finalize_model_grads([twin.ddp])
+            for mine, other in zip(self.gpt.parameters(), twin.gpt.parameters(), strict=True):
+                mine.main_grad.copy_(other.main_grad)
+        else:
+            loss = pipeline_loss(self.ddp, rows, forward_only=False)
+            finalize_model_grads([self.ddp])
         done, norm, _ = self.optimizer.step()
         assert done
         return loss, float(norm)
+
+    def zero_gradients(self):
+        self.ddp.zero_grad_buffer()
+        self.optimizer.zero_grad()
 
     def steps_taken(self):
         return {float(s["step"]) for o in self.optimizer.chained_optimizers for s in o.optimizer.state.values()}

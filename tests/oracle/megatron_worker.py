@@ -54,11 +54,11 @@ class Worker:
         self.trainee.gpt.load_state_dict(state["model"], strict=False)
         self.trainee.optimizer.reload_model_params()
 
-    def save(self, path, iteration, samples):
+    def save(self, path, iteration, samples, decay_samples):
         if dist.get_rank() == 0:
             os.makedirs(path)
         dist.barrier()
-        schedule = dict(max_lr=1e-3, lr_warmup_steps=0, num_steps=samples, lr_decay_style="constant", lr_decay_steps=1000, min_lr=0.0,
+        schedule = dict(max_lr=1e-3, lr_warmup_steps=0, num_steps=samples, lr_decay_style="constant", lr_decay_steps=decay_samples, min_lr=0.0,
                         start_wd=0.1, end_wd=0.1, wd_incr_style="constant", wd_incr_steps=0)
         state = {**self.trainee.sharded(), "checkpoint_version": 3.0, "iteration": iteration, "opt_param_scheduler": schedule}
         dist_checkpointing.save(state, path, content_metadata=dict(megatron_models.METADATA))
@@ -86,8 +86,8 @@ class Worker:
     def keys(self, model):
         return megatron_models.keys_asked_for(model)
 
-    def step(self, rows, learning_rate):
-        loss, norm = self.trainee.step(rows, learning_rate)
+    def step(self, rows, learning_rate, fp32_gradients=False):
+        loss, norm = self.trainee.step(rows, learning_rate, fp32_gradients)
         return None if loss is None else {"loss": loss, "norm": norm}
 
     def fp32_model(self):

@@ -52,10 +52,17 @@ class Ours:
         self.rows = [toys.prompt(toy, 24, seed=200 + n) for n in range(2)]
         self.logits, self.loss = evaluate(self.saved, self.rows, folder)
         self.loss_before = evaluate(self.saved, batch_of(toy), folder)[1]
-        self.loss_after = self.one_step_more(folder / "next", self.root)
+        self.loss_after = self.exact_step(folder / "exact", self.saved)
 
-    def one_step_more(self, folder, load):
-        """fp32 loss on the batch after one more step from a checkpoint root."""
+    def exact_step(self, folder, iter_dir):
+        """fp32 loss on the batch after one more optimizer step, whose gradients are computed in fp32."""
+        folder.mkdir()
+        row = row_of(self.toy)
+        programs.run("state_tool", "step", iter_dir, folder / "run", self.data, len(row) - 1, len(batch_of(self.toy)), LEARNING_RATE)
+        return evaluate(folder / "run", batch_of(self.toy), folder)[1]
+
+    def bf16_step(self, folder, load):
+        """The same after one more step of `rialto-train train` itself, all in bf16."""
         values = {**self.values, "checkpoint.load": load, "checkpoint.save": folder / "run", "train.train_iters": STEPS + 1}
         training_runs.train(folder, values)
         return evaluate(folder / "run", batch_of(self.toy), folder)[1]
@@ -77,10 +84,15 @@ def new(toy, source, optimizer, dtype="bfloat16"):
     return "new", {"config": json.loads((source / "config.json").read_text()), "dtype": dtype, "distributed": OPTIMIZERS[optimizer]}
 
 
-def assert_step_counts(before, after, want, name):
+def assert_step_counts(before, after, want):
     """The two sides agree after the step, and the step was large enough to tell them apart."""
-    assert abs(after - before) > 100 * closeness.TOLERANCE * max(1, abs(before)), f"the step moved the loss by {after - before} only"
-    closeness.assert_close(name, after, want)
+    assert abs(after - before) > 1000 * closeness.TOLERANCE * max(1, abs(before)), f"the step moved the loss by {after - before} only"
+    closeness.assert_close("loss after one more step", after, want)
+
+
+def assert_bf16_step_agrees(before, after, want):
+    """Arithmetic in bf16 differs between programs: here by little of what the step did."""
+    assert abs(after - want) < 0.05 * abs(after - before), f"before {before}, after {after} and {want}"
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -89,16 +101,17 @@ def assert_step_counts(before, after, want, name):
 def test_megatron_goes_on_from_our_checkpoint(family, layout, optimizer, ours, megatron, proves):
     proves(family, "megatron")
     run = ours(family)
+    batch = batch_of(run.toy)
+    step = {"rows": batch, "learning_rate": LEARNING_RATE}
     answers = megatron(layout, new(run.toy, run.source, optimizer), ("load", {"path": str(run.saved)}), ("compare", {"path": str(run.saved)}),
-                       ("logits", {"rows": run.rows}), ("loss", {"rows": batch_of(run.toy)}),
-                       ("step", {"rows": batch_of(run.toy), "learning_rate": LEARNING_RATE}), ("loss", {"rows": batch_of(run.toy)}))
+                       ("logits", {"rows": run.rows}), ("loss", {"rows": batch}), ("step", {**step, "fp32_gradients": True}), ("loss", {"rows": batch}))
     for _, loaded, compared, *_ in answers:
         assert loaded == {"iteration": STEPS, "steps": [float(STEPS)], "version": 3.0, "num_steps": 2 * STEPS}
         assert compared["wrong"] == [] and compared["compared"] > 30
     closeness.assert_close("logits", joined_logits(answers, 3), run.logits)
     before, after = on_last_stage(answers, 4), on_last_stage(answers, 6)
     closeness.assert_close("loss before the step", before, run.loss_before)
-    assert_step_counts(before, after, run.loss_after, "loss after one more step")
+    assert_step_counts(before, after, run.loss_after)
 
 
 class Theirs:
@@ -112,12 +125,14 @@ class Theirs:
         self.root.mkdir()
         self.rows = [toys.prompt(toy, 24, seed=300 + n) for n in range(2)]
         batch = batch_of(toy)
-        step = "step", {"rows": batch, "learning_rate": LEARNING_RATE}
-        answers = megatron(layout, new(toy, source, optimizer), ("load_weights", {"path": str(weights)}), step, step, step,
-                           ("save", {"path": str(self.saved), "iteration": STEPS, "samples": STEPS * len(batch)}),
-                           ("logits", {"rows": self.rows}), ("loss", {"rows": batch}), step, ("loss", {"rows": batch}))
+        step, loss = ("step", {"rows": batch, "learning_rate": LEARNING_RATE}), ("loss", {"rows": batch})
+        exact = "step", {**step[1], "fp32_gradients": True}
+        build = new(toy, source, optimizer)
+        answers = megatron(layout, build, ("load_weights", {"path": str(weights)}), step, step, step,
+                           ("save", {"path": str(self.saved), "iteration": STEPS, "samples": STEPS * len(batch), "decay_samples": 1000 * len(batch)}),
+                           ("logits", {"rows": self.rows}), loss, exact, loss, build, ("load", {"path": str(self.saved)}), step, loss)
         self.logits = joined_logits(answers, 6)
-        self.loss_before, self.loss_after = on_last_stage(answers, 7), on_last_stage(answers, 9)
+        self.loss_before, self.loss_after, self.loss_after_bf16 = (on_last_stage(answers, n) for n in (7, 9, 13))
         (self.saved / "run_config.yaml").write_text(run_config(json.loads((source / "config.json").read_text())))
         (self.root / "latest_checkpointed_iteration.txt").write_text(str(STEPS))
 
@@ -174,7 +189,7 @@ def test_we_go_on_from_megatrons_checkpoint(family, layout, optimizer, ours, meg
     closeness.assert_close("logits", logits, theirs.logits)
 
     # main parameters and moments: read by us, written by us, compared without either side's help
-    programs.run("state_tool", theirs.saved, tmp_path / "again", "bf16")
+    programs.run("state_tool", "resave", theirs.saved, tmp_path / "again")
     stored = torch_dist.tensors(theirs.saved)
     again = torch_dist.tensors(tmp_path / "again" / theirs.saved.name)
     for key, value in stored.items():
@@ -183,8 +198,8 @@ def test_we_go_on_from_megatrons_checkpoint(family, layout, optimizer, ours, meg
     for state in ("exp_avg", "exp_avg_sq", main):
         assert sum(key.startswith(f"optimizer.state.{state}.") for key in stored) == sum(not key.startswith("optimizer.") for key in stored)
 
-    loss = run.one_step_more(tmp_path / "next", theirs.root)
-    assert_step_counts(theirs.loss_before, loss, theirs.loss_after, "loss after one more step")
+    assert_step_counts(theirs.loss_before, run.exact_step(tmp_path / "exact", theirs.saved), theirs.loss_after)
+    assert_bf16_step_agrees(theirs.loss_before, run.bf16_step(tmp_path / "next", theirs.root), theirs.loss_after_bf16)
 
 
 @pytest.mark.parametrize("family", toys.FAMILIES)

@@ -1,23 +1,64 @@
-// Loads the training state of an iter folder (ours or Megatron's) and saves it again under another root, without a step
-// between: state_tool ITER_DIR ROOT bf16|fp32. So a test can compare what was read with what was there.
+// Loads a bf16 training state from an iter folder (ours or Megatron's) and saves it again under another root, so that a test
+// can compare what was read with what was there:
+//   state_tool resave ITER_DIR ROOT
+//   state_tool step ITER_DIR ROOT DATA_PREFIX SEQ_LENGTH BATCH LR
+// `step` takes one optimizer step between, with gradients computed in fp32 at the bf16 weights: two programs agree on those to
+// 1e-5, which bf16 arithmetic hides.
 #include <cstdio>
-#include <string_view>
+#include <string>
 
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/checkpoint.h"
+#include "rialto/generate/loaded_model.h"
+#include "rialto/train/batches.h"
+#include "rialto/train/step.h"
 
 namespace rialto {
 namespace {
 
-void resave(const fs::path& from, const fs::path& root, bool fp32) {
-  checkpoint::Source source = checkpoint::open_source(from);
-  source.model.dtype = fp32 ? DType::kF32 : DType::kBF16;
-  model::Weights weights(source.model, {}, {}, {at::kCPU, fp32 ? at::kFloat : at::kBFloat16}, true);
-  optim::AdamW optimizer(weights, {});
-  const checkpoint::TrainingState state = checkpoint::load_training(from, source.model, weights, optimizer, nullptr);
-  checkpoint::SaveOptions options;
-  options.root = root;
-  checkpoint::save(real_file_ops(), options, source.model, weights, &optimizer, state, Json{{"max_lr", 1e-3}, {"min_lr", 0.0}}, nullptr);
+constexpr optim::AdamWOptions kAdam{.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-3, .weight_decay = 0.1};
+constexpr double kClip = 1.0;
+
+struct State {
+  checkpoint::Source source;
+  model::Weights weights;
+  optim::AdamW optimizer;
+  checkpoint::TrainingState counters;
+
+  explicit State(const fs::path& iter_dir)
+      : source(checkpoint::open_source(iter_dir)),
+        weights(source.model, {}, {}, {at::kCPU, at::kBFloat16}, true),
+        optimizer(weights, kAdam),
+        counters(checkpoint::load_training(iter_dir, source.model, weights, optimizer, nullptr)) {}
+
+  void save(const fs::path& root) {
+    checkpoint::SaveOptions options;
+    options.root = root;
+    options.adam = kAdam;
+    const Json scheduler = {{"max_lr", 1e-3}, {"min_lr", 0.0}};
+    checkpoint::save(real_file_ops(), options, source.model, weights, &optimizer, counters, scheduler, nullptr);
+  }
+};
+
+void step(State& state, const fs::path& iter_dir, const data::GptDatasetOptions& options, int64_t batch_size, double lr) {
+  const generate::LoadedModel twin = generate::open_model(iter_dir, DType::kF32, at::kCPU, true, nullptr);
+  const data::GptDataset dataset(options);
+  const train::GlobalBatch batch = train::make_global_batch(dataset, 0, batch_size, batch_size, twin.spec.vocab, at::kCPU);
+  train::run_iteration(*twin.model, *twin.weights, batch, [] {});
+  state.weights.flat_grad().copy_(twin.weights->flat_grad());
+  state.optimizer.step(lr, optim::clip_scale(optim::grad_norm(state.weights), kClip));
+  ++state.counters.iteration;
+}
+
+int run(const std::vector<std::string>& a) {
+  const bool steps = a.size() == 7 && a[0] == "step";
+  if (!steps && !(a.size() == 3 && a[0] == "resave")) throw Error(ErrorKind::kUsage, "state_tool", "see the file's first lines");
+  State state{fs::path(a[1])};
+  if (steps) {
+    step(state, a[1], {.prefix = a[3], .seq_length = std::stoll(a[4]), .num_samples = std::stoll(a[5])}, std::stoll(a[5]), std::stod(a[6]));
+  }
+  state.save(a[2]);
+  return 0;
 }
 
 }  // namespace
@@ -25,9 +66,7 @@ void resave(const fs::path& from, const fs::path& root, bool fp32) {
 
 int main(int argc, char** argv) {
   try {
-    if (argc != 4) throw rialto::Error(rialto::ErrorKind::kUsage, "state_tool", "want ITER_DIR ROOT bf16|fp32");
-    rialto::resave(argv[1], argv[2], std::string_view(argv[3]) == "fp32");
-    return 0;
+    return rialto::run({argv + 1, argv + argc});
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;
