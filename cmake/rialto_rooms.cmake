@@ -23,8 +23,24 @@ if(RIALTO_FUZZ)
   target_link_options(rialto_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/empty.cpp CONTENT "")  # precompiled headers want a source to belong to
 if(RIALTO_TORCH)
   include(rialto_torch)
+endif()
+
+# Left of the torch line: one precompiled header for the rooms and one, with GoogleTest, for their tests.
+set(rialto_plain_headers
+  <algorithm> <array> <cstdint> <filesystem> <functional> <map> <memory> <optional> <set> <span> <string> <string_view>
+  <unordered_map> <utility> <variant> <vector> <fmt/format.h> <fmt/ranges.h> <nlohmann/json.hpp>)
+add_library(rialto_plain_pch OBJECT ${CMAKE_BINARY_DIR}/empty.cpp)
+target_link_libraries(rialto_plain_pch PRIVATE rialto_flags)
+target_compile_options(rialto_plain_pch PRIVATE -fPIC)
+target_precompile_headers(rialto_plain_pch PRIVATE ${rialto_plain_headers})
+if(RIALTO_TESTS)
+  add_library(rialto_test_pch OBJECT ${CMAKE_BINARY_DIR}/empty.cpp)
+  target_link_libraries(rialto_test_pch PRIVATE rialto_flags)
+  target_compile_options(rialto_test_pch PRIVATE -fPIC -O0)
+  target_precompile_headers(rialto_test_pch PRIVATE ${rialto_plain_headers} <gtest/gtest.h> <gmock/gmock.h>)
 endif()
 
 # rialto_room(<room> [TORCH] SOURCES a.cpp ... [DEPS other rooms ...] [LIBS libraries ...])
@@ -36,6 +52,8 @@ function(rialto_room room)
   if(ARG_TORCH)
     target_link_libraries(rialto_${room} PUBLIC rialto_libtorch)
     target_precompile_headers(rialto_${room} REUSE_FROM rialto_torch_pch)
+  else()
+    target_precompile_headers(rialto_${room} REUSE_FROM rialto_plain_pch)
   endif()
 endfunction()
 
@@ -49,7 +67,8 @@ function(rialto_test name)
   if(ARG_TORCH)
     target_precompile_headers(test_${name} REUSE_FROM rialto_torch_pch)
   else()
-    target_compile_options(test_${name} PRIVATE -O1)  # tests are many and run once
+    target_compile_options(test_${name} PRIVATE -fPIC -O0)  # tests are many and run once
+    target_precompile_headers(test_${name} REUSE_FROM rialto_test_pch)
   endif()
   add_test(NAME unit.${name} COMMAND test_${name})
   set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300)

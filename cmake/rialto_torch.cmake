@@ -37,8 +37,7 @@ target_include_directories(rialto_fmt_torch SYSTEM PRIVATE ${RIALTO_TORCH_ROOT}/
 target_link_libraries(rialto_libtorch INTERFACE rialto_fmt_torch)
 
 # One precompiled header for every target right of the torch line: 16 s once, then 2 s a file instead of 6.
-file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cpp "")
-add_library(rialto_torch_pch OBJECT ${CMAKE_BINARY_DIR}/torch_pch.cpp)
+add_library(rialto_torch_pch OBJECT ${CMAKE_BINARY_DIR}/empty.cpp)
 target_link_libraries(rialto_torch_pch PRIVATE rialto_flags rialto_libtorch)
 target_precompile_headers(rialto_torch_pch PRIVATE
   <ATen/core/Tensor.h> <ATen/Functions.h> <torch/csrc/autograd/custom_function.h>

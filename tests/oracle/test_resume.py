@@ -62,10 +62,10 @@ def test_ten_and_ten_are_twenty(precision, start, data, shelf, tmp_path, proves)
     want = training_runs.records(tmp_path / "straight" / "metrics.jsonl")
     got = training_runs.records(tmp_path / "parts" / "metrics.jsonl")
     assert [r["iteration"] for r in want if r["kind"] == "train"] == list(range(1, STEPS + 1))
-    assert [r["iteration"] for r in want if r["kind"] == "eval"] == [0, 4, 8, 12, 16, 20]
+    assert [r["iteration"] for r in want if r["kind"] == "validation"] == [0, 4, 8, 12, 16, 20]
     assert half == [r for r in want if r["iteration"] <= STOP]
     assert got == want
-    losses = [r["lm_loss"] for r in want if r["kind"] == "train"]
+    losses = [r["lm loss"] for r in want if r["kind"] == "train"]
     assert losses[-1] < losses[0], "nothing was learned, so nothing was tested"
     assert_same_checkpoint(tmp_path / "straight" / f"iter_{STEPS:07d}", tmp_path / "parts" / f"iter_{STEPS:07d}")
 

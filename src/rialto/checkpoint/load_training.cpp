@@ -36,7 +36,6 @@ std::optional<std::string> main_prefix(const store::CheckpointReader& reader, co
 void load_optimizer(const store::CheckpointReader& reader, model::Weights& weights, optim::AdamW& optimizer,
                     Progress& shown) {
   const std::string where = reader.path().string();
-  const int64_t steps = read_optimizer_steps(read_common(reader.path()), (reader.path() / "common.pt").string());
   shown.begin("load optimizer", weights.all().size(), "tensors");
   uint64_t done = 0;
   for (const model::Weight& weight : weights.all()) {
@@ -56,7 +55,7 @@ void load_optimizer(const store::CheckpointReader& reader, model::Weights& weigh
     shown.update(++done);
   }
   shown.end();
-  optimizer.set_num_steps(steps);
+  optimizer.set_num_steps(read_optimizer_steps(read_common(reader.path()), (reader.path() / "common.pt").string()));
 }
 
 }  // namespace
