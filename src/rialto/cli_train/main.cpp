@@ -22,6 +22,15 @@ void check_build_id() {
   }
 }
 
+/// The kernels are compiled for AVX2; less would end them with an illegal instruction.
+void check_processor() {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    throw Error(ErrorKind::kConfig, "rialto-train", "this processor lacks AVX2 and FMA",
+                {.want = "x86-64-v3 or newer"});
+#endif
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Rialto's computing commands. `rialto` is the one to call; it hands over to this program.",
                "rialto-train");
@@ -40,6 +49,7 @@ int run(int argc, char** argv) {
                 {.got = {}, .want = {}, .hint = "--help lists the options"});
   }
   check_build_id();
+  check_processor();
   if (show_build_id) {
     std::puts(std::string(build_id()).c_str());
     return 0;

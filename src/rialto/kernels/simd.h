@@ -1,5 +1,6 @@
-// Eight fp32 lanes as a compiler vector, loaded from fp32 or bf16. Functions marked RIALTO_SIMD are compiled for
-// several instruction sets and the machine's best is taken when the program starts. Only for the *_cpu.cpp files.
+// Eight fp32 lanes as a compiler vector, loaded from fp32 or bf16. Only for the *_cpu.cpp files, which are compiled for
+// AVX2 (x86-64-v3): where the base has no 8-lane registers, GCC takes vectors apart before it inlines, and a broadcast
+// becomes eight inserts. Functions marked RIALTO_SIMD exist for AVX-512 too; the machine's best is taken at start-up.
 #pragma once
 
 #include <c10/util/BFloat16.h>
@@ -8,7 +9,7 @@
 #include <cstring>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define RIALTO_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define RIALTO_SIMD __attribute__((target_clones("arch=x86-64-v4", "default")))
 #else
 #define RIALTO_SIMD
 #endif
