@@ -34,9 +34,8 @@ spec::Ffn make_ffn(const Json& m, int64_t layer) {
   if (dense) return spec::DenseFfn{.hidden = m.at("ffn")};
   return spec::MoeFfn{.num_experts = m.at("experts"),
                       .expert_hidden = m.at("expert_ffn"),
-                      .top_k = 2,
                       .shared_hidden = m.at("shared_ffn"),
-                      .expert_bias = m.at("expert_bias")};
+                      .router = {.selection_bias = m.at("expert_bias"), .top_k = 2}};
 }
 
 spec::ModelSpec make_model(const Json& m) {
@@ -46,7 +45,7 @@ spec::ModelSpec make_model(const Json& m) {
   model.tied = m.at("tied");
   model.per_layer_keys = m.at("kind") == "mla";
   for (int64_t layer = 0; layer < m.at("layers").get<int64_t>(); ++layer) {
-    model.layers.push_back({.mixer_norm = {}, .mixer = make_mixer(m), .ffn_norm = {}, .ffn = make_ffn(m, layer)});
+    model.layers.push_back({.mixer = make_mixer(m), .ffn = make_ffn(m, layer)});
   }
   return model;
 }

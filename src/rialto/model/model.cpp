@@ -64,8 +64,8 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
     const Parts parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l)};
     Layer built{.mixer_norm = nullptr,
                 .ffn_norm = nullptr,
-                .mixer_eps = layer.mixer_norm.eps,
-                .ffn_eps = layer.ffn_norm.eps,
+                .mixer_eps = layer.mixer_norm->eps,
+                .ffn_eps = layer.ffn_norm->eps,
                 .mixer = make_mixer(layer.mixer, parts),
                 .ffn = make_ffn(layer.ffn, parts)};
     built.mixer_norm = &parts("self_attention.linear_qkv.layer_norm_weight");

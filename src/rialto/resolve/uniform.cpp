@@ -39,7 +39,10 @@ spec::ModelSpec expand(const Uniform& uniform, ErrorKind kind, const std::string
                               .softmax_scale = 1 / std::sqrt(static_cast<double>(uniform.head_dim)),
                               .rope = rope};
     if (uniform.qk_norm) attention.qk_norm = spec::Norm{uniform.eps};
-    model.layers.push_back({{uniform.eps}, attention, {uniform.eps}, spec::DenseFfn{.hidden = uniform.ffn_hidden}});
+    model.layers.push_back({.mixer_norm = spec::Norm{uniform.eps},
+                            .mixer = attention,
+                            .ffn_norm = spec::Norm{uniform.eps},
+                            .ffn = spec::DenseFfn{.hidden = uniform.ffn_hidden}});
   }
   return model;
 }

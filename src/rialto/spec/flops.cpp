@@ -27,7 +27,7 @@ double weight_use(const Param& param, const ModelSpec& model) {
   if (param.stack == Stack::kEmbedding) return param.tied_head ? 1 : 0;
   if (param.expert < 0) return 1;
   const auto& moe = std::get<MoeFfn>(model.layers[static_cast<size_t>(param.layer)].ffn);
-  return static_cast<double>(moe.top_k) / static_cast<double>(moe.num_experts);
+  return static_cast<double>(moe.router.top_k) / static_cast<double>(moe.num_experts);
 }
 
 }  // namespace

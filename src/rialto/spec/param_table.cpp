@@ -131,7 +131,7 @@ void add_ffn(Table& table, const Scope& at, const ModelSpec& model, const Layer&
 void add_ffn(Table& table, const Scope& at, const ModelSpec& model, const Layer&, const MoeFfn& moe) {
   table.norm(at, "pre_mlp_layernorm.weight", model.hidden, "mlp.linear_fc1.layer_norm_weight");
   table.weight(at, "mlp.router.weight", {moe.num_experts, model.hidden}, {}).sequence_parallel_sum = true;
-  if (moe.expert_bias) {
+  if (moe.router.selection_bias) {
     table.norm(at, "mlp.router.expert_bias", moe.num_experts);
     Param& bias = table.params.back();
     bias.buffer = true;

@@ -24,7 +24,7 @@ spec::ModelSpec tiny() {
   attention.head_dim = 8;
   attention.softmax_scale = 0.35;
   attention.rope = spec::Rope{10000, 8, {}};
-  model.layers.assign(2, spec::Layer{{}, attention, {}, spec::DenseFfn{48}});
+  model.layers.assign(2, spec::Layer{spec::Norm{}, attention, spec::Norm{}, spec::DenseFfn{48}});
   model.init_std = 0.3;  // large, so that the likeliest token changes from place to place
   return model;
 }

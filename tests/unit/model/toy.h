@@ -106,7 +106,7 @@ class PlainModel {
   at::Tensor layer(const at::Tensor& x, const spec::Layer& spec, const std::string& p, const Batch& batch) const {
     const auto& a = std::get<spec::Attention>(spec.mixer);
     const int64_t rows = x.size(0), tokens = x.size(1), per_group = a.num_heads / a.num_groups;
-    const at::Tensor n = norm(x, p + "self_attention.linear_qkv.layer_norm_weight", spec.mixer_norm.eps);
+    const at::Tensor n = norm(x, p + "self_attention.linear_qkv.layer_norm_weight", spec.mixer_norm->eps);
     at::Tensor qkv = at::linear(n, leaf(p + "self_attention.linear_qkv.weight"));
     if (a.qkv_bias) qkv = qkv + leaf(p + "self_attention.linear_qkv.bias");
     qkv = qkv.view({rows, tokens, a.num_groups, per_group + 2, a.head_dim});
@@ -129,7 +129,7 @@ class PlainModel {
     const at::Tensor mixed =
         at::matmul(at::softmax(scores, -1), v.transpose(1, 2)).transpose(1, 2).reshape({rows, tokens, -1});
     const at::Tensor mid = x + at::linear(mixed, leaf(p + "self_attention.linear_proj.weight"));
-    const at::Tensor h = at::linear(norm(mid, p + "mlp.linear_fc1.layer_norm_weight", spec.ffn_norm.eps),
+    const at::Tensor h = at::linear(norm(mid, p + "mlp.linear_fc1.layer_norm_weight", spec.ffn_norm->eps),
                                     leaf(p + "mlp.linear_fc1.weight"));
     const auto parts = h.chunk(2, -1);
     return mid + at::linear(at::silu(parts[0]) * parts[1], leaf(p + "mlp.linear_fc2.weight"));

@@ -74,7 +74,7 @@ TEST(HfFromModel, WhatAFamilyCannotSayIsRefused) {
   EXPECT_TRUE(refused(llama, [](spec::ModelSpec& m) { std::get<spec::Attention>(m.layers[0].mixer).qkv_bias = true; }));
   EXPECT_TRUE(refused(llama, [](spec::ModelSpec& m) { std::get<spec::DenseFfn>(m.layers[3].ffn).hidden = 4; }));
   EXPECT_TRUE(refused(llama, [](spec::ModelSpec& m) { m.layers[2].ffn = spec::MoeFfn{}; }));
-  EXPECT_TRUE(refused(llama, [](spec::ModelSpec& m) { m.layers[2].ffn_norm.eps = 1e-3; }));
+  EXPECT_TRUE(refused(llama, [](spec::ModelSpec& m) { m.layers[2].ffn_norm->eps = 1e-3; }));
   EXPECT_TRUE(refused(llama, [](spec::ModelSpec& m) { m.layers[0].mixer = spec::LatentAttention{}; }));
   EXPECT_TRUE(refused(llama, [](spec::ModelSpec& m) { m.family = "nobody"; }));
   EXPECT_TRUE(refused(llama, [](spec::ModelSpec& m) { m.layers.clear(); }));

@@ -26,7 +26,7 @@ inline spec::ModelSpec toy_model(const ToyOptions& options = {}) {
     if (options.qk_norm) attention.qk_norm = spec::Norm{};
     attention.softmax_scale = 0.35;
     attention.rope = spec::Rope{.dim = options.head_dim};
-    model.layers.push_back({{}, attention, {}, spec::DenseFfn{options.ffn}});
+    model.layers.push_back({.mixer = attention, .ffn = spec::DenseFfn{options.ffn}});
   }
   return model;
 }
@@ -35,7 +35,7 @@ inline spec::ModelSpec toy_model(const ToyOptions& options = {}) {
 inline spec::ModelSpec toy_moe(int64_t layers = 4, int64_t experts = 8) {
   spec::ModelSpec model = toy_model({.layers = layers, .qk_norm = true});
   for (spec::Layer& layer : model.layers)
-    layer.ffn = spec::MoeFfn{.num_experts = experts, .expert_hidden = 12, .top_k = 2};
+    layer.ffn = spec::MoeFfn{.num_experts = experts, .expert_hidden = 12, .router = {.top_k = 2}};
   return model;
 }
 
@@ -49,8 +49,10 @@ inline spec::ModelSpec toy_mla(int64_t layers = 4, int64_t experts = 8, bool q_l
     if (!q_lora) mla.q_lora_rank.reset();
     model.layers[i].mixer = mla;
     if (i > 0)
-      model.layers[i].ffn = spec::MoeFfn{
-          .num_experts = experts, .expert_hidden = 12, .top_k = 2, .shared_hidden = 14, .expert_bias = true};
+      model.layers[i].ffn = spec::MoeFfn{.num_experts = experts,
+                                         .expert_hidden = 12,
+                                         .shared_hidden = 14,
+                                         .router = {.selection_bias = true, .top_k = 2}};
   }
   return model;
 }
