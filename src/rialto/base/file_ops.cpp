@@ -176,18 +176,22 @@ void write_file_synced(FileOps& ops, const fs::path& path, std::string_view byte
   file->close();
 }
 
-void write_file_atomically(FileOps& ops, const fs::path& path, std::string_view bytes) {
+void replace_file(FileOps& ops, const fs::path& path, const std::function<void(const fs::path& temporary)>& write) {
   fs::path temporary = path;
   temporary.replace_filename("." + path.filename().string() + ".tmp" + std::to_string(::getpid()));
   try {
-    write_file_synced(ops, temporary, bytes);
+    write(temporary);
     ops.rename(temporary, path);
   } catch (...) {
     std::error_code ignored;
     fs::remove(temporary, ignored);
     throw;
   }
-  ops.sync_dir(path.parent_path());
+  ops.sync_dir(path.has_parent_path() ? path.parent_path() : fs::path("."));
+}
+
+void write_file_atomically(FileOps& ops, const fs::path& path, std::string_view bytes) {
+  replace_file(ops, path, [&](const fs::path& temporary) { write_file_synced(ops, temporary, bytes); });
 }
 
 }  // namespace rialto

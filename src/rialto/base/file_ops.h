@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -52,6 +53,9 @@ FileOps& real_file_ops();
 /// RIALTO_TEST_FAULT.
 std::unique_ptr<FileOps> faulty_file_ops(FileOps& inner, std::string_view spec);
 
+/// Replaces `path` by what `write` makes under a temporary name beside it and has synced: rename, fsync of the folder.
+/// When anything throws, the temporary file is gone and `path` is as it was.
+void replace_file(FileOps& ops, const fs::path& path, const std::function<void(const fs::path& temporary)>& write);
 /// Writes a whole small file: temporary name beside it, fsync, rename over `path`, fsync of the folder.
 void write_file_atomically(FileOps& ops, const fs::path& path, std::string_view bytes);
 /// Writes a whole small file under its final name and fsyncs it (inside a folder that is renamed later).

@@ -67,12 +67,14 @@ void write_gradients(const generate::LoadedModel& model, const std::vector<std::
     entry.name = "grad." + tensor.name;
     entry.shape = tensor.shape;
   }
-  formats::write_safetensors(ops, out, entries, {}, [&](size_t index, const formats::ByteSink& sink) {
+  const auto fill = [&](size_t index, const formats::ByteSink& sink) {
     if (index == 0)
       sink(std::as_bytes(std::span(&loss, 1)));
     else
       executor.produce(static_cast<uint32_t>(index - 1), sink);
-  });
+  };
+  replace_file(ops, out,
+               [&](const fs::path& temporary) { formats::write_safetensors(ops, temporary, entries, {}, fill); });
 }
 
 }  // namespace rialto::train

@@ -58,7 +58,7 @@ void write_logits(const generate::LoadedModel& model, const std::vector<std::vec
   entries[0].shape = {batch, length, model.spec.vocab};
   const at::NoGradGuard no_grad;
   shown.begin("logits", rows.size(), "rows");
-  formats::write_safetensors(ops, out, entries, {}, [&](size_t, const formats::ByteSink& sink) {
+  const auto fill = [&](size_t, const formats::ByteSink& sink) {
     uint64_t done = 0;
     for (const auto& row : rows) {
       check_cancelled(shown, "logits");
@@ -68,7 +68,9 @@ void write_logits(const generate::LoadedModel& model, const std::vector<std::vec
                              sink);
       shown.update(++done);
     }
-  });
+  };
+  replace_file(ops, out,
+               [&](const fs::path& temporary) { formats::write_safetensors(ops, temporary, entries, {}, fill); });
   shown.end();
 }
 

@@ -45,6 +45,26 @@ TEST_F(FileOpsTest, AtomicWriteReplacesAndLeavesNothingBeside) {
   EXPECT_EQ(count(), 1u);
 }
 
+TEST_F(FileOpsTest, AFileIsReplacedOnlyWhenItsWriterEnds) {
+  const fs::path path = folder_ / "a";
+  write_file_atomically(real_file_ops(), path, "old");
+  const auto half = [&](const fs::path& temporary) {
+    real_file_ops().create(temporary)->write(std::as_bytes(std::span("half", 4)));
+    throw Error(ErrorKind::kIo, "test", "stopped");
+  };
+  EXPECT_THROW(replace_file(real_file_ops(), path, half), Error);
+  EXPECT_EQ(read_text_file(path), "old");
+  EXPECT_EQ(count(), 1u);
+}
+
+TEST_F(FileOpsTest, AFileWithoutAFolderIsInTheCurrentOne) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_);
+  write_file_atomically(real_file_ops(), "bare", "x");
+  fs::current_path(before);
+  EXPECT_EQ(read_text_file(folder_ / "bare"), "x");
+}
+
 TEST_F(FileOpsTest, FullDiskKeepsTheOldFile) {
   const fs::path path = folder_ / "a";
   write_file_atomically(real_file_ops(), path, "old");
