@@ -1,4 +1,4 @@
-// Splits Megatron's grouped QKV rows into heads, rotating queries and keys on the way (rotate-half pairing).
+// Splits Megatron's grouped QKV rows into heads, rotating queries and keys on the way.
 // Shape letters: T tokens, G groups, R queries per group, N = G*R heads, D head size, P = rotated channels / 2.
 #pragma once
 
@@ -6,9 +6,10 @@
 
 namespace rialto::kernels {
 
-/// cos and sin of each token's angles, fp32 [T,P]; both undefined: no rotation.
+/// cos and sin of each token's angles, fp32 [T,P]; both undefined: no rotation. Channels from 2P on stay as they are.
 struct RopeTable {
-  at::Tensor cos_TP, sin_TP;
+  at::Tensor cos_TP = {}, sin_TP = {};
+  bool adjacent = false;  ///< channel 2i turns with 2i + 1; else i with i + P
   bool defined() const { return cos_TP.defined(); }
 };
 

@@ -4,9 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "rialto/kernels/attention.h"
 #include "rialto/kernels/gemm.h"
-#include "rialto/kernels/rope.h"
 #include "rialto/model/tape.h"
 #include "rialto/model/weights.h"
 
@@ -36,16 +34,6 @@ struct NormOutput {
 };
 NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Tensor& delta, const Weight& weight,
                     double eps);
-
-/// Megatron's grouped QKV [T, G*(R+2)*D] -> heads; queries and keys rotated when `rope` is defined.
-kernels::Heads split_heads(const Recorder& recorder, const at::Tensor& qkv, int64_t groups, int64_t head_dim,
-                           const kernels::RopeTable& rope);
-/// Rotates [T,N,D].
-at::Tensor rotate(const Recorder& recorder, const at::Tensor& x_TND, const kernels::RopeTable& rope);
-
-/// q [B,S,N,D], k and v [B,S,G,D] -> [B*S, N*D].
-at::Tensor attention(const Recorder& recorder, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
-                     const at::Tensor& v_BKGD, const kernels::KeyRange& range, double scale);
 
 /// silu(gate) * up of [T,2F] -> [T,F].
 at::Tensor swiglu(const Recorder& recorder, const at::Tensor& x);

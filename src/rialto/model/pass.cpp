@@ -6,6 +6,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "rialto/base/error.h"
 #include "rialto/model/rope.h"
@@ -31,12 +32,20 @@ struct HostRange {
 }  // namespace
 
 std::string rope_key(const spec::Rope& rope) {
-  std::string key = fmt::format("{} {}", rope.base, rope.dim);
+  std::string key = fmt::format("{} {} {}", rope.base, rope.dim, static_cast<int>(rope.pairing));
   if (const auto* linear = std::get_if<spec::LinearScaling>(&rope.scaling))
     key += fmt::format(" linear {}", linear->factor);
   if (const auto* llama3 = std::get_if<spec::Llama3Scaling>(&rope.scaling)) {
     key += fmt::format(" llama3 {} {} {} {}", llama3->factor, llama3->low_freq_factor, llama3->high_freq_factor,
                        llama3->original_max_positions);
+  }
+  if (const auto* yarn = std::get_if<spec::YarnScaling>(&rope.scaling)) {
+    key += fmt::format(" yarn {} {} {} {} {} {}", yarn->factor, yarn->beta_fast, yarn->beta_slow,
+                       yarn->original_max_positions, spec::attention_factor(*yarn), yarn->truncate);
+  }
+  if (const auto* longer = std::get_if<spec::LongRopeScaling>(&rope.scaling)) {
+    key += fmt::format(" longrope {} {} {} {}", fmt::join(longer->short_factors, ","),
+                       fmt::join(longer->long_factors, ","), longer->original_max_positions, longer->attention_factor);
   }
   return key;
 }

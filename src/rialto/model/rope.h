@@ -9,10 +9,11 @@
 namespace rialto::model {
 
 /// Inverse frequencies, fp32 [dim/2], scaling applied; computed in fp32 as transformers does, so that angles agree in
-/// every bit. Source: transformers modeling_rope_utils.py, _compute_default / linear / llama3 parameters.
-at::Tensor inverse_frequencies(const spec::Rope& rope);
+/// every bit. `num_positions`: the largest position of the pass, plus one; LongRopeScaling chooses its list by it.
+/// Throws kConfig when that list does not fit `dim`. Source: transformers modeling_rope_utils.py.
+at::Tensor inverse_frequencies(const spec::Rope& rope, int64_t num_positions = 0);
 
-/// positions int64 [T] -> cos and sin, fp32 [T, dim/2].
+/// positions int64 [T] -> cos and sin, fp32 [T, dim/2], times the scaling's attention factor.
 kernels::RopeTable rope_table(const spec::Rope& rope, const at::Tensor& positions_T);
 
 }  // namespace rialto::model

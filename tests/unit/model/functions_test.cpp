@@ -1,6 +1,7 @@
 // Each Function alone: gradients against recorded plain operations, frozen weights, sinks, adapters, the save hook.
 #include "rialto/model/functions.h"
 
+#include "rialto/model/attention/functions.h"
 #include "rialto/model/pass.h"
 #include "toy.h"
 

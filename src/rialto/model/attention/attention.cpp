@@ -1,6 +1,7 @@
-// Grouped-query self-attention. Shape letters as in functions.h.
+// Grouped-query self-attention. Shape letters as in attention/functions.h.
 #include <ATen/Functions.h>
 
+#include "rialto/model/attention/functions.h"
 #include "rialto/model/cache.h"
 #include "rialto/model/layer.h"
 
