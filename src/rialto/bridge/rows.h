@@ -34,29 +34,72 @@ struct IgnoredRow {
 
 /// What a HF config key means. Every key of a config.json must be named by a row, or it is refused by name.
 enum class ConfigKind : uint8_t {
+  // sizes
   kHidden,
   kLayers,
   kHeads,
-  kGroups,
+  kGroups,  ///< null: as many as heads
   kHeadDim,
-  kFfnHidden,
+  kFfnHidden,  ///< of dense layers
   kVocab,
   kMaxPositions,
+  // the whole model
   kNormEps,
   kTied,
   kInitStd,
-  kRopeTheta,
-  kRopeScaling,
-  kWindow,
-  kUseWindow,
-  kMaxWindowLayers,
-  kLayerTypes,
-  kAttentionBias,
-  kMlpBias,
-  kActivation,
   kDtype,
   kEos,
   kBos,
+  kLogitSoftcap,
+  kMtpDepth,
+  // positions
+  kRopeTheta,
+  kRopeScaling,        ///< an object: rope_scaling or rope_parameters
+  kRopeLocalTheta,     ///< of layers with a window; the scaling is for the others
+  kPartialRotary,      ///< share of each head that turns
+  kRotaryDim,          ///< the same as a number of channels
+  kOriginalPositions,  ///< the length before scaling, beside the scaling object
+  kRopeAdjacent,       ///< true: neighbouring channels turn together
+  // windows
+  kWindow,
+  kUseWindow,
+  kMaxWindowLayers,  ///< the first layer with a window, where layer_types is silent
+  kLayerTypes,
+  kWindowPattern,  ///< N: every Nth layer has no window, where layer_types is silent
+  // attention
+  kAttentionBias,
+  kQkNorm,
+  kQueryScalar,  ///< the softmax scale is its inverse root
+  kAttentionSoftcap,
+  // latent attention
+  kQLoraRank,  ///< null: queries are projected at once
+  kKvLoraRank,
+  kQkNopeDim,
+  kQkRopeDim,
+  kVHeadDim,
+  // feed-forward
+  kActivation,
+  kClamp,
+  // experts
+  kExperts,
+  kTopK,
+  kExpertHidden,
+  kSharedExperts,  ///< how many, each as wide as an expert; null: none
+  kSharedHidden,   ///< the width of all shared experts together, said again
+  // which layers have experts: all of these must agree to it
+  kFirstDense,   ///< how many layers at the front have none
+  kDenseLayers,  ///< numbers of layers that have none
+  kSparseStep,   ///< every Nth layer has them
+  kFirstMoe,     ///< number of the first layer that may
+  kLastMoe,      ///< number of the last layer that may; -1: the last
+  kMlpTypes,     ///< "dense" or "sparse" per layer; where given, the others are not asked
+  // routing
+  kTopKMethod,  ///< "greedy", or "group_limited_greedy"
+  kRouterGroups,
+  kTopGroups,
+  kRenormalize,
+  kRouteScale,
+
   kMustEqual,  ///< any other value than `value` (JSON text) is refused: the model would compute something else
   kKept,       ///< no influence on the model; kept and written back (use_cache, transformers_version)
 };
