@@ -7,9 +7,11 @@
 namespace rialto::spec {
 namespace {
 
-/// Embedding, head and router are plain Megatron modules; every other module with parameters is TransformerEngine's.
+/// Embedding, head, router and the shared experts' gate are plain Megatron modules; every other module with parameters
+/// is TransformerEngine's.
 bool is_transformer_engine(std::string_view module) {
-  return !module.starts_with("embedding.") && !module.starts_with("output_layer") && !module.ends_with(".router");
+  return !module.starts_with("embedding.") && !module.starts_with("output_layer") && !module.ends_with(".router") &&
+         !module.ends_with(".shared_experts");
 }
 
 }  // namespace

@@ -24,9 +24,11 @@ double attention_width(const LatentAttention& mla, double seq_length) {
 /// Multiply-adds of a weight per token: experts count as often as they are chosen; an embedding row is a look-up.
 double weight_use(const Param& param, const ModelSpec& model) {
   if (param.shape.size() < 2) return 0;
-  if (param.stack == Stack::kEmbedding) return param.tied_head ? 1 : 0;
+  const double heads = 1 + static_cast<double>(model.mtp.size());  // each depth predicts through the model's head
+  if (param.stack == Stack::kEmbedding) return param.tied_head ? heads : 0;
+  if (param.stack == Stack::kHead) return heads;
   if (param.expert < 0) return 1;
-  const auto& moe = std::get<MoeFfn>(model.layers[static_cast<size_t>(param.layer)].ffn);
+  const auto& moe = std::get<MoeFfn>(layer_of(param, model)->ffn);
   return static_cast<double>(moe.router.top_k) / static_cast<double>(moe.num_experts);
 }
 
@@ -43,8 +45,11 @@ double train_flops(const ModelSpec& model, double tokens, double seq_length) {
   double per_token = 0;
   for (const Param& param : param_table(model))
     per_token += weight_use(param, model) * static_cast<double>(num_elements(param.shape));
-  for (const Layer& layer : model.layers)
+  const auto add_attention = [&](const Layer& layer) {
     per_token += std::visit([&](const auto& mixer) { return attention_width(mixer, seq_length); }, layer.mixer);
+  };
+  for (const Layer& layer : model.layers) add_attention(layer);
+  for (const MtpBlock& block : model.mtp) add_attention(block.layer);
   return 6 * tokens * per_token;
 }
 

@@ -19,7 +19,7 @@ struct Extent {
   bool operator==(const Extent&) const = default;
 };
 
-enum class Stack { kEmbedding, kDecoder, kHead };
+enum class Stack { kEmbedding, kDecoder, kMtp, kHead };
 enum class Init { kNormal, kResidual, kOnes, kZeros };  ///< kResidual: std divided by sqrt(2 * layers)
 
 /// An axis that the checkpoint puts before the parameter's own: this one's `index` of `size`.
@@ -46,7 +46,7 @@ struct Param {
   // identity
   std::string name;  ///< Megatron's, with the layer: "decoder.layers.3.mlp.linear_fc1.weight"
   Stack stack = Stack::kDecoder;
-  int64_t layer = -1;  ///< -1 outside the decoder
+  int64_t layer = -1;  ///< of the decoder, or the depth of multi-token prediction; -1 elsewhere
   int64_t expert = -1;
   bool buffer = false;  ///< persistent, not trained (a router's selection bias)
 
@@ -74,10 +74,14 @@ struct Param {
 /// Every parameter of the model in the order a forward pass meets them, embedding first; the same for every layout.
 std::vector<Param> param_table(const ModelSpec& model, const Layout& layout = {});
 
+/// The layer that the parameter belongs to (of the decoder or of a block of multi-token prediction), or nullptr.
+const Layer* layer_of(const Param& param, const ModelSpec& model);
+
 /// Every `_extra_state` object that Megatron's TransformerEngine spec asks for, in the same order.
 std::vector<ExtraState> extra_state_table(const ModelSpec& model);
 
-/// Pipeline stages (and chunks) that hold the parameter: usually one; the embedding of a tied model on first and last.
+/// Pipeline stages (and chunks) that hold the parameter: usually one; the embedding on first and last when the last
+/// stage looks tokens up too (a tied head, multi-token prediction).
 std::vector<int> stages_of(const Param& param, const ModelSpec& model, const Layout& layout);
 
 /// The share of `param` that a rank at `coords` holds, as a box of its view; rank memory is that box, row-major.
@@ -88,7 +92,8 @@ std::optional<Extent> rank_box(const Param& param, const ModelSpec& model, const
 int64_t num_parameters(const ModelSpec& model);
 
 /// Model FLOPs of one forward and backward pass over `tokens` tokens in sequences of `seq_length` (causal half
-/// counted). Formula: Megatron Bridge's flop_utils convention: 6 T (matmul parameters + q S per layer).
+/// counted). Formula: Megatron Bridge's flop_utils convention: 6 T (matmul parameters + q S per layer), the head once
+/// more for every depth of multi-token prediction.
 double train_flops(const ModelSpec& model, double tokens, double seq_length);
 
 }  // namespace rialto::spec

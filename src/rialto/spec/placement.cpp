@@ -26,7 +26,7 @@ Share tensor_share(const Param& param, const Layout& layout, const Coords& coord
 
 bool holds_expert(const Param& param, const ModelSpec& model, const Layout& layout, const Coords& coords) {
   if (param.expert < 0 || layout.ep == 1) return true;
-  const int64_t experts = std::get<MoeFfn>(model.layers[static_cast<size_t>(param.layer)].ffn).num_experts;
+  const int64_t experts = std::get<MoeFfn>(layer_of(param, model)->ffn).num_experts;
   if (experts % layout.ep != 0)
     throw Error(ErrorKind::kShape, param.name, "experts do not spread evenly",
                 {.got = fmt::format("{} experts on {} ranks", experts, layout.ep)});
@@ -40,8 +40,9 @@ std::vector<int> stages_of(const Param& param, const ModelSpec& model, const Lay
   const int last = layout.pp * layout.vpp - 1;
   switch (param.stack) {
     case Stack::kEmbedding:
-      if (param.tied_head && last > 0) return {0, last};
+      if ((param.tied_head || !model.mtp.empty()) && last > 0) return {0, last};
       return {0};
+    case Stack::kMtp:
     case Stack::kHead:
       return {last};
     case Stack::kDecoder:

@@ -171,7 +171,8 @@ struct CheckpointReader::Impl {
         sizes.push_back(1);
       }
       // Vocabulary rows may be padded by whoever wrote them; the true ones come first.
-      const bool vocabulary = param.stack != spec::Stack::kDecoder && param.shape.size() == 2;
+      const bool vocabulary =
+          param.shape.size() == 2 && (param.stack == spec::Stack::kEmbedding || param.stack == spec::Stack::kHead);
       const size_t rows = want.size();
       for (const int64_t size : param.shape) {
         want.push_back(size);
