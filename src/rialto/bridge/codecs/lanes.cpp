@@ -1,0 +1,127 @@
+// The inner loops of codecs.
+#include "rialto/bridge/codecs/lanes.h"
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+namespace rialto::bridge::lanes {
+namespace {
+
+#define RIALTO_INLINE __attribute__((always_inline)) inline
+
+RIALTO_INLINE uint16_t to_bf16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1)) >> 16;
+  const uint32_t nan = (bits >> 16) | 0x40u;
+  return static_cast<uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? nan : rounded);
+}
+RIALTO_INLINE void put(float* out, float value) { *out = value; }
+RIALTO_INLINE void put(uint16_t* out, float value) { *out = to_bf16(value); }
+
+/// Exponent and mantissa move to fp32's places; the difference of the biases, 120, is a multiplication, which makes
+/// subnormal codes right as well.
+RIALTO_INLINE float from_e4m3(uint8_t code) {
+  const uint32_t magnitude = code & 0x7Fu;
+  const float value = std::bit_cast<float>(magnitude << 20) * 0x1p120f;
+  const uint32_t bits = magnitude == 0x7Fu ? 0x7FC00000u : std::bit_cast<uint32_t>(value);
+  return std::bit_cast<float>(bits | (static_cast<uint32_t>(code & 0x80u) << 24));
+}
+
+template <class T>
+RIALTO_INLINE void fp8_loop(const uint8_t* __restrict codes, int64_t count, float scale, T* __restrict out) {
+  for (int64_t i = 0; i < count; ++i) put(out + i, from_e4m3(codes[i]) * scale);
+}
+
+RIALTO_INLINE uint8_t to_e4m3(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = (bits >> 24) & 0x80u, magnitude = bits & 0x7FFFFFFFu;
+  // Normal from 2^-6: round off 20 bits of the mantissa, ties to even, and take 120 from the exponent.
+  const uint32_t normal = ((magnitude + 0x7FFFFu + ((magnitude >> 20) & 1)) >> 20) - (120u << 3);
+  // Below: adding 2^14 puts the step of the sum at 2^-9, that of subnormal codes.
+  const float shifted = std::bit_cast<float>(magnitude) + 0x1p14f;
+  const uint32_t subnormal = std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0x1p14f);
+  uint32_t code = magnitude < std::bit_cast<uint32_t>(0x1p-6f) ? subnormal : normal;
+  code = magnitude > std::bit_cast<uint32_t>(448.0f) ? 0x7Eu : code;
+  code = magnitude > 0x7F800000u ? 0x7Fu : code;
+  return static_cast<uint8_t>(code | sign);
+}
+
+RIALTO_INLINE void encode_loop(const float* __restrict values, int64_t count, float scale, uint8_t* __restrict codes) {
+  for (int64_t i = 0; i < count; ++i) codes[i] = to_e4m3(values[i] / scale);
+}
+
+constexpr std::array<float, 16> kE2m1 = {0.0f,  0.5f,  1.0f,  1.5f,  2.0f,  3.0f,  4.0f,  6.0f,
+                                         -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f};
+constexpr std::array<float, 16> kInt4 = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
+
+template <class T>
+void nibble_loop(const std::array<float, 16>& table, const uint8_t* bytes, int64_t at, int64_t count, float scale,
+                 T* out) {
+  std::array<T, 16> scaled;  // a run has one scale: sixteen products serve all of it
+  for (size_t i = 0; i < 16; ++i) put(&scaled[i], table[i] * scale);
+  int64_t i = 0;
+  if (at % 2 != 0 && count > 0) out[i++] = scaled[bytes[at / 2] >> 4];
+  for (; i + 1 < count; i += 2) {
+    const uint8_t byte = bytes[(at + i) / 2];
+    out[i] = scaled[byte & 15];
+    out[i + 1] = scaled[byte >> 4];
+  }
+  if (i < count) out[i] = scaled[bytes[(at + i) / 2] & 15];
+}
+
+#if defined(__x86_64__)
+#define RIALTO_TARGET __attribute__((target("avx2")))
+RIALTO_TARGET void fp8_avx2(const uint8_t* codes, int64_t count, float scale, float* out) {
+  fp8_loop(codes, count, scale, out);
+}
+RIALTO_TARGET void fp8_avx2(const uint8_t* codes, int64_t count, float scale, uint16_t* out) {
+  fp8_loop(codes, count, scale, out);
+}
+RIALTO_TARGET void encode_avx2(const float* values, int64_t count, float scale, uint8_t* codes) {
+  encode_loop(values, count, scale, codes);
+}
+bool has_avx2() {
+  static const bool has = __builtin_cpu_supports("avx2") != 0;
+  return has;
+}
+template <class T>
+void fp8(const uint8_t* codes, int64_t count, float scale, T* out) {
+  has_avx2() ? fp8_avx2(codes, count, scale, out) : fp8_loop(codes, count, scale, out);
+}
+#else
+bool has_avx2() { return false; }
+void encode_avx2(const float*, int64_t, float, uint8_t*) {}
+template <class T>
+void fp8(const uint8_t* codes, int64_t count, float scale, T* out) {
+  fp8_loop(codes, count, scale, out);
+}
+#endif
+
+}  // namespace
+
+void decode_fp8(const uint8_t* codes, int64_t count, float scale, float* out) { fp8(codes, count, scale, out); }
+void decode_fp8(const uint8_t* codes, int64_t count, float scale, uint16_t* out) { fp8(codes, count, scale, out); }
+
+void decode_nibbles(bool e2m1, const uint8_t* bytes, int64_t at, int64_t count, float scale, float* out) {
+  nibble_loop(e2m1 ? kE2m1 : kInt4, bytes, at, count, scale, out);
+}
+void decode_nibbles(bool e2m1, const uint8_t* bytes, int64_t at, int64_t count, float scale, uint16_t* out) {
+  nibble_loop(e2m1 ? kE2m1 : kInt4, bytes, at, count, scale, out);
+}
+
+void encode_fp8(const float* values, int64_t count, float scale, uint8_t* codes) {
+  has_avx2() ? encode_avx2(values, count, scale, codes) : encode_loop(values, count, scale, codes);
+}
+
+float max_magnitude(const float* values, int64_t count) {
+  float max = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    if (std::isnan(values[i])) return std::numeric_limits<float>::infinity();
+    max = std::max(max, std::fabs(values[i]));
+  }
+  return max;
+}
+
+}  // namespace rialto::bridge::lanes
