@@ -61,6 +61,21 @@ RIALTO_INLINE void store_part(T* p, f32x8 v, int64_t n) {
   std::memcpy(static_cast<void*>(p), lanes, static_cast<size_t>(n) * sizeof(T));
 }
 
+/// The first n of 8 lanes, whole vectors the fast way.
+template <class T>
+RIALTO_INLINE f32x8 load_some(const T* p, int64_t n) {
+  return n == kLanes ? load(p) : load_part(p, n);
+}
+template <class T>
+RIALTO_INLINE void store_some(T* p, f32x8 v, int64_t n) {
+  n == kLanes ? store(p, v) : store_part(p, v, n);
+}
+/// v with zeros from lane n on.
+RIALTO_INLINE f32x8 first_lanes(f32x8 v, int64_t n) {
+  const i32x8 lane = {0, 1, 2, 3, 4, 5, 6, 7};
+  return as_float(as_int(v) & (lane < static_cast<int32_t>(n)));
+}
+
 RIALTO_INLINE float sum_lanes(f32x8 v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
 RIALTO_INLINE f32x8 maximum(f32x8 a, f32x8 b) { return a > b ? a : b; }
 RIALTO_INLINE float max_lanes(f32x8 v) {
@@ -95,6 +110,20 @@ RIALTO_INLINE f32x8 sigmoid(f32x8 x) {
   const f32x8 limit = splat(-80.0F);  // e^80 is finite
   const f32x8 t = x < limit ? limit : x;
   return 1.0F / (1.0F + exp(-t));
+}
+
+/// Hyperbolic tangent, for any x. Near 0 a polynomial (Cephes tanhf, Moshier), so that small values keep their digits.
+RIALTO_INLINE f32x8 tanh(f32x8 x) {
+  const f32x8 size = as_float(as_int(x) & 0x7fffffff), limit = splat(20.0F);  // tanh(20) rounds to 1
+  const f32x8 far = 1.0F - 2.0F / (exp((size < limit ? size : limit) * 2.0F) + 1.0F);
+  const f32x8 signed_far = as_float(as_int(far) | (as_int(x) & INT32_MIN));
+  const f32x8 z = x * x;
+  f32x8 p = splat(-5.70498872745E-3F);
+  p = p * z + 2.06390887954E-2F;
+  p = p * z - 5.37397155531E-2F;
+  p = p * z + 1.33314422036E-1F;
+  p = p * z - 3.33332819422E-1F;
+  return size < 0.625F ? x + x * z * p : signed_far;
 }
 
 }  // namespace rialto::kernels::simd
