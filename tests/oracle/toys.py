@@ -1,56 +1,23 @@
-"""Tiny random models of every family, saved as transformers saves them. Sizes are chosen so that mistakes show: hidden is
-not heads x head size, groups are uneven, the vocabulary is a multiple of nothing, sequences outgrow the window; norms and
-biases are random; the top two logits of a greedy generation are never closer than MARGIN."""
+"""Makes the toys of toy_table.py and saves them as their families are published. Norms, biases, sinks and selection biases are
+random; a seed is taken only if the top two logits of a greedy generation, and a router's last chosen and first refused expert,
+are never closer than MARGIN."""
 import json
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 import transformers
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import load_file, save_file
+from torch.overrides import TorchFunctionMode
+from transformers.core_model_loading import revert_weight_conversion
+
+import plain_models
+import toy_files
+from toy_table import BY_NAME, DEFAULT, FAMILIES, FAMILY_TABLE, LLAMA3, NEW_TOKENS, TOYS, Toy  # noqa: F401
 
 MARGIN = 1e-4
-NEW_TOKENS = 32
-LLAMA3 = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-          "original_max_position_embeddings": 32}
-LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
-DEFAULT = {"rope_type": "default", "rope_theta": 10000.0}
-SIZES = dict(hidden_size=36, num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=2, head_dim=8, intermediate_size=56,
-             vocab_size=211, max_position_embeddings=128, bos_token_id=1, eos_token_id=2, tie_word_embeddings=False)
-
-
-@dataclass
-class Toy:
-    name: str
-    family: str
-    config: dict = field(default_factory=dict)   # on top of SIZES
-    old_rope: bool = False                       # config.json spelled as transformers 4 did: rope_theta, rope_scaling
-
-    @property
-    def architecture(self):
-        return {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3"}[self.family] + "ForCausalLM"
-
-    def hf_config(self):
-        values = {**SIZES, "rope_parameters": DEFAULT, **self.config}
-        if self.family == "qwen2":
-            del values["head_dim"]   # Qwen2's head size is always hidden / heads
-        return getattr(transformers, self.architecture.replace("ForCausalLM", "Config"))(**values)
-
-
-TOYS = [
-    Toy("llama", "llama"),
-    Toy("llama-llama3", "llama", {"rope_parameters": LLAMA3}, old_rope=True),
-    Toy("llama-linear", "llama", {"rope_parameters": LINEAR}),
-    Toy("llama-tied", "llama", {"tie_word_embeddings": True, "num_key_value_heads": 6, "head_dim": 10}, old_rope=True),
-    Toy("mistral", "mistral", {"sliding_window": 7, "num_key_value_heads": 3, "rope_parameters": {**DEFAULT, "rope_theta": 1e6}}),
-    Toy("qwen2", "qwen2", {"hidden_size": 48}),
-    Toy("qwen2-tied", "qwen2", {"hidden_size": 48, "tie_word_embeddings": True, "num_key_value_heads": 1}, old_rope=True),
-    Toy("qwen3", "qwen3", {"head_dim": 12, "rope_parameters": {**DEFAULT, "rope_theta": 1e6}}),
-    Toy("qwen3-tied", "qwen3", {"head_dim": 14, "tie_word_embeddings": True}),
-]
-FAMILIES = ["llama", "mistral", "qwen2", "qwen3"]
-BY_NAME = {toy.name: toy for toy in TOYS}
+SELECTION_BIASES = ("e_score_correction_bias", "expert_bias")
 # One toy a family for Megatron, which wants an even vocabulary (TP 2 without padding, whose row would enter the softmax) and
 # an even number of layers (PP 2). Its llama3 scaling always starts from 8192 positions.
 EVEN = {"vocab_size": 202, "num_hidden_layers": 4}
@@ -64,25 +31,61 @@ MEGATRON = {
 }
 
 
-def randomize(model, seed):
-    """Weights larger than an initialisation, norms around 1, biases away from 0."""
+class Margins(TorchFunctionMode):
+    """Watches every top-k: the smallest distance between the last value that is taken and the first that is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.smallest = float("inf")
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in (torch.topk, torch.Tensor.topk):
+            values, k = args[0].detach(), kwargs.get("k", args[1] if len(args) > 1 else None)
+            if k < values.shape[-1]:
+                best = values.sort(-1, descending=True).values
+                gaps = (best[..., k - 1] - best[..., k]).nan_to_num(float("inf"))   # -inf - -inf: both are out
+                self.smallest = min(self.smallest, gaps.min().item())
+        return function(*args, **kwargs)
+
+
+def made(toy):
+    """The toy's empty model in fp32, eager attention."""
+    family, values = FAMILY_TABLE[toy.family], toy.values
+    if family.plain:
+        return plain_models.PlainModel(values)
+    name = family.like + ("TextConfig" if family.like == "Gemma3" else "Config")
+    return transformers.AutoModelForCausalLM.from_config(getattr(transformers, name)(**values), attn_implementation="eager").float()
+
+
+def randomize(model, seed, zero_centered=False):
+    """Weights larger than an initialisation, norms around 1 (as stored: 0 when zero-centred), biases away from 0."""
     generator = torch.Generator().manual_seed(seed)
+    kept = model.state_dict()
+    tensors = [*model.named_parameters(), *((n, b) for n, b in model.named_buffers() if n in kept)]
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in tensors:
             noise = torch.randn(parameter.shape, generator=generator)
-            if "norm" in name:
-                parameter.copy_(1 + 0.25 * noise)
-            elif name.endswith("bias"):
+            if name.endswith(SELECTION_BIASES):
+                parameter.copy_(0.1 * noise)
+            elif name.endswith(("bias", "sinks")):
                 parameter.copy_(0.5 * noise)
+            elif "norm" in name:
+                parameter.copy_((0 if zero_centered else 1) + 0.25 * noise)
             elif "embed" in name:
                 parameter.copy_(0.5 * noise)
-            else:
-                parameter.copy_(noise * 1.2 / parameter.shape[1] ** 0.5)
+            else:   # packed experts [experts, out, in]; GPT-OSS has [experts, in, out], near enough
+                parameter.copy_(noise * 1.2 / parameter.shape[-1] ** 0.5)
 
 
 def prompt(toy, length=11, seed=3):
     generator = torch.Generator().manual_seed(seed)
-    return torch.randint(3, toy.hf_config().vocab_size, (length,), generator=generator).tolist()
+    return torch.randint(3, toy.values["vocab_size"], (length,), generator=generator).tolist()
+
+
+def token_rows(toy, rows=3, length=24):
+    """Rows longer than any window of the toys."""
+    return [prompt(toy, length, seed=100 + row) for row in range(rows)]
 
 
 def greedy(model, ids, count):
@@ -96,43 +99,108 @@ def greedy(model, ids, count):
     return ids[-count:], margin
 
 
+def routing_margin(model, rows):
+    with torch.no_grad(), Margins() as margins:
+        model(torch.tensor(rows))
+    return margins.smallest
+
+
+def cast(model, dtype):
+    """Every stored tensor to dtype, but those that the model keeps in fp32."""
+    stays = getattr(model, "_keep_in_fp32_modules_strict", None) or (SELECTION_BIASES if isinstance(model, plain_models.PlainModel) else ())
+    kept = model.state_dict()
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if name in kept and not any(part in name for part in stays):
+            tensor.data = tensor.data.to(dtype)
+    return model
+
+
+_BUILT = {}
+
+
 def build(toy, dtype=torch.float32):
-    """The toy as a transformers model, eager attention; the seed is the first whose greedy margins are safe."""
-    config = toy.hf_config()
+    """The toy as a model; the seed is the first whose margins are safe (greedy generation is compared in fp32 only)."""
+    if (toy.name, dtype) not in _BUILT:
+        _BUILT[toy.name, dtype] = first_safe(toy, dtype)
+    return _BUILT[toy.name, dtype]
+
+
+def first_safe(toy, dtype):
     for seed in range(1, 50):
-        model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").float()
-        randomize(model, seed)
-        model = model.to(dtype).eval()
-        tokens, margin = greedy(model.float() if dtype != torch.float32 else model, prompt(toy), NEW_TOKENS)
-        if margin >= MARGIN and config.eos_token_id not in tokens:
-            return model.to(dtype)
-    raise AssertionError(f"{toy.name}: no seed keeps the top two logits {MARGIN} apart")
+        model = made(toy).eval()
+        randomize(model, seed, FAMILY_TABLE[toy.family].zero_centered)
+        cast(cast(model, dtype), torch.float32)
+        if routing_margin(model, token_rows(toy)) < MARGIN:
+            continue
+        if dtype == torch.float32:
+            tokens, margin = greedy(model, prompt(toy), NEW_TOKENS)
+            if margin < MARGIN or toy.values["eos_token_id"] in tokens or routing_margin(model, [prompt(toy) + tokens]) < MARGIN:
+                continue
+        return cast(model, dtype)
+    raise AssertionError(f"{toy.name}: no seed keeps logits and routes {MARGIN} apart")
 
 
-def old_rope_spelling(folder):
-    """Rewrites config.json as transformers 4 wrote it."""
-    path = Path(folder) / "config.json"
-    config = json.loads(path.read_text())
-    rope = config.pop("rope_parameters")
-    config["rope_theta"] = rope.pop("rope_theta")
-    config["rope_scaling"] = None if rope["rope_type"] == "default" else rope
-    config["torch_dtype"] = config.pop("dtype", "float32")
-    config["transformers_version"] = "4.57.1"
-    path.write_text(json.dumps(dict(sorted(config.items())), indent=2) + "\n")
+def save_plain(model, toy, folder, dtype, shard_size):
+    """A plain model as save_pretrained would write it."""
+    folder.mkdir(parents=True)
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    split = split_torch_state_dict_into_shards(state, max_shard_size=shard_size)
+    for name, keys in split.filename_to_tensors.items():
+        save_file({key: state[key] for key in keys}, folder / name, metadata={"format": "pt"})
+    if split.is_sharded:
+        index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+    family = FAMILY_TABLE[toy.family]
+    toy_files.write_config(folder, {**toy.values, "model_type": family.model_type, "architectures": [family.architecture],
+                                    "torch_dtype": str(dtype).removeprefix("torch."), "transformers_version": "4.57.1"})
+    (folder / "generation_config.json").write_text('{\n  "bos_token_id": 1,\n  "eos_token_id": 2\n}\n')
 
 
 def save(toy, folder, dtype=torch.float32, sharded=False):
     """A HF directory of the toy; several shards and an index when `sharded`."""
+    folder, family = Path(folder), FAMILY_TABLE[toy.family]
     shutil.rmtree(folder, ignore_errors=True)
-    build(toy, dtype).save_pretrained(folder, max_shard_size="24KB" if sharded else "5GB")
-    if toy.old_rope:
-        old_rope_spelling(folder)
-    return Path(folder)
+    model, size = build(toy, dtype), "24KB" if sharded else "5GB"
+    if family.plain:
+        save_plain(model, toy, folder, dtype, size)
+    else:
+        model.save_pretrained(folder, max_shard_size=size, save_original_format=not toy.packed)
+    if family.model_type and not family.plain:
+        toy_files.as_own(folder, toy.family)
+    elif toy.old_rope:
+        toy_files.old_rope_spelling(folder)
+    if toy.mtp:
+        toy_files.add_mtp(folder, toy)
+    return folder
 
 
-def load(folder):
-    """The directory as a fp32 transformers model with eager attention."""
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+def load(folder, **options):
+    """The directory as a fp32 model with eager attention; options of from_pretrained for a family that has a class."""
+    model_type = toy_files.read_config(folder)["model_type"]
+    if model_type in toy_files.PLAIN:
+        model = plain_models.PlainModel(toy_files.read_config(folder))
+        stored = tensors(folder)
+        model.load_state_dict({name: stored[name] for name in model.state_dict()})
+        return model.float().eval()
+    if model_type in toy_files.BORROWED:
+        with toy_files.as_borrowed(folder, toy_files.BORROWED[model_type]) as there:
+            return loaded(there, **options)
+    return loaded(folder, **options)
+
+
+def loaded(folder, **options):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", **options)
+    (model[0] if options.get("output_loading_info") else model).eval()
+    return model
+
+
+def gradients(model, packed=False):
+    """{name in the file: gradient} after a backward pass: experts, packed in memory, under their names in the file."""
+    found = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
+    found = {name: value for name, value in found.items() if not name.endswith(SELECTION_BIASES)}
+    if packed or isinstance(model, plain_models.PlainModel):
+        return found
+    return {name: value.clone() for name, value in revert_weight_conversion(model, found).items()}
 
 
 def tensors(folder):
