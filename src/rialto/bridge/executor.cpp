@@ -21,7 +21,8 @@ constexpr int64_t kDirectBytes = 128 << 10;
 constexpr int64_t kRequestBytes = 64 << 10;
 constexpr size_t kMinBufferBytes = 64;
 
-/// A piece seen from the destination: destination axis a is source axis axes[a]. An empty source box is a fill.
+/// A piece seen from the destination: destination axis a is source axis axes[a] or kNoAxis. An empty source box is a
+/// fill.
 struct Link {
   Box destination, source;
   std::vector<uint8_t> axes;
@@ -37,8 +38,9 @@ std::vector<uint8_t> identity(size_t rank) {
 Link make_link(const Piece& piece, Direction direction) {
   const std::vector<uint8_t> axes = piece.axes.empty() ? identity(piece.native.lo.size()) : piece.axes;
   if (direction == Direction::kToNative) return {piece.native, piece.hf, axes, piece.fill};
-  Link link{piece.hf, piece.native, axes, piece.fill};
-  for (size_t axis = 0; axis < axes.size(); ++axis) link.axes[axes[axis]] = static_cast<uint8_t>(axis);
+  Link link{piece.hf, piece.native, std::vector<uint8_t>(piece.hf.lo.size(), kNoAxis), piece.fill};
+  for (size_t axis = 0; axis < axes.size(); ++axis)
+    if (axes[axis] != kNoAxis && !piece.hf.lo.empty()) link.axes[axes[axis]] = static_cast<uint8_t>(axis);
   return link;
 }
 
@@ -176,12 +178,13 @@ uint64_t Executor::Impl::fetch(const Link& link, DType to, const Shape& lo, cons
   }
   const TensorInfo& source = sources()[link.source.tensor];
   const Shape source_strides = strides_of(source.view);
-  Shape strides(lo.size());
+  Shape strides(lo.size(), 0);
   int64_t from = 0;
+  for (size_t axis = 0; axis < source_strides.size(); ++axis) from += link.source.lo[axis] * source_strides[axis];
   for (size_t axis = 0; axis < lo.size(); ++axis) {
-    const size_t there = link.axes[axis];
-    strides[axis] = source_strides[there];
-    from += (link.source.lo[there] + low[axis] - link.destination.lo[axis]) * strides[axis];
+    if (link.axes[axis] == kNoAxis) continue;
+    strides[axis] = source_strides[link.axes[axis]];
+    from += (low[axis] - link.destination.lo[axis]) * strides[axis];
   }
   return move({link.source.tensor, source.dtype, to, scratch}, make_loops(sizes_of(low, high), strides, out_strides),
               from, begin);

@@ -17,17 +17,35 @@ std::optional<int64_t> take_number(std::string_view& text) {
   return value;
 }
 
+/// What a wildcard stands for; nothing for a list of names.
+std::optional<int64_t> number_of(std::string_view group, const Indices& indices) {
+  if (group == "l") return indices.layer;
+  if (group == "e") return indices.expert;
+  if (group == "m") return indices.depth;
+  if (group == "L+m") return indices.num_layers + indices.depth;
+  return {};
+}
+
 }  // namespace
 
 std::optional<Indices> match_pattern(std::string_view pattern, std::string_view text) {
   Indices indices;
   while (!pattern.empty()) {
-    const bool layer = pattern.starts_with("{l}");
-    if (layer || pattern.starts_with("{e}")) {
+    if (pattern.front() == '{') {
+      const size_t end = pattern.find('}');
+      if (end == std::string_view::npos) return {};
+      const std::string_view group = pattern.substr(1, end - 1);
       const std::optional<int64_t> number = take_number(text);
       if (!number) return {};
-      (layer ? indices.layer : indices.expert) = *number;
-      pattern.remove_prefix(3);
+      if (group == "l")
+        indices.layer = *number;
+      else if (group == "e")
+        indices.expert = *number;
+      else if (group == "m")
+        indices.depth = *number;
+      else if (group != "L+m")
+        return {};
+      pattern.remove_prefix(end + 1);
       continue;
     }
     if (text.empty() || text.front() != pattern.front()) return {};
@@ -48,8 +66,8 @@ std::vector<std::string> expand_pattern(std::string_view pattern, const Indices&
     const size_t close = pattern.find('}', open);
     std::string_view group = pattern.substr(open + 1, close - open - 1);
     pattern.remove_prefix(close + 1);
-    if (group == "l" || group == "e") {
-      for (std::string& name : names) name += std::to_string(group == "l" ? indices.layer : indices.expert);
+    if (const std::optional<int64_t> number = number_of(group, indices)) {
+      for (std::string& name : names) name += std::to_string(*number);
       continue;
     }
     std::vector<std::string> longer;

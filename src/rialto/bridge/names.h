@@ -1,4 +1,4 @@
-// Tensor name patterns: `{l}` and `{e}` stand for numbers, `{a,b}` for several names.
+// Tensor name patterns: `{l}`, `{e}`, `{m}` and `{L+m}` stand for numbers, `{a,b}` for several names.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,12 @@ namespace rialto::bridge {
 
 /// The numbers that a pattern's wildcards stand for; -1 where the pattern has none.
 struct Indices {
-  int64_t layer = -1, expert = -1;
+  int64_t layer = -1, expert = -1, depth = -1;
+  int64_t num_layers = 0;  ///< what `{L+m}` adds to the depth
 };
 
-/// Matches `text` against a pattern without lists. Numbers are plain decimals: no sign, no leading zero.
+/// Matches `text` against a pattern without lists. Numbers are plain decimals: no sign, no leading zero. `{L+m}` takes
+/// any number and yields no depth.
 std::optional<Indices> match_pattern(std::string_view pattern, std::string_view text);
 
 /// The names of a pattern, in the order of its list.

@@ -1,100 +1,156 @@
-// Rows -> map: what each op makes of a native parameter's view, and which row a parameter has.
+// Ops as boxes. Every box is written from the native view; nothing here knows names.
+#include "rialto/bridge/ops.h"
+
 #include <algorithm>
+#include <numeric>
 
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
-#include "rialto/bridge/names.h"
-#include "rialto/bridge/plan.h"
 
 namespace rialto::bridge {
 namespace {
 
-/// An op cuts one axis of the native view into consecutive parts, one per HF tensor.
-struct Cut {
-  size_t axis = 0;
-  std::vector<int64_t> widths;
-};
-Cut cut_of(Op op, const Shape& view) {
-  switch (op) {
-    case Op::kQkv:  // [groups, query heads per group + 2, head size, ...]
-      return {1, {view.at(1) - 2, 1, 1}};
-    case Op::kGateUp:  // [2, width, ...]
-      return {0, {1, 1}};
-    case Op::kSame:
-    case Op::kTiedHead:
-      break;
-  }
-  return {0, {view.at(0)}};
-}
+spec::Extent whole(const Shape& view) { return {Shape(view.size(), 0), view}; }
 
 /// HF keeps a matrix's columns and joins everything before them into rows; a vector is one axis.
-Shape hf_shape(const Shape& view, size_t rank) {
-  if (rank == 1) return {num_elements(view)};
+Shape joined(const Shape& view, bool matrix) {
+  if (!matrix) return {num_elements(view)};
   return {num_elements(Shape(view.begin(), view.end() - 1)), view.back()};
 }
 
-bool holds(When when, const spec::ModelSpec& model, int64_t layer) {
-  const auto* attention =
-      layer < 0 ? nullptr : std::get_if<spec::Attention>(&model.layers[static_cast<size_t>(layer)].mixer);
-  switch (when) {
-    case When::kAlways:
-      return true;
-    case When::kQkvBias:
-      return attention && attention->qkv_bias;
-    case When::kQkNorm:
-      return attention && attention->qk_norm;
-    case When::kUntied:
-      return !model.tied;
-    case When::kTied:
-      return model.tied;
+HfPart same(const spec::Param& param) { return {param.shape, param.view, {{whole(param.view), whole(param.view)}}}; }
+
+/// One axis of the view in consecutive parts, one HF tensor each.
+std::vector<HfPart> cut(const spec::Param& param, size_t axis, const std::vector<int64_t>& widths) {
+  std::vector<HfPart> parts;
+  spec::Extent box = whole(param.view);
+  for (const int64_t width : widths) {
+    box.hi[axis] = box.lo[axis] + width;
+    const Shape sizes = box.sizes();
+    parts.push_back({joined(sizes, param.shape.size() == 2), sizes, {{whole(sizes), box}}});
+    box.lo[axis] = box.hi[axis];
   }
-  return false;
+  return parts;
 }
 
-void add_pieces(Map& map, const spec::Param& param, const ParamRow& row, const std::vector<std::string>& hf_names) {
-  const auto native = static_cast<uint32_t>(map.native.size() - 1);
-  const Cut cut = cut_of(row.op, param.view);
-  Box box{.tensor = native, .lo = Shape(param.view.size(), 0), .hi = param.view};
-  for (size_t part = 0; part < cut.widths.size(); ++part) {
-    TensorInfo hf{.name = hf_names[part], .shape = {}, .view = param.view, .dtype = map.native.back().dtype};
-    hf.view[cut.axis] = cut.widths[part];
-    hf.shape = hf_shape(hf.view, param.shape.size());
-    box.hi[cut.axis] = box.lo[cut.axis] + cut.widths[part];
-    const Box whole{.tensor = static_cast<uint32_t>(map.hf.size()), .lo = Shape(hf.view.size(), 0), .hi = hf.view};
-    map.pieces.push_back({.hf = whole, .native = box});
-    map.hf.push_back(std::move(hf));
-    box.lo[cut.axis] = box.hi[cut.axis];
+/// Rows [H + 2G, d]: group g's query heads stand together, after all of them the key heads, then the value heads.
+HfPart fused_qkv(const spec::Param& param) {
+  const Shape& view = param.view;
+  const int64_t groups = view[0], queries = view[1] - 2, heads = groups * queries;
+  HfPart part{param.shape, {heads + 2 * groups}, {}};
+  part.view.insert(part.view.end(), view.begin() + 2, view.end());
+  const auto pair = [&](int64_t hf_lo, int64_t hf_hi, spec::Extent native, size_t head_axis) {
+    BoxPair boxes{whole(part.view), std::move(native), std::vector<uint8_t>(view.size())};
+    boxes.hf.lo[0] = hf_lo;
+    boxes.hf.hi[0] = hf_hi;
+    std::iota(boxes.axes.begin() + 1, boxes.axes.end(), uint8_t{0});
+    boxes.axes[0] = boxes.axes[1] = kNoAxis;
+    boxes.axes[head_axis] = 0;
+    part.pairs.push_back(std::move(boxes));
+  };
+  spec::Extent box = whole(view);
+  box.hi[1] = queries;
+  for (int64_t group = 0; group < groups; ++group) {
+    box.lo[0] = group;
+    box.hi[0] = group + 1;
+    pair(group * queries, (group + 1) * queries, box, 1);
   }
+  for (const int64_t which : {0, 1}) {
+    box = whole(view);
+    box.lo[1] = queries + which;
+    box.hi[1] = queries + which + 1;
+    pair(heads + which * groups, heads + (which + 1) * groups, box, 0);
+  }
+  return part;
+}
+
+HfPart swapped_halves(const spec::Param& param) {
+  HfPart part{param.shape, param.view, {}};
+  for (const int64_t half : {0, 1}) {
+    BoxPair boxes{whole(param.view), whole(param.view)};
+    boxes.hf.lo[1] = 1 - half;
+    boxes.hf.hi[1] = 2 - half;
+    boxes.native.lo[1] = half;
+    boxes.native.hi[1] = half + 1;
+    part.pairs.push_back(std::move(boxes));
+  }
+  return part;
+}
+
+/// The axes of the view from last to first: of a matrix the columns become rows, and rows of gate and up alternate.
+HfPart reversed(const spec::Param& param) {
+  HfPart part{{}, Shape(param.view.rbegin(), param.view.rend()), {}};
+  if (param.shape.size() == 2)
+    part.shape = {part.view[0], num_elements(Shape(part.view.begin() + 1, part.view.end()))};
+  else
+    part.shape = {num_elements(part.view)};
+  BoxPair boxes{whole(part.view), whole(param.view), std::vector<uint8_t>(param.view.size())};
+  std::iota(boxes.axes.rbegin(), boxes.axes.rend(), uint8_t{0});
+  part.pairs.push_back(std::move(boxes));
+  return part;
+}
+
+/// The part as element `index` of `size` on a new first axis of the HF tensor.
+HfPart at_index(HfPart part, int64_t index, int64_t size) {
+  part.shape.insert(part.shape.begin(), size);
+  part.view.insert(part.view.begin(), size);
+  for (BoxPair& boxes : part.pairs) {
+    if (boxes.axes.empty()) {
+      boxes.axes.resize(boxes.native.lo.size());
+      std::iota(boxes.axes.begin(), boxes.axes.end(), uint8_t{0});
+    }
+    for (uint8_t& axis : boxes.axes) axis += axis == kNoAxis ? 0 : 1;
+    boxes.hf.lo.insert(boxes.hf.lo.begin(), index);
+    boxes.hf.hi.insert(boxes.hf.hi.begin(), index + 1);
+  }
+  return part;
+}
+
+void require(bool fits, Op op, const spec::Param& param) {
+  if (!fits)
+    throw Error(ErrorKind::kInternal, param.name,
+                fmt::format("op {} does not fit this parameter", static_cast<int>(op)), {.got = to_text(param.view)});
 }
 
 }  // namespace
 
-Map make_map(const spec::ModelSpec& model, std::span<const ParamRow> rows) {
-  Map map;
-  for (const spec::Param& param : spec::param_table(model)) {
-    map.native.push_back({.name = param.name,
-                          .shape = param.shape,
-                          .view = param.view,
-                          .dtype = param.pinned_dtype.value_or(model.dtype),
-                          .pinned = param.pinned_dtype.has_value()});
-    const ParamRow* found = nullptr;
-    for (const ParamRow& row : rows) {
-      const std::optional<Indices> indices = match_pattern(row.native, param.name);
-      if (!indices || !holds(row.when, model, param.layer)) continue;
-      const std::vector<std::string> names = expand_pattern(row.hf, *indices);
-      if (row.op == Op::kTiedHead) {
-        map.optional.push_back({names.front(), static_cast<uint32_t>(map.native.size() - 1)});
-        continue;
-      }
-      found = &row;
-      add_pieces(map, param, row, names);
+std::vector<HfPart> parts_of(Op op, const spec::Param& param, int64_t num_experts) {
+  const Shape& view = param.view;
+  if (is_packed(op)) require(param.expert >= 0 && param.expert < num_experts, op, param);
+  const auto packed = [&](HfPart part) { return at_index(std::move(part), param.expert, num_experts); };
+  switch (op) {
+    case Op::kSame:
+    case Op::kRepeat:
+      return {same(param)};
+    case Op::kQkv:
+      require(view.size() >= 3 && view[1] > 2, op, param);
+      return cut(param, 1, {view[1] - 2, 1, 1});
+    case Op::kFusedQkv:
+      require(view.size() >= 3 && view[1] > 2, op, param);
+      return {fused_qkv(param)};
+    case Op::kGateUp:
+    case Op::kPackedGateUp: {
+      require(view.size() >= 2 && view[0] == 2, op, param);
+      std::vector<HfPart> parts = cut(param, 0, {1, 1});
+      if (op == Op::kPackedGateUp) std::transform(parts.begin(), parts.end(), parts.begin(), packed);
+      return parts;
     }
-    if (!found)
-      throw Error(ErrorKind::kInternal, fmt::format("families.{}", model.family),
-                  fmt::format("no row for parameter '{}'", param.name));
+    case Op::kSwapHalves:
+      require(view.size() == 3 && view[1] == 2, op, param);
+      return {swapped_halves(param)};
+    case Op::kRowVector:
+      require(view.size() == 1, op, param);
+      return {at_index(same(param), 0, 1)};
+    case Op::kPacked:
+      return {packed(same(param))};
+    case Op::kPackedReversed:
+      return {packed(reversed(param))};
+    case Op::kLayerPrefix:
+      break;
   }
-  return map;
+  require(false, op, param);
+  return {};
 }
 
 }  // namespace rialto::bridge

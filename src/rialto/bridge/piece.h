@@ -32,9 +32,13 @@ enum class Relation : uint8_t {
   kFill,    ///< the native box (hf.lo empty) or the HF box (native.lo empty) holds `fill`
 };
 
+/// A native axis that the HF view does not have.
+inline constexpr uint8_t kNoAxis = 255;
+
 struct Piece {
   Box hf, native;
-  std::vector<uint8_t> axes = {};  ///< native axis a is HF axis axes[a]; empty: the same order
+  std::vector<uint8_t> axes = {};  ///< native axis a is HF axis axes[a], or kNoAxis; empty: the same axes in the same
+                                   ///< order. Axes that have no counterpart are one element long in the box
   Relation relation = Relation::kCopy;
   double fill = 0;
 };
@@ -44,7 +48,7 @@ struct Ignored {
   std::string name, reason;
 };
 
-/// A HF tensor that repeats a whole native one, in files that carry it (a tied head).
+/// A HF tensor that repeats a whole native one, in files that carry it (Op::kRepeat).
 struct OptionalCopy {
   std::string hf;
   uint32_t native = 0;

@@ -14,20 +14,26 @@
 
 namespace rialto::bridge {
 
-/// Pieces for every parameter of `model` by the family's rows. HF names and shapes follow from the native side.
-/// dtypes are the model's on both sides until match_source. Throws kInternal when a parameter has no row.
-Map make_map(const spec::ModelSpec& model, std::span<const ParamRow> rows);
-
 /// A tensor that a source really holds.
 struct SourceTensor {
   std::string name;
   Shape shape;
   DType dtype = DType::kF32;
 };
-/// Matches the map's HF side with a file's tensors: sets its dtypes; adds a kCopies piece for a tied head that the file
-/// carries; moves tensors named by `ignored` aside. A native dtype becomes the narrowest that holds all its HF tensors,
-/// so that nothing is rounded; set another one afterwards where it is wanted. Throws kInput listing (up to ten each)
-/// missing, extra, reshaped, repeated and quantised tensors.
+
+/// Pieces for every parameter of `model` by the family's rows. HF names and shapes follow from the native side; where
+/// rows are alternatives, the first whose tensors `source` has, else the first (what an export writes). dtypes are the
+/// model's on both sides until match_source. Throws kInternal when a parameter has no row. Time O(P log P).
+Map make_map(const spec::ModelSpec& model, std::span<const ParamRow> rows, std::span<const SourceTensor> source = {});
+
+/// Takes blocks of multi-token prediction off the end of `model` that config.json promises and the files do not hold
+/// (transformers drops them when it saves).
+void drop_absent_mtp(spec::ModelSpec& model, std::span<const ParamRow> rows, std::span<const SourceTensor> source);
+
+/// Matches the map's HF side with a file's tensors: sets its dtypes; adds a kCopies piece for every repeated tensor
+/// (a tied head) that the file carries; moves tensors named by `ignored` aside. A native dtype becomes the narrowest
+/// that holds all its HF tensors, so that nothing is rounded; set another one afterwards where it is wanted. Throws
+/// kInput listing (up to ten each) missing, extra, reshaped, repeated and quantised tensors.
 void match_source(Map& map, std::span<const SourceTensor> source, std::span<const IgnoredRow> ignored);
 
 /// Stored bytes [begin, begin + out.size()) of tensor `index` of one side. Must be thread-safe.

@@ -65,6 +65,34 @@ const TensorInfo& check_box(const std::vector<TensorInfo>& tensors, const Box& b
   return tensor;
 }
 
+/// Axes pair one to one with equal sizes; an axis without a counterpart is one element long.
+void check_axes(const Map& map, const Piece& piece, const TensorInfo& native) {
+  const size_t rank = native.view.size(), hf_rank = piece.hf.lo.size();
+  std::vector<bool> seen(hf_rank, false);
+  const auto bad_axes = [&] {
+    fail(native, "has a piece whose axes are not a permutation",
+         {.got = fmt::format("{} axes, HF box {}", piece.axes.empty() ? rank : piece.axes.size(), to_text(piece.hf))});
+  };
+  const auto bad_size = [&] {
+    fail(native, fmt::format("has a piece of another size than its part of '{}'", map.hf[piece.hf.tensor].name),
+         {.got = to_text(piece.native), .want = to_text(piece.hf)});
+  };
+  if (piece.axes.empty() ? rank != hf_rank : piece.axes.size() != rank) bad_axes();
+  for (size_t axis = 0; axis < rank; ++axis) {
+    const size_t there = piece.axes.empty() ? axis : piece.axes[axis];
+    const int64_t size = piece.native.hi[axis] - piece.native.lo[axis];
+    if (there == kNoAxis) {
+      if (size != 1) bad_size();
+      continue;
+    }
+    if (there >= hf_rank || seen[there]) bad_axes();
+    seen[there] = true;
+    if (size != piece.hf.hi[there] - piece.hf.lo[there]) bad_size();
+  }
+  for (size_t axis = 0; axis < hf_rank; ++axis)
+    if (!seen[axis] && piece.hf.hi[axis] - piece.hf.lo[axis] != 1) bad_size();
+}
+
 void check_piece(const Map& map, const Piece& piece) {
   const bool no_hf = piece.hf.lo.empty(), no_native = piece.native.lo.empty();
   if (piece.relation == Relation::kFill) {
@@ -74,22 +102,7 @@ void check_piece(const Map& map, const Piece& piece) {
   }
   const TensorInfo& native = check_box(map.native, piece.native);
   check_box(map.hf, piece.hf);
-  const size_t rank = native.view.size();
-  std::vector<uint8_t> axes = piece.axes;
-  if (axes.empty()) {
-    axes.resize(piece.hf.lo.size());
-    std::iota(axes.begin(), axes.end(), uint8_t{0});
-  }
-  std::vector<bool> seen(rank, false);
-  for (size_t axis = 0; axis < rank; ++axis) {
-    if (axes.size() != rank || piece.hf.lo.size() != rank || axes[axis] >= rank || seen[axes[axis]])
-      fail(native, "has a piece whose axes are not a permutation",
-           {.got = fmt::format("{} axes, HF box {}", axes.size(), to_text(piece.hf))});
-    seen[axes[axis]] = true;
-    if (piece.native.hi[axis] - piece.native.lo[axis] != piece.hf.hi[axes[axis]] - piece.hf.lo[axes[axis]])
-      fail(native, fmt::format("has a piece of another size than its part of '{}'", map.hf[piece.hf.tensor].name),
-           {.got = to_text(piece.native), .want = to_text(piece.hf)});
-  }
+  check_axes(map, piece, native);
 }
 
 void add_marks(std::vector<Mark>& marks, const Shape& lo, const Shape& hi, int value) {
