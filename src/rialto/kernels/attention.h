@@ -1,6 +1,7 @@
 // Grouped-query attention in which the visible keys of a query are an interval: causal, windowed and packed documents
-// are all of that form. Softmax in fp32.
-// Shape letters: B batch, S queries, K keys, N query heads, G key/value heads (head n uses n / (N/G)), D head size.
+// are all of that form. Softmax in fp32. Values may be of another size than queries and keys (latent attention).
+// Shape letters: B batch, S queries, K keys, N query heads, G key/value heads (head n uses n / (N/G)), D size of a
+// query or key, V size of a value.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,32 +13,40 @@ struct KeyRange {
   at::Tensor first_BS, last_BS;
 };
 
-struct AttentionOutput {
-  at::Tensor out_BSND;  ///< q's dtype
-  at::Tensor lse_BNS;   ///< fp32 logsumexp of the scaled scores
-};
-struct AttentionGrads {
-  at::Tensor dq_BSND, dk_BKGD, dv_BKGD;
+/// What a product of query and key becomes before the softmax, and what else joins it.
+struct Scoring {
+  double scale = 1;
+  double softcap = 0;       ///< scaled scores become cap * tanh(score / cap); 0: they stay
+  at::Tensor sinks_N = {};  ///< one logit per query head that takes its part of the softmax and is then dropped
 };
 
-/// q [B,S,N,D], k and v [B,K,G,D], last dim contiguous.
+struct AttentionOutput {
+  at::Tensor out_BSNV;  ///< q's dtype
+  at::Tensor lse_BNS;   ///< fp32 logsumexp of the scores and the sink
+};
+struct AttentionGrads {
+  at::Tensor dq_BSND, dk_BKGD, dv_BKGV;
+  at::Tensor dsinks_N = {};  ///< fp32; undefined without sinks
+};
+
+/// q [B,S,N,D], k [B,K,G,D], v [B,K,G,V]. Throws kShape when they do not fit each other.
 AttentionOutput attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const KeyRange& range,
-                                  double scale);
+                                  const Scoring& scoring);
 /// Deterministic: a fixed order of additions whatever the number of threads.
 AttentionGrads attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                  const AttentionOutput& forward, const KeyRange& range, double scale);
+                                  const AttentionOutput& forward, const KeyRange& range, const Scoring& scoring);
 
 namespace ref {
 AttentionOutput attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const KeyRange& range,
-                                  double scale);
+                                  const Scoring& scoring);
 AttentionGrads attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                  const AttentionOutput& forward, const KeyRange& range, double scale);
+                                  const AttentionOutput& forward, const KeyRange& range, const Scoring& scoring);
 }  // namespace ref
 namespace cpu {
 AttentionOutput attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const KeyRange& range,
-                                  double scale);
+                                  const Scoring& scoring);
 AttentionGrads attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                  const AttentionOutput& forward, const KeyRange& range, double scale);
+                                  const AttentionOutput& forward, const KeyRange& range, const Scoring& scoring);
 }  // namespace cpu
 
 }  // namespace rialto::kernels

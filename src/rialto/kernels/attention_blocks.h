@@ -30,45 +30,80 @@ View<T> writing(const at::Tensor& x) {
   return {x.data_ptr<T>(), x.stride(0), x.stride(1), x.stride(2)};
 }
 
+/// Channels up to a multiple of 16; the padding is zero.
+inline int64_t padded(int64_t dim) { return (dim + kTileCols - 1) / kTileCols * kTileCols; }
+
 struct Sizes {
-  int64_t rows = 0, queries = 0, keys = 0, groups = 0, per_group = 0, head_dim = 0;
-  int64_t padded_dim = 0;  ///< head_dim up to a multiple of 16; the padding is zero
+  int64_t rows = 0, queries = 0, keys = 0, groups = 0, per_group = 0;
+  int64_t head_dim = 0, padded_dim = 0;     ///< of queries and keys
+  int64_t value_dim = 0, padded_value = 0;  ///< of values and outputs
   int64_t key_blocks = 0, query_blocks = 0;
-  Sizes(const at::Tensor& q, const at::Tensor& k)
+  Sizes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
       : rows(q.size(0)),
         queries(q.size(1)),
         keys(k.size(1)),
         groups(k.size(2)),
         per_group(q.size(2) / k.size(2)),
         head_dim(q.size(3)),
-        padded_dim((q.size(3) + kTileCols - 1) / kTileCols * kTileCols),
+        padded_dim(padded(q.size(3))),
+        value_dim(v.size(3)),
+        padded_value(padded(v.size(3))),
         key_blocks((k.size(1) + kBlock - 1) / kBlock),
         query_blocks((q.size(1) + kBlock - 1) / kBlock) {}
+  int64_t heads() const { return groups * per_group; }
   int64_t block_rows() const { return per_group * kBlock; }  ///< the heads of a group share its keys: one product
+  int64_t padded_keys() const { return key_blocks * kBlock; }
 };
 
 inline std::unique_ptr<float[]> scratch(int64_t count) { return std::make_unique<float[]>(static_cast<size_t>(count)); }
 
-/// out [padded,padded_dim] <- x * factor; rows from `count` on are zero.
+/// out [padded_rows, padded(dim)] <- x * factor; rows from `count` on are zero.
 template <class T>
-RIALTO_INLINE void pack_rows(const T* x, int64_t step, int64_t count, int64_t padded, const Sizes& n, float factor,
+RIALTO_INLINE void pack_rows(const T* x, int64_t step, int64_t count, int64_t padded_rows, int64_t dim, float factor,
                              float* out) {
+  const int64_t width = padded(dim);
   for (int64_t i = 0; i < count; ++i) {
-    for (int64_t d = 0; d < n.head_dim; d += kLanes) store(out + i * n.padded_dim + d, load(x + i * step + d) * factor);
-    for (int64_t d = n.head_dim; d < n.padded_dim; ++d) out[i * n.padded_dim + d] = 0;
+    const T* from = x + i * step;
+    float* to = out + i * width;
+    int64_t d = 0;
+    for (; d + kLanes <= dim; d += kLanes) store(to + d, load(from + d) * factor);
+    if (d < dim) {
+      store(to + d, load_part(from + d, dim - d) * factor);
+      d += kLanes;
+    }
+    for (; d < width; d += kLanes) store(to + d, splat(0));
   }
-  std::memset(out + count * n.padded_dim, 0, static_cast<size_t>((padded - count) * n.padded_dim) * sizeof(float));
+  std::memset(out + count * width, 0, static_cast<size_t>((padded_rows - count) * width) * sizeof(float));
 }
 
-/// Blocks [block][padded_dim][48] of the transpose of `packed` [key_blocks * 48, padded_dim].
-RIALTO_INLINE void transpose_blocks(const float* packed, const Sizes& n, float* out) {
-  for (int64_t block = 0; block < n.key_blocks; ++block) {
-    const float* from = packed + block * kBlock * n.padded_dim;
-    float* to = out + block * kBlock * n.padded_dim;
-    for (int64_t d = 0; d < n.padded_dim; ++d) {
-      for (int64_t i = 0; i < kBlock; ++i) to[d * kBlock + i] = from[i * n.padded_dim + d];
+/// The way back: x <- packed * factor.
+template <class T>
+RIALTO_INLINE void unpack_rows(const float* packed, int64_t count, int64_t dim, float factor, T* x, int64_t step) {
+  const int64_t width = padded(dim);
+  for (int64_t i = 0; i < count; ++i) {
+    const float* from = packed + i * width;
+    T* to = x + i * step;
+    int64_t d = 0;
+    for (; d + kLanes <= dim; d += kLanes) store(to + d, load(from + d) * factor);
+    if (d < dim) store_part(to + d, load(from + d) * factor, dim - d);
+  }
+}
+
+/// Blocks [block][width][48] of the transpose of `packed` [key_blocks * 48, width].
+RIALTO_INLINE void transpose_blocks(const float* packed, int64_t key_blocks, int64_t width, float* out) {
+  for (int64_t block = 0; block < key_blocks; ++block) {
+    const float* from = packed + block * kBlock * width;
+    float* to = out + block * kBlock * width;
+    for (int64_t d = 0; d < width; ++d) {
+      for (int64_t i = 0; i < kBlock; ++i) to[d * kBlock + i] = from[i * width + d];
     }
   }
+}
+
+/// Scores to cap * tanh(score / cap); `count` a multiple of 8.
+RIALTO_INLINE void cap_scores(float* s, int64_t count, float cap) {
+  const float inverse = 1.0F / cap;
+  for (int64_t i = 0; i < count; i += kLanes) store(s + i, tanh(load(s + i) * inverse) * cap);
 }
 
 /// A query's keys inside one block: [from, to), empty when from >= to.

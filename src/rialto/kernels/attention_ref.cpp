@@ -2,6 +2,11 @@
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
+#include <limits>
+
+#include <fmt/ranges.h>
+
+#include "rialto/base/error.h"
 #include "rialto/kernels/attention.h"
 #include "rialto/kernels/dispatch.h"
 
@@ -20,11 +25,35 @@ at::Tensor by_group(const at::Tensor& x, int64_t groups) {
   return x.to(wide_type(x)).unflatten(2, {groups, x.size(2) / groups}).permute({0, 2, 3, 1, 4});
 }
 
-/// The blocked CPU body reads heads of whole vectors.
+/// The blocked CPU body knows two types, and heads that lie in one piece.
 bool fast(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   const auto type = q.scalar_type();
   return q.is_cpu() && (type == at::kFloat || type == at::kBFloat16) && k.scalar_type() == type &&
-         v.scalar_type() == type && q.size(-1) % 8 == 0 && q.stride(-1) == 1 && k.stride(-1) == 1 && v.stride(-1) == 1;
+         v.scalar_type() == type && q.stride(-1) == 1 && k.stride(-1) == 1 && v.stride(-1) == 1;
+}
+
+void check(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Scoring& scoring) {
+  const bool fits = q.size(0) == k.size(0) && q.size(3) == k.size(3) &&
+                    k.sizes().slice(0, 3) == v.sizes().slice(0, 3) && q.size(2) % k.size(2) == 0 &&
+                    (!scoring.sinks_N.defined() || scoring.sinks_N.numel() == q.size(2));
+  if (fits) return;
+  const auto text = [](const at::Tensor& x) { return fmt::format("[{}]", fmt::join(x.sizes(), ",")); };
+  throw Error(ErrorKind::kShape, "attention", "queries, keys and values do not fit each other",
+              {.got = fmt::format("q {}, k {}, v {}", text(q), text(k), text(v)),
+               .want = "q [B,S,N,D], k [B,K,G,D], v [B,K,G,V], one sink per query head",
+               .hint = {}});
+}
+
+/// [B,G,R,S,K], hidden keys at minus infinity.
+at::Tensor scores_of(const at::Tensor& queries, const at::Tensor& keys, const KeyRange& range, const Scoring& scoring) {
+  at::Tensor scores = at::matmul(queries * scoring.scale, keys.transpose(-1, -2));
+  if (scoring.softcap > 0) scores = at::tanh(scores / scoring.softcap) * scoring.softcap;
+  return scores.masked_fill(hidden_keys(range, keys.size(-2)), -std::numeric_limits<double>::infinity());
+}
+
+/// [1,G,R,1] in the wide type.
+at::Tensor sinks_of(const Scoring& scoring, int64_t groups) {
+  return scoring.sinks_N.to(wide_type(scoring.sinks_N)).view({1, groups, -1, 1});
 }
 
 at::Tensor from_groups(const at::Tensor& x) { return x.permute({0, 3, 1, 2, 4}).flatten(2, 3).contiguous(); }
@@ -32,42 +61,57 @@ at::Tensor from_groups(const at::Tensor& x) { return x.permute({0, 3, 1, 2, 4}).
 }  // namespace
 
 AttentionOutput ref::attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                       const KeyRange& range, double scale) {
+                                       const KeyRange& range, const Scoring& scoring) {
   const int64_t groups = k.size(2);
-  const at::Tensor keys = by_group(k, groups);
-  at::Tensor scores = at::matmul(by_group(q, groups) * scale, keys.transpose(-1, -2));
-  scores = scores.masked_fill(hidden_keys(range, k.size(1)), -std::numeric_limits<double>::infinity());
-  const at::Tensor lse = at::logsumexp(scores, -1);
+  const at::Tensor scores = scores_of(by_group(q, groups), by_group(k, groups), range, scoring);
+  at::Tensor lse = at::logsumexp(scores, -1);
+  if (scoring.sinks_N.defined()) lse = at::logaddexp(lse, sinks_of(scoring, groups));
   const at::Tensor out = at::matmul(at::exp(scores - lse.unsqueeze(-1)), by_group(v, groups));
   return {from_groups(out).to(q.scalar_type()), lse.flatten(1, 2).contiguous()};
 }
 
 AttentionGrads ref::attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
                                        const at::Tensor& v, const AttentionOutput& forward, const KeyRange& range,
-                                       double scale) {
+                                       const Scoring& scoring) {
   const int64_t groups = k.size(2);
   const at::Tensor queries = by_group(q, groups), keys = by_group(k, groups), values = by_group(v, groups);
-  const at::Tensor g = by_group(dout, groups), out = by_group(forward.out_BSND, groups);
-  at::Tensor scores = at::matmul(queries * scale, keys.transpose(-1, -2));
-  scores = scores.masked_fill(hidden_keys(range, k.size(1)), -std::numeric_limits<double>::infinity());
-  const at::Tensor p = at::exp(scores - forward.lse_BNS.unflatten(1, {groups, -1}).unsqueeze(-1));
-  const at::Tensor dp = at::matmul(g, values.transpose(-1, -2));
-  const at::Tensor ds = p * (dp - (g * out).sum(-1, true)) * scale;
+  const at::Tensor g = by_group(dout, groups), out = by_group(forward.out_BSNV, groups);
+  const at::Tensor scores = scores_of(queries, keys, range, scoring);
+  const at::Tensor lse = forward.lse_BNS.unflatten(1, {groups, -1});
+  const at::Tensor p = at::exp(scores - lse.unsqueeze(-1));
+  const at::Tensor dp = at::matmul(g, values.transpose(-1, -2)), delta = (g * out).sum(-1);
+  at::Tensor ds = p * (dp - delta.unsqueeze(-1)) * scoring.scale;
+  if (scoring.softcap > 0) {
+    // Of a hidden key the score is infinite and the weight 0; its slope is anything finite.
+    const at::Tensor ratio = at::where(p > 0, scores / scoring.softcap, at::zeros_like(scores));
+    ds = ds * (1 - ratio.square());
+  }
   const at::Tensor dk = at::matmul(ds.transpose(-1, -2), queries).sum(2, true);
   const at::Tensor dv = at::matmul(p.transpose(-1, -2), g).sum(2, true);
-  return {from_groups(at::matmul(ds, keys)).to(q.scalar_type()), from_groups(dk).to(k.scalar_type()),
-          from_groups(dv).to(v.scalar_type())};
+  AttentionGrads grads{from_groups(at::matmul(ds, keys)).to(q.scalar_type()), from_groups(dk).to(k.scalar_type()),
+                       from_groups(dv).to(v.scalar_type())};
+  // The sink is a key without a value: its product is 0, so what remains of (dp - delta) is -delta.
+  if (scoring.sinks_N.defined()) {
+    grads.dsinks_N = -(at::exp(sinks_of(scoring, groups) - lse) * delta)
+                          .sum(at::IntArrayRef{0, 3})
+                          .reshape({-1})
+                          .to(wide_type(scoring.sinks_N));
+  }
+  return grads;
 }
 
 AttentionOutput attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const KeyRange& range,
-                                  double scale) {
-  return fast(q, k, v) ? cpu::attention_forward(q, k, v, range, scale) : ref::attention_forward(q, k, v, range, scale);
+                                  const Scoring& scoring) {
+  check(q, k, v, scoring);
+  return fast(q, k, v) ? cpu::attention_forward(q, k, v, range, scoring)
+                       : ref::attention_forward(q, k, v, range, scoring);
 }
 
 AttentionGrads attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                  const AttentionOutput& forward, const KeyRange& range, double scale) {
-  return fast(q, k, v) && dout.stride(-1) == 1 ? cpu::attention_backward(dout, q, k, v, forward, range, scale)
-                                               : ref::attention_backward(dout, q, k, v, forward, range, scale);
+                                  const AttentionOutput& forward, const KeyRange& range, const Scoring& scoring) {
+  check(q, k, v, scoring);
+  return fast(q, k, v) && dout.stride(-1) == 1 ? cpu::attention_backward(dout, q, k, v, forward, range, scoring)
+                                               : ref::attention_backward(dout, q, k, v, forward, range, scoring);
 }
 
 }  // namespace rialto::kernels

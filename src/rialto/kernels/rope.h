@@ -22,17 +22,18 @@ Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const
 /// The transpose: gradients of heads -> gradient of qkv in `out` dtype, the rotation undone.
 at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType out);
 
-/// Rotates x [T,N,D]; `inverse` rotates back (the gradient). Same dtype.
-at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse);
+/// Rotates channels [first, first + 2P) of each head of x [T,N,D]; `inverse` rotates back (the gradient). Same dtype.
+at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel = 0);
 
 namespace ref {
 Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out);
 at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType out);
-at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse);
+at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel = 0);
 }  // namespace ref
 namespace cpu {
 Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out);
 at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType out);
+at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel = 0);
 }  // namespace cpu
 
 }  // namespace rialto::kernels

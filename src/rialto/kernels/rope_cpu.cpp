@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include "rialto/kernels/rope.h"
 #include "rialto/kernels/simd.h"
@@ -11,24 +12,68 @@ namespace {
 
 using namespace simd;
 
-/// One head from `from` to `to`; channels beyond 2P are copied. sign -1 rotates back.
+/// One token's angles. sign -1 rotates back.
+struct Turn {
+  const float *cos, *sin;
+  float sign;
+  int64_t pairs;
+  bool adjacent;
+};
+
 template <class In, class Out>
-RIALTO_INLINE void rotate_head(const In* from, Out* to, const float* cos, const float* sin, float sign, int64_t pairs,
-                               int64_t head_dim) {
-  int64_t i = 0;
-  for (; i + kLanes <= pairs; i += kLanes) {
-    const f32x8 a = load(from + i), b = load(from + pairs + i), c = load(cos + i), s = load(sin + i) * sign;
-    store(to + i, a * c - b * s);
-    store(to + pairs + i, b * c + a * s);
-  }
-  for (; i < pairs; ++i) {
-    const float a = static_cast<float>(from[i]), b = static_cast<float>(from[pairs + i]), s = sin[i] * sign;
-    to[i] = static_cast<Out>(a * cos[i] - b * s);
-    to[pairs + i] = static_cast<Out>(b * cos[i] + a * s);
-  }
-  for (i = 2 * pairs; i + kLanes <= head_dim; i += kLanes) store(to + i, load(from + i));
-  for (; i < head_dim; ++i) to[i] = static_cast<Out>(static_cast<float>(from[i]));
+RIALTO_INLINE void copy_channels(const In* from, Out* to, int64_t begin, int64_t end) {
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) store(to + i, load(from + i));
+  for (; i < end; ++i) to[i] = static_cast<Out>(static_cast<float>(from[i]));
 }
+
+/// The 2P channels at `from`; a of pair i is at i * step, b `distance` after it.
+template <class In, class Out>
+RIALTO_INLINE void turn_pairs(const In* from, Out* to, const Turn& turn, int64_t begin, int64_t step,
+                              int64_t distance) {
+  for (int64_t i = begin; i < turn.pairs; ++i) {
+    const int64_t at = i * step;
+    const float a = static_cast<float>(from[at]), b = static_cast<float>(from[at + distance]);
+    const float c = turn.cos[i], s = turn.sin[i] * turn.sign;
+    to[at] = static_cast<Out>(a * c - b * s);
+    to[at + distance] = static_cast<Out>(b * c + a * s);
+  }
+}
+
+/// One head from `from` to `to`: channels [first, first + 2P) turn, the others are copied.
+template <class In, class Out>
+RIALTO_INLINE void rotate_head(const In* from, Out* to, const Turn& turn, int64_t first, int64_t head_dim) {
+  copy_channels(from, to, 0, first);
+  const In* x = from + first;
+  Out* y = to + first;
+  if (turn.adjacent) {
+    turn_pairs(x, y, turn, 0, 2, 1);
+  } else {
+    int64_t i = 0;
+    for (; i + kLanes <= turn.pairs; i += kLanes) {
+      const f32x8 a = load(x + i), b = load(x + turn.pairs + i);
+      const f32x8 c = load(turn.cos + i), s = load(turn.sin + i) * turn.sign;
+      store(y + i, a * c - b * s);
+      store(y + turn.pairs + i, b * c + a * s);
+    }
+    turn_pairs(x, y, turn, i, 1, turn.pairs);
+  }
+  copy_channels(from, to, first + 2 * turn.pairs, head_dim);
+}
+
+/// Every token's angles.
+struct Angles {
+  const float *cos = nullptr, *sin = nullptr;
+  int64_t pairs = 0;
+  bool adjacent = false;
+  explicit Angles(const RopeTable& rope) : adjacent(rope.adjacent) {
+    if (!rope.defined()) return;
+    cos = rope.cos_TP.const_data_ptr<float>();
+    sin = rope.sin_TP.const_data_ptr<float>();
+    pairs = rope.cos_TP.size(1);
+  }
+  Turn of(int64_t token, float sign) const { return {cos + token * pairs, sin + token * pairs, sign, pairs, adjacent}; }
+};
 
 /// Both directions: `packed` is the qkv row, q, k, v the heads; `split` says which side is read.
 template <class In, class Out, bool split>
@@ -37,26 +82,26 @@ struct Rows {
   using Head = std::conditional_t<split, Out, const In>;
   Packed* packed;
   Head *q, *k, *v;
-  const float *cos, *sin;
-  int64_t groups, per_group, head_dim, pairs;  ///< per_group: R + 2
+  Angles angles;
+  int64_t groups, per_group, head_dim;  ///< per_group: R + 2
 };
 
 template <class In, class Out, bool split>
 RIALTO_INLINE void rows(const Rows<In, Out, split>& a, int64_t first, int64_t last) {
   const int64_t queries = a.per_group - 2;
   for (int64_t t = first; t < last; ++t) {
-    const float *cos = a.cos + t * a.pairs, *sin = a.sin + t * a.pairs;
+    const Turn turn = a.angles.of(t, split ? 1.0F : -1.0F);
     for (int64_t g = 0; g < a.groups; ++g) {
       for (int64_t r = 0; r < a.per_group; ++r) {
         auto* packed = a.packed + ((t * a.groups + g) * a.per_group + r) * a.head_dim;
         auto* head = (r < queries    ? a.q + ((t * a.groups + g) * queries + r) * a.head_dim
                       : r == queries ? a.k + (t * a.groups + g) * a.head_dim
                                      : a.v + (t * a.groups + g) * a.head_dim);
-        const int64_t pairs = r <= queries ? a.pairs : 0;
+        const Turn here = r > queries ? Turn{turn.cos, turn.sin, 1.0F, 0, false} : turn;  // values stay
         if constexpr (split) {
-          rotate_head(packed, head, cos, sin, 1.0F, pairs, a.head_dim);
+          rotate_head(packed, head, here, 0, a.head_dim);
         } else {
-          rotate_head(head, packed, cos, sin, -1.0F, pairs, a.head_dim);
+          rotate_head(head, packed, here, 0, a.head_dim);
         }
       }
     }
@@ -76,16 +121,38 @@ RIALTO_ROPE_BODY(merge_bf, bf16, float, false)
 RIALTO_ROPE_BODY(merge_bb, bf16, bf16, false)
 #undef RIALTO_ROPE_BODY
 
-struct Angles {
-  const float *cos = nullptr, *sin = nullptr;
-  int64_t pairs = 0;
-  explicit Angles(const RopeTable& rope) {
-    if (!rope.defined()) return;
-    cos = rope.cos_TP.const_data_ptr<float>();
-    sin = rope.sin_TP.const_data_ptr<float>();
-    pairs = rope.cos_TP.size(1);
-  }
+/// x and y [T, heads, head_dim].
+template <class T>
+struct Rotation {
+  const T* x;
+  T* y;
+  Angles angles;
+  float sign;
+  int64_t heads, head_dim, first_channel;
 };
+
+template <class T>
+RIALTO_INLINE void rotate_tokens(const Rotation<T>& a, int64_t first, int64_t last) {
+  for (int64_t t = first; t < last; ++t) {
+    const Turn turn = a.angles.of(t, a.sign);
+    for (int64_t h = 0; h < a.heads; ++h) {
+      const int64_t at = (t * a.heads + h) * a.head_dim;
+      rotate_head(a.x + at, a.y + at, turn, a.first_channel, a.head_dim);
+    }
+  }
+}
+RIALTO_SIMD void rotate_f32(const Rotation<float>& a, int64_t first, int64_t last) { rotate_tokens(a, first, last); }
+RIALTO_SIMD void rotate_bf16(const Rotation<bf16>& a, int64_t first, int64_t last) { rotate_tokens(a, first, last); }
+void run(const Rotation<float>& a, int64_t first, int64_t last) { rotate_f32(a, first, last); }
+void run(const Rotation<bf16>& a, int64_t first, int64_t last) { rotate_bf16(a, first, last); }
+
+template <class T>
+void rotate_typed(const at::Tensor& x, at::Tensor& y, const RopeTable& rope, bool inverse, int64_t first_channel) {
+  const Rotation<T> args{x.const_data_ptr<T>(),  y.data_ptr<T>(), Angles(rope),
+                         inverse ? -1.0F : 1.0F, x.size(1),       x.size(2),
+                         first_channel};
+  at::parallel_for(0, x.size(0), 16, [&](int64_t first, int64_t last) { run(args, first, last); });
+}
 
 template <class In, class Out>
 void split_typed(const at::Tensor& qkv, Heads& heads, const RopeTable& rope) {
@@ -95,12 +162,10 @@ void split_typed(const at::Tensor& qkv, Heads& heads, const RopeTable& rope) {
                                  heads.q_TND.data_ptr<Out>(),
                                  heads.k_TGD.data_ptr<Out>(),
                                  heads.v_TGD.data_ptr<Out>(),
-                                 angles.cos,
-                                 angles.sin,
+                                 angles,
                                  groups,
                                  qkv.size(1) / (groups * head_dim),
-                                 head_dim,
-                                 angles.pairs};
+                                 head_dim};
   at::parallel_for(0, qkv.size(0), 16, [&](int64_t first, int64_t last) { run(args, first, last); });
 }
 
@@ -112,12 +177,10 @@ void merge_typed(const Heads& grads, at::Tensor& qkv, const RopeTable& rope) {
                                   grads.q_TND.const_data_ptr<In>(),
                                   grads.k_TGD.const_data_ptr<In>(),
                                   grads.v_TGD.const_data_ptr<In>(),
-                                  angles.cos,
-                                  angles.sin,
+                                  angles,
                                   groups,
                                   qkv.size(1) / (groups * head_dim),
-                                  head_dim,
-                                  angles.pairs};
+                                  head_dim};
   at::parallel_for(0, qkv.size(0), 16, [&](int64_t first, int64_t last) { run(args, first, last); });
 }
 
@@ -150,6 +213,14 @@ at::Tensor cpu::merge_heads(const Heads& grads, const RopeTable& rope, at::Scala
     out_f32 ? merge_typed<bf16, float>(g, qkv, rope) : merge_typed<bf16, bf16>(g, qkv, rope);
   }
   return qkv;
+}
+
+at::Tensor cpu::rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel) {
+  const at::Tensor from = x.contiguous();
+  at::Tensor y = at::empty_like(from);
+  from.scalar_type() == at::kFloat ? rotate_typed<float>(from, y, rope, inverse, first_channel)
+                                   : rotate_typed<bf16>(from, y, rope, inverse, first_channel);
+  return y;
 }
 
 }  // namespace rialto::kernels

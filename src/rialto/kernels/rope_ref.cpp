@@ -2,6 +2,7 @@
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
+#include "rialto/base/error.h"
 #include "rialto/kernels/dispatch.h"
 #include "rialto/kernels/rope.h"
 
@@ -12,18 +13,30 @@ bool fast(const at::Tensor& x) {
   return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
+/// Throws kShape when the rotated channels reach beyond the head.
+void check(const RopeTable& rope, int64_t first_channel, int64_t head_dim) {
+  const int64_t end = rope.defined() ? first_channel + 2 * rope.cos_TP.size(1) : 0;
+  if (end <= head_dim) return;
+  throw Error(ErrorKind::kShape, "rope", "more channels rotate than a head has",
+              {.got = std::to_string(end), .want = "at most " + std::to_string(head_dim), .hint = {}});
+}
+
 }  // namespace
 
-at::Tensor ref::rotate(const at::Tensor& x, const RopeTable& rope, bool inverse) {
+at::Tensor ref::rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel) {
   if (!rope.defined()) return x;
   const auto wide = wide_type(x);
-  const int64_t p = rope.cos_TP.size(1);
+  const int64_t p = rope.cos_TP.size(1), end = first_channel + 2 * p;
   const at::Tensor cos = rope.cos_TP.to(wide).unsqueeze(1);
   const at::Tensor sin = (inverse ? -rope.sin_TP : rope.sin_TP).to(wide).unsqueeze(1);
-  const at::Tensor a = x.narrow(-1, 0, p).to(wide), b = x.narrow(-1, p, p).to(wide);
-  std::vector<at::Tensor> parts = {(a * cos - b * sin).to(x.scalar_type()), (b * cos + a * sin).to(x.scalar_type())};
-  if (2 * p < x.size(-1)) parts.push_back(x.narrow(-1, 2 * p, x.size(-1) - 2 * p));
-  return at::cat(parts, -1);
+  // [T,N,2,P] for halves, [T,N,P,2] for neighbours.
+  const int64_t pair_dim = rope.adjacent ? -1 : -2;
+  const at::Tensor turning = x.narrow(-1, first_channel, 2 * p)
+                                 .to(wide)
+                                 .unflatten(-1, rope.adjacent ? at::IntArrayRef{p, 2} : at::IntArrayRef{2, p});
+  const at::Tensor a = turning.select(pair_dim, 0), b = turning.select(pair_dim, 1);
+  const at::Tensor turned = at::stack({a * cos - b * sin, b * cos + a * sin}, pair_dim).flatten(-2);
+  return at::cat({x.narrow(-1, 0, first_channel), turned.to(x.scalar_type()), x.narrow(-1, end, x.size(-1) - end)}, -1);
 }
 
 Heads ref::split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope,
@@ -43,6 +56,7 @@ at::Tensor ref::merge_heads(const Heads& grads, const RopeTable& rope, at::Scala
 }
 
 Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out) {
+  check(rope, 0, head_dim);
   return fast(qkv) ? cpu::split_heads(qkv, groups, head_dim, rope, out)
                    : ref::split_heads(qkv, groups, head_dim, rope, out);
 }
@@ -51,6 +65,10 @@ at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType
   return fast(grads.q_TND) ? cpu::merge_heads(grads, rope, out) : ref::merge_heads(grads, rope, out);
 }
 
-at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse) { return ref::rotate(x, rope, inverse); }
+at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel) {
+  if (!rope.defined()) return x;
+  check(rope, first_channel, x.size(-1));
+  return fast(x) ? cpu::rotate(x, rope, inverse, first_channel) : ref::rotate(x, rope, inverse, first_channel);
+}
 
 }  // namespace rialto::kernels

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "compare.h"
+#include "rialto/base/error.h"
 
 namespace rialto::kernels {
 namespace {
@@ -26,30 +27,38 @@ KeyRange make_range(int64_t rows, int64_t queries, int64_t keys, int64_t window,
 
 struct Case {
   int64_t rows, queries, keys, groups, per_group, dim, window, document;
+  int64_t value_dim = 0;  ///< 0: as dim
+  double softcap = 0;
+  bool sinks = false;
 };
 class Attention : public testing::TestWithParam<Case> {};
 
 TEST_P(Attention, EqualsReference) {
   const Case c = GetParam();
+  const int64_t value_dim = c.value_dim ? c.value_dim : c.dim, heads = c.groups * c.per_group;
   at::manual_seed(7);
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     const double tolerance = type == at::kFloat ? 3e-6 : 1.6e-2;
-    const at::Tensor q = random({c.rows, c.queries, c.groups * c.per_group, c.dim}, type);
+    const at::Tensor q = random({c.rows, c.queries, heads, c.dim}, type);
     const at::Tensor k = random({c.rows, c.keys, c.groups, c.dim}, type);
-    const at::Tensor v = random({c.rows, c.groups, c.keys, c.dim}, type).transpose(1, 2);  // as a cache lies
-    const at::Tensor dout = random(q.sizes(), type);
+    const at::Tensor v = random({c.rows, c.groups, c.keys, value_dim}, type).transpose(1, 2);  // as a cache lies
+    const at::Tensor dout = random({c.rows, c.queries, heads, value_dim}, type);
     const KeyRange range = make_range(c.rows, c.queries, c.keys, c.window, c.document);
-    const auto fast = cpu::attention_forward(q, k, v, range, 0.3), plain = ref::attention_forward(q, k, v, range, 0.3);
-    expect_close(fast.out_BSND, plain.out_BSND, tolerance, "out");
+    const Scoring scoring{0.3, c.softcap, c.sinks ? random({heads}, type) * 2 : at::Tensor()};
+    const auto fast = cpu::attention_forward(q, k, v, range, scoring),
+               plain = ref::attention_forward(q, k, v, range, scoring);
+    expect_close(fast.out_BSNV, plain.out_BSNV, tolerance, "out");
     expect_close(fast.lse_BNS, plain.lse_BNS, 3e-6, "lse");
-    const auto g = cpu::attention_backward(dout, q, k, v, plain, range, 0.3);
-    const auto h = ref::attention_backward(dout, q, k, v, plain, range, 0.3);
+    const auto g = cpu::attention_backward(dout, q, k, v, plain, range, scoring);
+    const auto h = ref::attention_backward(dout, q, k, v, plain, range, scoring);
     // dq and dk come from differences of products over `dim` channels, which cancel to zero where a query sees one key
     // only: what is left there is the rounding of the products, about sqrt(dim) in size, not of the result.
     const double cancelled = tolerance * std::sqrt(static_cast<double>(c.dim));
     expect_close(g.dq_BSND, h.dq_BSND, c.window == 1 ? cancelled : tolerance, "dq");
     expect_close(g.dk_BKGD, h.dk_BKGD, c.window == 1 ? cancelled : tolerance, "dk");
-    expect_close(g.dv_BKGD, h.dv_BKGD, tolerance, "dv");
+    expect_close(g.dv_BKGV, h.dv_BKGV, tolerance, "dv");
+    ASSERT_EQ(g.dsinks_N.defined(), c.sinks);
+    if (c.sinks) expect_close(g.dsinks_N, h.dsinks_N, tolerance, "dsinks");
   }
 }
 
@@ -59,29 +68,55 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                                          Case{2, 150, 150, 2, 1, 16, 0, 37}, Case{2, 100, 100, 1, 7, 16, 60, 45},
                                          Case{1, 10, 120, 2, 2, 16, 0, 0}, Case{3, 1, 77, 2, 4, 32, 0, 0},
                                          Case{1, 1, 90, 2, 1, 16, 30, 0}, Case{1, 49, 49, 1, 1, 128, 1, 0}));
+INSTANTIATE_TEST_SUITE_P(OddHeads, Attention,
+                         testing::Values(Case{2, 60, 60, 2, 2, 6, 0, 0}, Case{1, 50, 50, 1, 3, 20, 9, 0},
+                                         Case{2, 1, 70, 2, 2, 13, 0, 0}, Case{1, 5, 5, 1, 1, 1, 0, 0}));
+INSTANTIATE_TEST_SUITE_P(ValueSize, Attention,
+                         testing::Values(Case{2, 100, 100, 3, 1, 24, 0, 0, 16}, Case{1, 60, 60, 1, 4, 12, 0, 0, 40},
+                                         Case{2, 1, 55, 1, 4, 40, 0, 0, 30}, Case{1, 70, 70, 2, 2, 19, 0, 21, 5}));
+INSTANTIATE_TEST_SUITE_P(Softcap, Attention,
+                         testing::Values(Case{2, 96, 96, 2, 2, 32, 0, 0, 0, 1.5},
+                                         Case{1, 60, 60, 1, 2, 16, 10, 0, 0, 50},
+                                         Case{2, 1, 61, 2, 2, 16, 0, 0, 0, 0.7}));
+INSTANTIATE_TEST_SUITE_P(Sinks, Attention,
+                         testing::Values(Case{2, 131, 131, 2, 3, 24, 0, 0, 0, 0, true},
+                                         Case{1, 60, 60, 1, 2, 16, 1, 0, 0, 0, true},
+                                         Case{3, 1, 77, 2, 4, 32, 0, 0, 0, 0, true},
+                                         Case{2, 70, 70, 2, 2, 10, 30, 0, 14, 2.0, true}));
+
+TEST(Attention, RefusesWhatDoesNotFit) {
+  const at::Tensor q = random({1, 4, 6, 8}), k = random({1, 4, 4, 8}), wide = random({1, 4, 2, 9}),
+                   v = random({1, 4, 2, 8});
+  const KeyRange range = make_range(1, 4, 4, 0, 0);
+  EXPECT_THROW(attention_forward(q, k, k, range, {}), Error) << "4 groups of 6 heads";
+  EXPECT_THROW(attention_forward(q, wide, v, range, {}), Error) << "another head size";
+  EXPECT_THROW(attention_forward(q, v, v, range, {.sinks_N = at::zeros({2})}), Error) << "a sink per group";
+}
 
 TEST(Attention, DoesNotDependOnThreads) {
   at::manual_seed(8);
   const at::Tensor q = random({1, 200, 4, 16}), k = random({1, 200, 2, 16}), v = random({1, 200, 2, 16});
   const KeyRange range = make_range(1, 200, 200, 0, 0);
+  const Scoring scoring{0.25, 3, random({4})};
   at::set_num_threads(1);
-  const auto one = attention_forward(q, k, v, range, 0.25);
-  const auto grads_one = attention_backward(q, q, k, v, one, range, 0.25);
+  const auto one = attention_forward(q, k, v, range, scoring);
+  const auto grads_one = attention_backward(q, q, k, v, one, range, scoring);
   at::set_num_threads(2);
-  const auto two = attention_forward(q, k, v, range, 0.25);
-  const auto grads_two = attention_backward(q, q, k, v, one, range, 0.25);
-  EXPECT_TRUE(at::equal(one.out_BSND, two.out_BSND));
+  const auto two = attention_forward(q, k, v, range, scoring);
+  const auto grads_two = attention_backward(q, q, k, v, one, range, scoring);
+  EXPECT_TRUE(at::equal(one.out_BSNV, two.out_BSNV));
   EXPECT_TRUE(at::equal(grads_one.dk_BKGD, grads_two.dk_BKGD));
   EXPECT_TRUE(at::equal(grads_one.dq_BSND, grads_two.dq_BSND));
+  EXPECT_TRUE(at::equal(grads_one.dsinks_N, grads_two.dsinks_N));
 }
 
 TEST(Attention, ExtremeScoresStayFinite) {
   const at::Tensor q = at::full({1, 60, 1, 8}, 40.0F), k = random({1, 60, 1, 8}) * 40, v = random({1, 60, 1, 8});
   const KeyRange range = make_range(1, 60, 60, 0, 0);
-  const auto fast = cpu::attention_forward(q, k, v, range, 1), plain = ref::attention_forward(q, k, v, range, 1);
-  expect_close(fast.out_BSND, plain.out_BSND, 1e-3);
-  expect_close(cpu::attention_backward(q, q, k, v, plain, range, 1).dv_BKGD,
-               ref::attention_backward(q, q, k, v, plain, range, 1).dv_BKGD, 1e-2);
+  const auto fast = cpu::attention_forward(q, k, v, range, {}), plain = ref::attention_forward(q, k, v, range, {});
+  expect_close(fast.out_BSNV, plain.out_BSNV, 1e-3);
+  expect_close(cpu::attention_backward(q, q, k, v, plain, range, {}).dv_BKGV,
+               ref::attention_backward(q, q, k, v, plain, range, {}).dv_BKGV, 1e-2);
 }
 
 TEST(Attention, UnseenKeysDoNotMatter) {
@@ -89,12 +124,12 @@ TEST(Attention, UnseenKeysDoNotMatter) {
   const at::Tensor q = random({1, 100, 2, 16}), k = random({1, 100, 1, 16}), v = random({1, 100, 1, 16});
   at::Tensor first = at::arange(100, at::kInt).view({1, 100}), last = first + 1;
   const KeyRange itself{first, last};
-  const auto out = cpu::attention_forward(q, k, v, itself, 1);
-  EXPECT_TRUE(at::allclose(out.out_BSND, v.expand({1, 100, 2, 16})));
+  const auto out = cpu::attention_forward(q, k, v, itself, {});
+  EXPECT_TRUE(at::allclose(out.out_BSNV, v.expand({1, 100, 2, 16})));
   const at::Tensor poisoned = k.clone();
   poisoned.slice(1, 50, 60).fill_(std::numeric_limits<float>::quiet_NaN());
   const KeyRange before{at::zeros({1, 100}, at::kInt), at::clamp_max(last, 48)};
-  EXPECT_TRUE(at::isfinite(cpu::attention_forward(q, poisoned, v, before, 1).out_BSND).all().item<bool>());
+  EXPECT_TRUE(at::isfinite(cpu::attention_forward(q, poisoned, v, before, {}).out_BSNV).all().item<bool>());
 }
 
 }  // namespace

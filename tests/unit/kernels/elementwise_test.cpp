@@ -1,4 +1,4 @@
-// SwiGLU, rotation, cross entropy and embedding: fast bodies against plain references, and labels and tokens that name
+// SwiGLU, cross entropy and embedding: fast bodies against plain references, and labels and tokens that name
 // nothing.
 #include <ATen/Parallel.h>
 
@@ -6,7 +6,6 @@
 #include "rialto/base/error.h"
 #include "rialto/kernels/cross_entropy.h"
 #include "rialto/kernels/embedding.h"
-#include "rialto/kernels/rope.h"
 #include "rialto/kernels/swiglu.h"
 
 namespace rialto::kernels {
@@ -27,32 +26,6 @@ TEST(SwiGlu, LargeGatesStayFinite) {
   const at::Tensor x = at::tensor({-1e4F, -100.0F, -88.0F, 0.0F, 88.0F, 1e4F, 1.0F, 2.0F}).repeat({2}).view({1, 16});
   expect_close(cpu::swiglu_forward(x), ref::swiglu_forward(x), 1e-6);
   expect_close(cpu::swiglu_backward(at::ones({1, 8}), x), ref::swiglu_backward(at::ones({1, 8}), x), 1e-6);
-}
-
-TEST(Rope, SplitsAndMergesLikeReference) {
-  at::manual_seed(4);
-  const int64_t tokens = 19, groups = 3, queries = 2;
-  for (const int64_t dim : {6, 16, 40}) {
-    for (const int64_t pairs : {int64_t{0}, dim / 2, dim / 4}) {
-      const at::Tensor angles = random({tokens, pairs}) * 3;
-      const RopeTable rope = pairs ? RopeTable{at::cos(angles), at::sin(angles)} : RopeTable{};
-      for (const auto in : {at::kFloat, at::kBFloat16}) {
-        for (const auto out : {at::kFloat, at::kBFloat16}) {
-          const double tolerance = in == out && in == at::kFloat ? 1e-6 : 1.6e-2;
-          const at::Tensor qkv = random({tokens, groups * (queries + 2) * dim}, in);
-          const Heads fast = cpu::split_heads(qkv, groups, dim, rope, out),
-                      plain = ref::split_heads(qkv, groups, dim, rope, out);
-          expect_close(fast.q_TND, plain.q_TND, tolerance, "q");
-          expect_close(fast.k_TGD, plain.k_TGD, tolerance, "k");
-          expect_close(fast.v_TGD, plain.v_TGD, 0, "v");
-          expect_close(cpu::merge_heads(plain, rope, in), ref::merge_heads(plain, rope, in), tolerance, "merge");
-          // A rotation's transpose is its inverse: merging what was split gives the row back.
-          expect_close(cpu::merge_heads(fast, rope, in), qkv, in == out && in == at::kFloat ? 1e-6 : 2.5e-2,
-                       "round trip");
-        }
-      }
-    }
-  }
 }
 
 TEST(CrossEntropy, EqualsReference) {

@@ -35,9 +35,9 @@ class SelfAttention final : public Mixer {
     at::Tensor mixed;
     if (cache) {
       const CachedKeys keys = append(*cache, k, v, pass.context().cache->next_position, spec_.window);
-      mixed = attention(recorder, q, keys.k_BKGD, keys.v_BKGD, keys.range, spec_.softmax_scale);
+      mixed = attention(recorder, q, keys.k_BKGD, keys.v_BKGD, keys.range, {.scale = spec_.softmax_scale});
     } else {
-      mixed = attention(recorder, q, k, v, pass.range(spec_.window), spec_.softmax_scale);
+      mixed = attention(recorder, q, k, v, pass.range(spec_.window), {.scale = spec_.softmax_scale});
     }
     return comm::reduce_from(linear(recorder, mixed, proj_), mesh_, comm::Axis::kTp);
   }

@@ -24,35 +24,44 @@ kernels::Heads split_heads(const Recorder& recorder, const at::Tensor& qkv, int6
   return heads;
 }
 
-at::Tensor rotate(const Recorder& recorder, const at::Tensor& x_TND, const kernels::RopeTable& rope) {
+at::Tensor rotate(const Recorder& recorder, const at::Tensor& x_TND, const kernels::RopeTable& rope,
+                  int64_t first_channel) {
   if (!rope.defined()) return x_TND;
   Tape tape(recorder, {x_TND});
-  const at::Tensor y = kernels::rotate(x_TND, rope, false);
+  const at::Tensor y = kernels::rotate(x_TND, rope, false, first_channel);
   tape.record(
       {y},
-      [rope](const Grads& douts, const std::vector<at::Tensor>&) -> Grads {
-        return {kernels::rotate(douts[0], rope, true)};
+      [rope, first_channel](const Grads& douts, const std::vector<at::Tensor>&) -> Grads {
+        return {kernels::rotate(douts[0], rope, true, first_channel)};
       },
       "rotate");
   return y;
 }
 
 at::Tensor attention(const Recorder& recorder, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
-                     const at::Tensor& v_BKGD, const kernels::KeyRange& range, double scale) {
-  Tape tape(recorder, {q_BSND, k_BKGD, v_BKGD});
-  const kernels::AttentionOutput out = kernels::attention_forward(q_BSND, k_BKGD, v_BKGD, range, scale);
-  const at::Tensor y = out.out_BSND.view({q_BSND.size(0) * q_BSND.size(1), q_BSND.size(2) * q_BSND.size(3)});
+                     const at::Tensor& v_BKGV, const kernels::KeyRange& range, const Scores& scores) {
+  const at::Tensor sinks = scores.sinks ? scores.sinks->data : at::Tensor();
+  Tape tape(recorder, {q_BSND, k_BKGD, v_BKGV, sinks});
+  const kernels::Scoring scoring{.scale = scores.scale,
+                                 .softcap = scores.softcap.value_or(0),
+                                 .sinks_N = sinks.defined() ? sinks.detach() : sinks};
+  const kernels::AttentionOutput out = kernels::attention_forward(q_BSND, k_BKGD, v_BKGV, range, scoring);
+  const at::Tensor y = out.out_BSNV.view({q_BSND.size(0) * q_BSND.size(1), q_BSND.size(2) * v_BKGV.size(3)});
+  const bool want_dsinks = tape.wants(3);
   tape.keep(q_BSND, "attention.q");
   tape.keep(k_BKGD, "attention.k");
-  tape.keep(v_BKGD, "attention.v");
-  tape.keep(out.out_BSND, "attention.out");
+  tape.keep(v_BKGV, "attention.v");
+  tape.keep(out.out_BSNV, "attention.out");
   tape.keep(out.lse_BNS, "attention.lse");
   tape.record(
       {y},
-      [range, scale](const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
-        const auto g = kernels::attention_backward(douts[0].view(kept[0].sizes()), kept[0], kept[1], kept[2],
-                                                   {kept[3], kept[4]}, range, scale);
-        return {g.dq_BSND, g.dk_BKGD, g.dv_BKGD};
+      [recorder, range, scoring, want_dsinks, main_grad = scores.sinks ? scores.sinks->main_grad : at::Tensor()](
+          const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
+        const auto g = kernels::attention_backward(douts[0].view(kept[3].sizes()), kept[0], kept[1], kept[2],
+                                                   {kept[3], kept[4]}, range, scoring);
+        if (want_dsinks)
+          recorder.weight_gradient([main_grad, dsinks = g.dsinks_N] { main_grad.add_(dsinks.view_as(main_grad)); });
+        return {g.dq_BSND, g.dk_BKGD, g.dv_BKGV, at::Tensor()};
       },
       "attention");
   return y;
