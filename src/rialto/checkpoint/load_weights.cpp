@@ -16,15 +16,20 @@
 namespace rialto::checkpoint {
 namespace {
 
+std::vector<bridge::SourceTensor> tensors_of(const hub::HfDirectory& directory) {
+  std::vector<bridge::SourceTensor> tensors;
+  for (const auto& [name, tensor] : directory.tensors())
+    tensors.push_back({name, tensor.entry.shape, tensor.entry.dtype});
+  return tensors;
+}
+
 /// The native side's tensors of a HF folder, readable by element range.
 class HfSource {
  public:
   HfSource(const fs::path& path, const spec::ModelSpec& model) : directory_(path) {
     const auto resolved = resolve::model_from_hf(directory_.config(), (path / "config.json").string());
-    map_ = bridge::make_map(model, resolved.family->params);
-    std::vector<bridge::SourceTensor> tensors;
-    for (const auto& [name, tensor] : directory_.tensors())
-      tensors.push_back({name, tensor.entry.shape, tensor.entry.dtype});
+    const std::vector<bridge::SourceTensor> tensors = tensors_of(directory_);
+    map_ = bridge::make_map(model, resolved.family->params, tensors);
     bridge::match_source(map_, tensors, resolved.family->ignored);
     set_native_dtypes();
     bridge::prove_complete(map_);
@@ -88,8 +93,10 @@ ElementSource stored_param(const store::CheckpointReader& reader, const spec::Pa
 Source open_source(const fs::path& path, std::optional<int64_t> iteration) {
   Source source;
   if (hub::is_hf_directory(path)) {
-    const fs::path config = path / "config.json";
-    source.model = resolve::model_from_hf(read_json_file(config), config.string()).model;
+    const hub::HfDirectory directory(path);
+    resolve::Resolved resolved = resolve::model_from_hf(directory.config(), (path / "config.json").string());
+    bridge::drop_absent_mtp(resolved.model, resolved.family->params, tensors_of(directory));
+    source.model = std::move(resolved.model);
     source.path = path;
     return source;
   }

@@ -16,11 +16,12 @@ const std::string kFolder = std::string(hub::kSourceFolder) + "/";
 
 /// Tensors that the family names as having no place in the model: an exact write-back returns them.
 std::string pass_through(const hub::HfDirectory& directory) {
-  const auto resolved = resolve::model_from_hf(directory.config(), (directory.path() / "config.json").string());
-  bridge::Map map = bridge::make_map(resolved.model, resolved.family->params);
+  auto resolved = resolve::model_from_hf(directory.config(), (directory.path() / "config.json").string());
   std::vector<bridge::SourceTensor> tensors;
   for (const auto& [name, tensor] : directory.tensors())
     tensors.push_back({name, tensor.entry.shape, tensor.entry.dtype});
+  bridge::drop_absent_mtp(resolved.model, resolved.family->params, tensors);
+  bridge::Map map = bridge::make_map(resolved.model, resolved.family->params, tensors);
   bridge::match_source(map, tensors, resolved.family->ignored);
   if (map.ignored.empty()) return {};
   std::vector<formats::SafetensorsEntry> entries;

@@ -12,12 +12,14 @@ OpenedHf open_hf(const fs::path& path) {
   hub::SourceLayout layout = hub::layout_of(directory);
   resolve::Resolved resolved = resolve::model_from_hf(directory.config(), (path / "config.json").string());
   OpenedHf opened{std::move(directory), std::move(layout), std::move(resolved), {}, {}};
-  opened.params = spec::param_table(opened.resolved.model);
-  opened.map = bridge::make_map(opened.resolved.model, opened.resolved.family->params);
+  const families::Family& family = *opened.resolved.family;
   std::vector<bridge::SourceTensor> source;
   for (const auto& [name, tensor] : opened.directory.tensors())
     source.push_back({name, tensor.entry.shape, tensor.entry.dtype});
-  bridge::match_source(opened.map, source, opened.resolved.family->ignored);
+  bridge::drop_absent_mtp(opened.resolved.model, family.params, source);
+  opened.params = spec::param_table(opened.resolved.model);
+  opened.map = bridge::make_map(opened.resolved.model, family.params, source);
+  bridge::match_source(opened.map, source, family.ignored);
   join_stacks(opened.map, opened.params);
   bridge::prove_complete(opened.map);
   opened.resolved.model.dtype = main_dtype(opened.map);  // config.json may say otherwise; what is stored counts

@@ -144,7 +144,7 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
   opened.notices = opened.found.notices;
   opened.checkpoint = std::make_unique<store::CheckpointReader>(opened.found.iter_dir);
   if (!opened.checkpoint->has_manifest())
-    opened.notices.push_back("no manifest (written by another program): bytes are read without a check");
+    opened.notices.emplace_back("no manifest (written by another program): bytes are read without a check");
   if (like)
     opened.hf = hf_side_like(*like);
   else if (fs::exists(opened.checkpoint->path() / hub::kSourceFolder / "config.json"))
@@ -152,14 +152,18 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
   else
     opened.hf = hf_side_derived(*opened.checkpoint);
   opened.resolved = resolve::model_from_hf(opened.hf.config, opened.hf.config_path);
-  opened.params = spec::param_table(opened.resolved.model);
-  opened.map = bridge::make_map(opened.resolved.model, opened.resolved.family->params);
+  const families::Family& family = *opened.resolved.family;
+  std::vector<bridge::SourceTensor> recorded;
   if (opened.hf.layout) {
-    std::vector<bridge::SourceTensor> recorded;
     for (const hub::LayoutShard& shard : opened.hf.layout->shards)
       for (const hub::LayoutTensor& tensor : shard.tensors)
         recorded.push_back({tensor.name, tensor.shape, tensor.dtype});
-    bridge::match_source(opened.map, recorded, opened.resolved.family->ignored);
+    bridge::drop_absent_mtp(opened.resolved.model, family.params, recorded);
+  }
+  opened.params = spec::param_table(opened.resolved.model);
+  opened.map = bridge::make_map(opened.resolved.model, family.params, recorded);
+  if (opened.hf.layout) {
+    bridge::match_source(opened.map, recorded, family.ignored);
     join_stacks(opened.map, opened.params);
   }
   std::vector<DType> expected;
