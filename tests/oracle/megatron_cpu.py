@@ -79,3 +79,8 @@ def _set_states_but_step(self, model_param, tensors):
 
 
 distrib_optimizer.DistributedOptimizer._set_main_param_and_optimizer_states = _set_states_but_step
+
+import megatron.core.transformer.moe.moe_utils as moe_utils  # noqa: E402
+
+if not hasattr(moe_utils, "te_general_gemm"):
+    moe_utils.te_general_gemm = None   # asked for without TransformerEngine too; None is "multiply with torch"

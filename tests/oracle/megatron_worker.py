@@ -11,6 +11,7 @@ import warnings
 warnings.simplefilter("ignore")
 
 import megatron_models  # noqa: E402
+import megatron_families  # noqa: E402
 import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 import torch_dist  # noqa: E402
@@ -99,6 +100,14 @@ class Worker:
     def logits(self, rows):
         out = megatron_models.logits(self.fp32_model(), rows)
         return None if out is None else out.tolist()
+
+    def family_logits(self, config, path, rows):
+        """Logits of a checkpoint in a model that is built for it alone, fp32; every key that Core asks for must be there."""
+        gpt = megatron_families.build(config)
+        state = {"model": gpt.sharded_state_dict(metadata=dict(megatron_models.METADATA))}
+        state = dist_checkpointing.load(state, path, strict="raise_unexpected")
+        gpt.load_state_dict(state["model"], strict=False)
+        return megatron_models.logits(gpt, rows).tolist()
 
     def loss(self, rows):
         with torch.no_grad():
