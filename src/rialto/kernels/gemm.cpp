@@ -29,9 +29,26 @@ at::Tensor gemm_forward(const at::Tensor& x, const at::Tensor& w, const at::Tens
   return y.to(out);
 }
 
+void gemm_forward_out(at::Tensor y, const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
+                      GemmRecipe recipe) {
+  const at::Tensor a = gemm_operand(x);
+  if (y.scalar_type() != a.scalar_type()) {
+    y.copy_(gemm_forward(a, w, bias, a.scalar_type(), recipe));
+    return;
+  }
+  const at::Tensor b = gemm_operand(w).to(a.scalar_type());
+  if (bias.defined()) {
+    at::addmm_out(y, bias.to(a.scalar_type()), a, b.t());
+  } else {
+    at::mm_out(y, a, b.t());
+  }
+}
+
 at::Tensor gemm_grad_input(const at::Tensor& dy, const at::Tensor& w, at::ScalarType out, GemmRecipe) {
+  // fp32 gradients of an fp32 product with stored bf16 weights (a router) stay fp32.
   const at::Tensor b = gemm_operand(w);
-  return at::mm(dy.to(b.scalar_type()), b).to(out);
+  const auto type = at::promote_types(dy.scalar_type(), b.scalar_type());
+  return at::mm(dy.to(type), b.to(type)).to(out);
 }
 
 void gemm_grad_input_out(at::Tensor dx, const at::Tensor& dy, const at::Tensor& w, GemmRecipe) {

@@ -21,6 +21,9 @@ at::Tensor gemm_operand(const at::Tensor& x);
 /// x [T,I] w [O,I]^T + bias [O] (or undefined) -> [T,O] in `out` dtype.
 at::Tensor gemm_forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::ScalarType out,
                         GemmRecipe recipe = GemmRecipe::kAsStored);
+/// The same into `y`, of any dtype.
+void gemm_forward_out(at::Tensor y, const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
+                      GemmRecipe recipe = GemmRecipe::kAsStored);
 /// dy [T,O] w [O,I] -> [T,I] in `out` dtype.
 at::Tensor gemm_grad_input(const at::Tensor& dy, const at::Tensor& w, at::ScalarType out,
                            GemmRecipe recipe = GemmRecipe::kAsStored);

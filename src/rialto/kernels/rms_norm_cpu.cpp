@@ -20,7 +20,7 @@ struct Forward {
   T *sum, *y;
   float* rstd;
   int64_t width;
-  float eps;
+  float eps, offset;  ///< offset: added to the weight
 };
 
 template <class T>
@@ -49,8 +49,9 @@ RIALTO_INLINE void forward_rows(const Forward<T>& a, int64_t first, int64_t last
     const float rstd = 1.0F / __builtin_sqrtf(sum_lanes(acc) / static_cast<float>(a.width) + a.eps);
     a.rstd[row] = rstd;
     T* y = a.y + row * a.width;
-    for (int64_t i = 0; i < whole; i += kLanes) store(y + i, load(s + i) * rstd * load(a.weight + i));
-    if (rest) store_part(y + whole, load_part(s + whole, rest) * rstd * load_part(a.weight + whole, rest), rest);
+    for (int64_t i = 0; i < whole; i += kLanes) store(y + i, load(s + i) * rstd * (load(a.weight + i) + a.offset));
+    if (rest)
+      store_part(y + whole, load_part(s + whole, rest) * rstd * (load_part(a.weight + whole, rest) + a.offset), rest);
   }
 }
 
@@ -66,6 +67,7 @@ struct Backward {
   T* dx;
   float* partial;  ///< [blocks, width], zeroed, or null
   int64_t width, rows;
+  float offset;
 };
 
 template <class T>
@@ -81,24 +83,24 @@ RIALTO_INLINE void backward_block(const Backward<T>& a, int64_t block) {
     f32x8 acc = splat(0);
     for (int64_t i = 0; i < whole; i += kLanes) {
       const f32x8 g = load(dy + i), n = load(s + i) * rstd;
-      acc += g * load(a.weight + i) * n;
+      acc += g * (load(a.weight + i) + a.offset) * n;
       if (partial) store(partial + i, load(partial + i) + g * n);
     }
     if (rest) {
       const f32x8 g = load_part(dy + whole, rest), n = load_part(s + whole, rest) * rstd;
-      acc += g * load_part(a.weight + whole, rest) * n;
+      acc += g * (load_part(a.weight + whole, rest) + a.offset) * n;
       if (partial) store_part(partial + whole, load_part(partial + whole, rest) + g * n, rest);
     }
     const float mean = sum_lanes(acc) / static_cast<float>(a.width);
     for (int64_t i = 0; i < whole; i += kLanes) {
-      f32x8 d = (load(dy + i) * load(a.weight + i) - load(s + i) * rstd * mean) * rstd;
+      f32x8 d = (load(dy + i) * (load(a.weight + i) + a.offset) - load(s + i) * rstd * mean) * rstd;
       if (dsum) d += load(dsum + i);
       store(dx + i, d);
     }
     if (rest) {
-      f32x8 d =
-          (load_part(dy + whole, rest) * load_part(a.weight + whole, rest) - load_part(s + whole, rest) * rstd * mean) *
-          rstd;
+      f32x8 d = (load_part(dy + whole, rest) * (load_part(a.weight + whole, rest) + a.offset) -
+                 load_part(s + whole, rest) * rstd * mean) *
+                rstd;
       if (dsum) d += load_part(dsum + whole, rest);
       store_part(dx + whole, d, rest);
     }
@@ -111,7 +113,8 @@ void run(const Backward<float>& a, int64_t block) { backward_f32(a, block); }
 void run(const Backward<bf16>& a, int64_t block) { backward_bf16(a, block); }
 
 template <class T>
-RmsNormOutput forward_typed(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double eps) {
+RmsNormOutput forward_typed(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double eps,
+                            double weight_offset) {
   const int64_t width = x.size(-1), rows = x.numel() / std::max<int64_t>(width, 1);
   RmsNormOutput out{delta.defined() ? at::empty_like(x) : x, at::empty_like(x),
                     at::empty(x.sizes().slice(0, x.dim() - 1), x.options().dtype(at::kFloat))};
@@ -122,14 +125,15 @@ RmsNormOutput forward_typed(const at::Tensor& x, const at::Tensor& delta, const 
                         out.y.template data_ptr<T>(),
                         out.rstd.template data_ptr<float>(),
                         width,
-                        static_cast<float>(eps)};
+                        static_cast<float>(eps),
+                        static_cast<float>(weight_offset)};
   at::parallel_for(0, rows, kRowsPerBlock, [&](int64_t first, int64_t last) { run(args, first, last); });
   return out;
 }
 
 template <class T>
 RmsNormGrads backward_typed(const at::Tensor& dy, const at::Tensor& dsum, const at::Tensor& sum, const at::Tensor& rstd,
-                            const at::Tensor& weight, bool want_dweight) {
+                            const at::Tensor& weight, bool want_dweight, double weight_offset) {
   const int64_t width = sum.size(-1), rows = sum.numel() / std::max<int64_t>(width, 1);
   const int64_t blocks = (rows + kRowsPerBlock - 1) / kRowsPerBlock;
   RmsNormGrads grads{at::empty_like(sum), {}};
@@ -143,7 +147,8 @@ RmsNormGrads backward_typed(const at::Tensor& dy, const at::Tensor& dsum, const 
                          grads.dx.template data_ptr<T>(),
                          want_dweight ? partial.data_ptr<float>() : nullptr,
                          width,
-                         rows};
+                         rows,
+                         static_cast<float>(weight_offset)};
   at::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) run(args, block);
   });
@@ -160,19 +165,21 @@ RmsNormGrads backward_typed(const at::Tensor& dy, const at::Tensor& dsum, const 
 
 }  // namespace
 
-RmsNormOutput cpu::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
-                                    double eps) {
+RmsNormOutput cpu::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double eps,
+                                    double weight_offset) {
   const at::Tensor w = weight.to(x.scalar_type()).contiguous();
   const at::Tensor d = delta.defined() ? delta.contiguous() : delta;
-  return x.scalar_type() == at::kFloat ? forward_typed<float>(x, d, w, eps) : forward_typed<bf16>(x, d, w, eps);
+  return x.scalar_type() == at::kFloat ? forward_typed<float>(x, d, w, eps, weight_offset)
+                                       : forward_typed<bf16>(x, d, w, eps, weight_offset);
 }
 
 RmsNormGrads cpu::rms_norm_backward(const at::Tensor& dy, const at::Tensor& dsum, const at::Tensor& sum,
-                                    const at::Tensor& rstd, const at::Tensor& weight, bool want_dweight) {
+                                    const at::Tensor& rstd, const at::Tensor& weight, bool want_dweight,
+                                    double weight_offset) {
   const at::Tensor w = weight.to(sum.scalar_type()).contiguous(), g = dy.contiguous();
   const at::Tensor ds = dsum.defined() ? dsum.contiguous() : dsum;
-  return sum.scalar_type() == at::kFloat ? backward_typed<float>(g, ds, sum, rstd, w, want_dweight)
-                                         : backward_typed<bf16>(g, ds, sum, rstd, w, want_dweight);
+  return sum.scalar_type() == at::kFloat ? backward_typed<float>(g, ds, sum, rstd, w, want_dweight, weight_offset)
+                                         : backward_typed<bf16>(g, ds, sum, rstd, w, want_dweight, weight_offset);
 }
 
 }  // namespace rialto::kernels

@@ -17,8 +17,8 @@ at::Tensor contiguous(const at::Tensor& x) { return x.defined() ? x.contiguous()
 
 bool cuda::rms_norm_built() { return true; }
 
-RmsNormOutput cuda::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
-                                     double eps) {
+RmsNormOutput cuda::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double eps,
+                                     double weight_offset) {
   const c10::cuda::CUDAGuard device(x.device());
   const int64_t width = x.size(-1);
   const at::Tensor d = contiguous(delta), w = weight.to(x.scalar_type()).contiguous();
@@ -33,13 +33,15 @@ RmsNormOutput cuda::rms_norm_forward(const at::Tensor& x, const at::Tensor& delt
                                                 .rows = x.numel() / std::max<int64_t>(width, 1),
                                                 .width = width,
                                                 .eps = static_cast<float>(eps),
+                                                .offset = static_cast<float>(weight_offset),
                                                 .bf16 = x.scalar_type() == at::kBFloat16},
                               c10::cuda::getCurrentCUDAStream()));
   return out;
 }
 
 RmsNormGrads cuda::rms_norm_backward(const at::Tensor& dy, const at::Tensor& dsum, const at::Tensor& sum,
-                                     const at::Tensor& rstd, const at::Tensor& weight, bool want_dweight) {
+                                     const at::Tensor& rstd, const at::Tensor& weight, bool want_dweight,
+                                     double weight_offset) {
   const c10::cuda::CUDAGuard device(sum.device());
   const int64_t width = sum.size(-1);
   const at::Tensor g = contiguous(dy), ds = contiguous(dsum), w = weight.to(sum.scalar_type()).contiguous();
@@ -55,6 +57,7 @@ RmsNormGrads cuda::rms_norm_backward(const at::Tensor& dy, const at::Tensor& dsu
                                                  .partial = want_dweight ? partial.data_ptr<float>() : nullptr,
                                                  .rows = sum.numel() / std::max<int64_t>(width, 1),
                                                  .width = width,
+                                                 .offset = static_cast<float>(weight_offset),
                                                  .bf16 = sum.scalar_type() == at::kBFloat16},
                               c10::cuda::getCurrentCUDAStream()));
   if (want_dweight) grads.dweight = partial.sum(0);

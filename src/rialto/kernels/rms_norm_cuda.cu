@@ -42,7 +42,7 @@ __global__ void forward(ForwardArgs a) {
   const float rstd = rsqrtf(block_sum(square) / static_cast<float>(a.width) + a.eps);
   if (threadIdx.x == 0) a.rstd[blockIdx.x] = rstd;
   for (int64_t i = threadIdx.x; i < a.width; i += kThreads) {
-    assign(y + i, to_float(delta ? sum[i] : x[i]) * rstd * to_float(weight[i]));
+    assign(y + i, to_float(delta ? sum[i] : x[i]) * rstd * (to_float(weight[i]) + a.offset));
   }
 }
 
@@ -60,13 +60,13 @@ __global__ void backward(BackwardArgs a) {
     float dot = 0;
     for (int64_t i = threadIdx.x; i < a.width; i += kThreads) {
       const float g = to_float(dy[i]), n = to_float(sum[i]) * rstd;
-      dot += g * to_float(weight[i]) * n;
+      dot += g * (to_float(weight[i]) + a.offset) * n;
       // A column belongs to one thread of the block, so rows are added in order.
       if (a.partial) a.partial[static_cast<int64_t>(blockIdx.x) * a.width + i] += g * n;
     }
     const float mean = block_sum(dot) / static_cast<float>(a.width);
     for (int64_t i = threadIdx.x; i < a.width; i += kThreads) {
-      float d = (to_float(dy[i]) * to_float(weight[i]) - to_float(sum[i]) * rstd * mean) * rstd;
+      float d = (to_float(dy[i]) * (to_float(weight[i]) + a.offset) - to_float(sum[i]) * rstd * mean) * rstd;
       if (dsum) d += to_float(dsum[i]);
       assign(dx + i, d);
     }

@@ -15,8 +15,8 @@ struct ForwardArgs {
   void *sum, *y;                   ///< sum null without delta
   float* rstd;
   int64_t rows, width;
-  float eps;
-  bool bf16;  ///< else fp32
+  float eps, offset;  ///< offset: added to the weight
+  bool bf16;          ///< else fp32
 };
 struct BackwardArgs {
   const void *dy, *dsum, *sum, *weight;  ///< dsum null: none
@@ -24,6 +24,7 @@ struct BackwardArgs {
   void* dx;
   float* partial;  ///< [kGradBlocks, width], zeroed, or null
   int64_t rows, width;
+  float offset;
   bool bf16;
 };
 cudaError_t launch(const ForwardArgs& args, cudaStream_t stream);

@@ -4,9 +4,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
+#include "rialto/kernels/activation.h"
 #include "rialto/kernels/gemm.h"
 #include "rialto/model/tape.h"
 #include "rialto/model/weights.h"
+#include "rialto/spec/model_spec.h"
 
 namespace rialto::model {
 
@@ -28,23 +32,41 @@ struct Linear {
 /// none, and cost no product.
 at::Tensor linear(const Recorder& recorder, const at::Tensor& x_TI, const Linear& layer);
 
-/// Residual addition and RMSNorm: {x + delta, norm(x + delta)}; without delta {x, norm(x)}.
+/// A norm over the last dim with its parameters: RMSNorm or LayerNorm, weights around 1 or around 0.
+struct Norm {
+  const Weight* weight = nullptr;
+  const Weight* bias = nullptr;
+  spec::Norm spec = {};
+};
+
+/// Residual addition and norm: {x + delta, norm(x + delta)}; without delta {x, norm(x)}.
 struct NormOutput {
   at::Tensor sum, y;
 };
+NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Tensor& delta, const Norm& norm);
+/// The same with plain RMSNorm.
 NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Tensor& delta, const Weight& weight,
                     double eps);
 
-/// silu(gate) * up of [T,2F] -> [T,F].
-at::Tensor swiglu(const Recorder& recorder, const at::Tensor& x);
+/// act(gate) * up of [T,2F] -> [T,F], or act(x) of [T,F].
+at::Tensor activate(const Recorder& recorder, const at::Tensor& x, const kernels::Activation& activation);
 
-/// Rows of the table: tokens [T] -> [T,H].
-at::Tensor embedding(const Recorder& recorder, const at::Tensor& tokens_T, const Weight& table);
+/// Rows of the table: tokens [T] -> [T,H], times `scale` rounded to the table's dtype.
+at::Tensor embedding(const Recorder& recorder, const at::Tensor& tokens_T, const Weight& table, double scale = 1);
 
-/// Sum over tokens of weight * cross entropy of x W^T, fp32 scalar. Works in chunks of tokens: the logits of one chunk
-/// live at a time, and both gradients are computed while they do.
-at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH, const Weight& weight,
-                                const at::Tensor& labels_T, const at::Tensor& loss_weights_T,
-                                kernels::GemmRecipe recipe = kernels::GemmRecipe::kAsStored);
+/// How hidden states become logits.
+struct Head {
+  const Weight* weight = nullptr;      ///< [V,H]
+  std::optional<double> softcap = {};  ///< logits become cap * tanh(logit / cap)
+  kernels::GemmRecipe recipe = kernels::GemmRecipe::kAsStored;
+};
+
+/// x W^T, capped, in fp32 (fp64 for fp64). Not recorded.
+at::Tensor head_logits(const at::Tensor& x_TH, const Head& head);
+
+/// Sum over tokens of weight * cross entropy of the head's logits, fp32 scalar. Works in chunks of tokens: the logits
+/// of one chunk live at a time, and both gradients are computed while they do.
+at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH, const Head& head,
+                                const at::Tensor& labels_T, const at::Tensor& loss_weights_T);
 
 }  // namespace rialto::model

@@ -24,9 +24,17 @@ at::Tensor ordered_sum(const at::Tensor& rows) {
 
 }  // namespace
 
-at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH, const Weight& weight,
-                                const at::Tensor& labels_T, const at::Tensor& loss_weights_T,
-                                kernels::GemmRecipe recipe) {
+at::Tensor head_logits(const at::Tensor& x_TH, const Head& head) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = x_TH.detach();
+  at::Tensor logits = kernels::gemm_forward(x, head.weight->data, {}, kernels::wide_type(x), head.recipe);
+  if (head.softcap) logits.div_(*head.softcap).tanh_().mul_(*head.softcap);
+  return logits;
+}
+
+at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH, const Head& head,
+                                const at::Tensor& labels_T, const at::Tensor& loss_weights_T) {
+  const Weight& weight = *head.weight;
   Tape tape(recorder, {x_TH, weight.data});
   const bool want_dx = tape.wants(0), want_dw = tape.wants(1);
   const int64_t tokens = x_TH.size(0), chunk = rows_per_chunk(weight.data.size(0));
@@ -39,13 +47,19 @@ at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH
   for (int64_t first = 0; first < tokens; first += chunk) {
     const int64_t count = std::min(chunk, tokens - first);
     const at::Tensor x = kernels::gemm_operand(x_TH.narrow(0, first, count));
-    const at::Tensor logits = kernels::gemm_forward(x, w, {}, wide, recipe);
+    at::Tensor logits = kernels::gemm_forward(x, w, {}, wide, head.recipe), slope;
+    if (head.softcap) {
+      logits.div_(*head.softcap).tanh_();
+      if (want_dx || want_dw) slope = 1 - logits.square();
+      logits.mul_(*head.softcap);
+    }
     rows.narrow(0, first, count)
         .copy_(kernels::cross_entropy_rows(logits, labels_T.narrow(0, first, count),
                                            loss_weights_T.narrow(0, first, count), want_dx || want_dw));
+    if (slope.defined()) logits.mul_(slope);
     const at::Tensor dlogits = want_dx || want_dw ? logits.to(w.scalar_type()) : at::Tensor();
-    if (want_dx) kernels::gemm_grad_input_out(dx.narrow(0, first, count), dlogits, w, recipe);
-    if (want_dw) kernels::gemm_grad_weight(dw, dlogits, x, recipe);
+    if (want_dx) kernels::gemm_grad_input_out(dx.narrow(0, first, count), dlogits, w, head.recipe);
+    if (want_dw) kernels::gemm_grad_weight(dw, dlogits, x, head.recipe);
   }
   const at::Tensor sum = ordered_sum(rows);
   tape.keep(dx, "loss.input_grad");

@@ -7,17 +7,10 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
-#include "rialto/model/layer.h"
+#include "rialto/model/mtp.h"
 
 namespace rialto::model {
 namespace {
-
-struct Layer {
-  const Weight *mixer_norm = nullptr, *ffn_norm = nullptr;
-  double mixer_eps = 0, ffn_eps = 0;
-  std::unique_ptr<Mixer> mixer;
-  std::unique_ptr<Ffn> ffn;
-};
 
 /// Sum of the weights of a batch, fp64, in order.
 double total(const at::Tensor& weights) {
@@ -38,14 +31,41 @@ struct Model::Impl {
   comm::Mesh mesh;
   Recorder recorder;
   const Weights& weights;
-  std::vector<Layer> layers;
-  const Weight *embedding = nullptr, *final_norm = nullptr, *head = nullptr;
-  double final_eps = 0;
+  Objective objective;
+  std::vector<DecoderLayer> layers;
+  std::vector<MtpBlock> mtp;
+  const Weight* embedding = nullptr;
+  double embedding_scale = 1;
+  Norm final_norm;
+  Head head;
 
   Impl(const comm::Mesh& m, const Weights& w) : mesh(m), weights(w) {}
+
+  at::Tensor embed(const at::Tensor& tokens_BS) const {
+    check_stage(embedding, "embedding");
+    return model::embedding(recorder, tokens_BS.reshape({-1}), *embedding, embedding_scale);
+  }
   at::Tensor final_normed(const at::Tensor& hidden_BSH) const {
-    check_stage(head, "head");
-    return add_norm(recorder, hidden_BSH.view({-1, hidden_BSH.size(-1)}), {}, *final_norm, final_eps).y;
+    check_stage(head.weight, "head");
+    return add_norm(recorder, hidden_BSH.view({-1, hidden_BSH.size(-1)}), {}, final_norm).y;
+  }
+  at::Tensor token_losses(const at::Tensor& normed_TH, const at::Tensor& labels_BS,
+                          const at::Tensor& loss_weights_BS) const {
+    return linear_cross_entropy(recorder, normed_TH, head, labels_BS.reshape({-1}), loss_weights_BS.reshape({-1}));
+  }
+
+  /// Sum over depths of their token losses, times the factor of each.
+  at::Tensor mtp_loss(const Batch& batch, const at::Tensor& normed_TH, const AttentionContext& context) const {
+    Pass pass(batch.tokens_BS.size(0), batch.tokens_BS.size(1), context);
+    const double factor = objective.mtp_loss_scaling_factor / static_cast<double>(mtp.size());
+    at::Tensor sum, hidden = normed_TH;
+    for (size_t m = 0; m < mtp.size(); ++m) {
+      const Batch next = shifted(batch, static_cast<int64_t>(m) + 1);
+      hidden = mtp[m].forward(recorder, embed(next.tokens_BS), hidden, pass, context.routing);
+      const at::Tensor loss = at::mul(token_losses(hidden, next.labels_BS, next.loss_weights_BS), factor);
+      sum = sum.defined() ? at::add(sum, loss) : loss;
+    }
+    return sum;
   }
 };
 
@@ -60,80 +80,79 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
                  .hint = {}});
   }
   for (int64_t l = stage.first; l < stage.last; ++l) {
-    const spec::Layer& layer = spec.layers[static_cast<size_t>(l)];
-    const Parts parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l)};
-    Layer built{.mixer_norm = nullptr,
-                .ffn_norm = nullptr,
-                .mixer_eps = layer.mixer_norm->eps,
-                .ffn_eps = layer.ffn_norm->eps,
-                .mixer = make_mixer(layer.mixer, parts),
-                .ffn = make_ffn(layer.ffn, parts)};
-    built.mixer_norm = &parts("self_attention.linear_qkv.layer_norm_weight");
-    built.ffn_norm = &parts("mlp.linear_fc1.layer_norm_weight");
-    m.layers.push_back(std::move(built));
+    m.layers.emplace_back(spec.layers[static_cast<size_t>(l)],
+                          Parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l)});
   }
+  m.embedding_scale = spec.embedding_scale;
   if (stage.embedding) m.embedding = &weights.at("embedding.word_embeddings.weight");
   if (stage.head) {
-    m.final_norm = &weights.at("decoder.final_layernorm.weight");
-    m.final_eps = spec.final_norm.eps;
-    m.head = &weights.at(spec.tied ? "embedding.word_embeddings.weight" : "output_layer.weight");
+    m.final_norm = Parts{weights, m.mesh, "decoder."}.norm("final_layernorm.weight", spec.final_norm);
+    m.head.weight = &weights.at(spec.tied ? "embedding.word_embeddings.weight" : "output_layer.weight");
+    m.head.softcap = spec.logit_softcap;
+    for (size_t depth = 0; depth < spec.mtp.size(); ++depth)
+      m.mtp.emplace_back(spec.mtp[depth], Parts{weights, m.mesh, fmt::format("mtp.layers.{}.", depth)});
   }
 }
 
 Model::~Model() = default;
 
 void Model::set_recorder(const Recorder& recorder) { impl_->recorder = recorder; }
+void Model::set_objective(const Objective& objective) { impl_->objective = objective; }
 
 at::Tensor Model::embed(const at::Tensor& tokens_BS) const {
-  check_stage(impl_->embedding, "embedding");
-  const at::Tensor rows = embedding(impl_->recorder, tokens_BS.reshape({-1}), *impl_->embedding);
+  const at::Tensor rows = impl_->embed(tokens_BS);
   return rows.view({tokens_BS.size(0), tokens_BS.size(1), rows.size(1)});
 }
 
 at::Tensor Model::blocks(at::Tensor hidden_BSH, const AttentionContext& context) const {
-  const Recorder& recorder = impl_->recorder;
   const int64_t rows = hidden_BSH.size(0), tokens = hidden_BSH.size(1);
   Pass pass(rows, tokens, context);
   if (context.cache && context.documents_BS.defined()) {
     throw Error(ErrorKind::kInternal, "model", "a cache holds one document per row; the batch is packed");
   }
-  at::Tensor x = hidden_BSH.view({rows * tokens, hidden_BSH.size(2)}), delta;
+  Stream stream{.x = hidden_BSH.view({rows * tokens, hidden_BSH.size(2)}), .delta = {}};
   for (size_t l = 0; l < impl_->layers.size(); ++l) {
-    const Layer& layer = impl_->layers[l];
     LayerCache* cache = context.cache ? &context.cache->layers.at(l) : nullptr;
-    // The residual addition of one part is done by the norm of the next.
-    NormOutput in = add_norm(recorder, x, delta, *layer.mixer_norm, layer.mixer_eps);
-    delta = layer.mixer->forward(recorder, in.y, pass, cache);
-    NormOutput mid = add_norm(recorder, in.sum, delta, *layer.ffn_norm, layer.ffn_eps);
-    delta = layer.ffn->forward(recorder, mid.y);
-    x = mid.sum;
+    impl_->layers[l].forward(impl_->recorder, stream, pass, cache, context.routing);
   }
   if (context.cache) context.cache->next_position += tokens;
-  if (delta.defined()) x = at::add(x, delta);
-  return x.view({rows, tokens, x.size(1)});
+  const at::Tensor out = stream.sum();
+  return out.view({rows, tokens, out.size(1)});
 }
 
 at::Tensor Model::logits(const at::Tensor& hidden_BSH) const {
-  const at::Tensor normed = impl_->final_normed(hidden_BSH);
-  const at::NoGradGuard no_grad;
-  return kernels::gemm_forward(normed.detach(), impl_->head->data, {},
-                               at::promote_types(at::kFloat, normed.scalar_type()))
-      .view({hidden_BSH.size(0), hidden_BSH.size(1), -1});
+  return head_logits(impl_->final_normed(hidden_BSH), impl_->head).view({hidden_BSH.size(0), hidden_BSH.size(1), -1});
 }
 
 LossSum Model::loss(const at::Tensor& hidden_BSH, const at::Tensor& labels_BS,
                     const at::Tensor& loss_weights_BS) const {
-  const at::Tensor normed = impl_->final_normed(hidden_BSH);
-  return {linear_cross_entropy(impl_->recorder, normed, *impl_->head, labels_BS.reshape({-1}),
-                               loss_weights_BS.reshape({-1})),
-          total(loss_weights_BS)};
+  LossSum loss;
+  loss.sum = impl_->token_losses(impl_->final_normed(hidden_BSH), labels_BS, loss_weights_BS);
+  loss.weight = total(loss_weights_BS);
+  return loss;
 }
 
 LossSum Model::forward_loss(const Batch& batch) const {
-  const at::Tensor hidden =
-      blocks(embed(batch.tokens_BS),
-             {.positions_BS = batch.positions_BS, .documents_BS = batch.documents_BS, .cache = nullptr});
-  return loss(hidden, batch.labels_BS, batch.loss_weights_BS);
+  const Objective& objective = impl_->objective;
+  const bool training = at::GradMode::is_enabled();
+  Routing routing{.aux_loss_coeff = objective.moe_aux_loss_coeff, .z_loss_coeff = objective.moe_z_loss_coeff};
+  const AttentionContext context{.positions_BS = batch.positions_BS,
+                                 .documents_BS = batch.documents_BS,
+                                 .cache = nullptr,
+                                 .routing = training ? &routing : nullptr};
+  const at::Tensor normed = impl_->final_normed(blocks(embed(batch.tokens_BS), context));
+  LossSum loss;
+  loss.sum = impl_->token_losses(normed, batch.labels_BS, batch.loss_weights_BS);
+  loss.weight = total(batch.loss_weights_BS);
+  if (!training) return loss;
+  if (objective.mtp_loss_scaling_factor != 0 && !impl_->mtp.empty())
+    loss.extra = impl_->mtp_loss(batch, normed, context);
+  if (routing.loss.defined()) {
+    const at::Tensor routers = at::mul(routing.loss, loss.weight);
+    loss.extra = loss.extra.defined() ? at::add(loss.extra, routers) : routers;
+  }
+  loss.routed = std::move(routing.tokens);
+  return loss;
 }
 
 at::Tensor Model::forward_logits(const at::Tensor& tokens_BS, Cache* cache) const {
@@ -152,8 +171,9 @@ Cache Model::make_cache() const {
 }
 
 void backward(const LossSum& loss, double scale) {
-  if (!loss.sum.requires_grad()) return;  // everything is frozen
-  loss.sum.backward(at::scalar_tensor(scale, loss.sum.options().requires_grad(false)));
+  const at::Tensor total = loss.extra.defined() ? at::add(loss.sum, loss.extra) : loss.sum;
+  if (!total.requires_grad()) return;  // everything is frozen
+  total.backward(at::scalar_tensor(scale, total.options().requires_grad(false)));
 }
 
 }  // namespace rialto::model

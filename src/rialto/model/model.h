@@ -9,40 +9,42 @@
 
 #include "rialto/comm/mesh.h"
 #include "rialto/model/batch.h"
+#include "rialto/model/cache.h"
+#include "rialto/model/routing.h"
 #include "rialto/model/tape.h"
 #include "rialto/model/weights.h"
 #include "rialto/spec/model_spec.h"
 
 namespace rialto::model {
 
-/// Keys and values of one layer for generation; capacity grows by doubling, or is a ring of `window` for windowed
-/// layers.
-struct LayerCache {
-  at::Tensor keys_BGSD, values_BGSD;
-  at::Tensor positions_S;  ///< position of each held key
-  int64_t length = 0;
-};
-struct Cache {
-  std::vector<LayerCache> layers;
-  int64_t next_position = 0;
-};
-
 /// What attention needs besides q, k, v: never a bare causal flag.
 struct AttentionContext {
-  at::Tensor positions_BS;  ///< of the queries
-  at::Tensor documents_BS;  ///< undefined: one document per row
-  Cache* cache = nullptr;   ///< generation: keys so far
+  at::Tensor positions_BS;     ///< of the queries
+  at::Tensor documents_BS;     ///< undefined: one document per row
+  Cache* cache = nullptr;      ///< generation: keys so far
+  Routing* routing = nullptr;  ///< training: collects what mixture-of-experts layers report
+};
+
+/// What training adds to the next-token loss. All 0: nothing, and what only serves it is not computed.
+struct Objective {
+  double moe_aux_loss_coeff = 0, moe_z_loss_coeff = 0;
+  /// Each of the D depths of multi-token prediction counts this / D of its token losses.
+  double mtp_loss_scaling_factor = 0;
 };
 
 /// Sum of weighted token losses and sum of weights; the caller divides once.
 struct LossSum {
   at::Tensor sum;  ///< fp32 scalar with gradient
   double weight = 0;
+  /// What the objective adds to `sum` for the gradient, on the same scale: a mean loss counts `weight` times.
+  /// Undefined: nothing.
+  at::Tensor extra;
+  std::vector<RoutedTokens> routed;  ///< with gradients only
 };
 
 class Model {
  public:
-  /// `weights` must outlive the model. Throws kConfig for layer kinds without model code (MLA, MoE).
+  /// `weights` must outlive the model. Throws kConfig for layer kinds without model code.
   Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& mesh, const spec::StageRange& stage);
   ~Model();
 
@@ -53,7 +55,8 @@ class Model {
   /// Final norm, head and cross entropy, fused and chunked: never holds B*S*V fp32 logits.
   LossSum loss(const at::Tensor& hidden_BSH, const at::Tensor& labels_BS, const at::Tensor& loss_weights_BS) const;
 
-  /// Whole-model conveniences (one stage).
+  /// Whole-model conveniences (one stage). While gradients are recorded, forward_loss also computes what the objective
+  /// adds.
   LossSum forward_loss(const Batch& batch) const;
   at::Tensor forward_logits(const at::Tensor& tokens_BS,
                             Cache* cache = nullptr) const;  ///< positions continue the cache
@@ -62,6 +65,7 @@ class Model {
 
   /// Where kept tensors wait and where weight gradients go; both outlive the passes they serve. Null: the plain way.
   void set_recorder(const Recorder& recorder);
+  void set_objective(const Objective& objective);
 
  private:
   struct Impl;

@@ -69,8 +69,8 @@ Weights::Weights(const spec::ModelSpec& model, const spec::Layout& layout, const
   for (const spec::Param& param : spec::param_table(model, layout)) {
     const auto box = spec::rank_box(param, model, layout, coords);
     if (!box) continue;
-    if (param.pinned_dtype) {
-      throw Error(ErrorKind::kConfig, param.name, "this version computes no parameters of a dtype of their own");
+    if (param.pinned_dtype && !param.buffer) {
+      throw Error(ErrorKind::kConfig, param.name, "this version trains no parameters of a dtype of their own");
     }
     Weight weight{.param = param,
                   .box = *box,
@@ -79,7 +79,7 @@ Weights::Weights(const spec::ModelSpec& model, const spec::Layout& layout, const
                   .data = {},
                   .main_grad = {}};
     weight.frozen = !training || param.buffer;
-    flat_size_ += aligned(weight.size);
+    if (!param.buffer) flat_size_ += aligned(weight.size);
     index_[param.name] = weights_.size();
     weights_.push_back(std::move(weight));
   }
@@ -90,6 +90,11 @@ Weights::Weights(const spec::ModelSpec& model, const spec::Layout& layout, const
     flat_grad_ = at::zeros({flat_size_}, options.dtype(context.dtype == at::kDouble ? at::kDouble : at::kFloat));
   for (Weight& weight : weights_) {
     const Shape shape = memory_shape(weight.param, weight.box);
+    if (weight.param.buffer) {
+      const bool keeps_fp32 = weight.param.pinned_dtype == DType::kF32 && context.dtype != at::kDouble;
+      weight.data = at::zeros(shape, options.dtype(keeps_fp32 ? at::kFloat : context.dtype));
+      continue;
+    }
     weight.data = flat_data_.narrow(0, weight.offset, weight.size).view(shape);
     if (training) weight.main_grad = flat_grad_.narrow(0, weight.offset, weight.size).view(shape);
     weight.data.set_requires_grad(!weight.frozen);
@@ -115,7 +120,9 @@ bool Weights::has(const std::string& name) const { return index_.contains(name);
 void Weights::set_frozen(const std::string& name, bool frozen) {
   Weight& weight = at(name);
   if (!frozen && !weight.main_grad.defined()) {
-    throw Error(ErrorKind::kConfig, name, "cannot be trained: these weights were made for inference");
+    throw Error(ErrorKind::kConfig, name,
+                weight.param.buffer ? "cannot be trained: it is a buffer"
+                                    : "cannot be trained: these weights were made for inference");
   }
   weight.frozen = frozen;
   weight.data.set_requires_grad(!frozen);

@@ -18,11 +18,11 @@ namespace rialto::model {
 struct Weight {
   spec::Param param;
   spec::Extent box;    ///< of param.view
-  int64_t offset = 0;  ///< first element in the flat buffers, a multiple of 64
+  int64_t offset = 0;  ///< first element in the flat buffers, a multiple of 64; of no meaning for buffers
   int64_t size = 0;
-  at::Tensor data;       ///< view of flat_data, a leaf of autograd; requires grad unless frozen
-  at::Tensor main_grad;  ///< fp32 view of flat_grad; empty for inference
-  bool frozen = false;
+  at::Tensor data;  ///< view of flat_data (a buffer: its own tensor), a leaf of autograd; requires grad unless frozen
+  at::Tensor main_grad;  ///< fp32 view of flat_grad; undefined for inference and for buffers
+  bool frozen = false;   ///< always for buffers
 };
 
 class Weights {

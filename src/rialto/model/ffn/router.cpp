@@ -1,0 +1,95 @@
+// Logits in fp32, the choice of experts and their weights.
+#include "rialto/model/ffn/router.h"
+
+#include <ATen/Functions.h>
+
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/kernels/dispatch.h"
+
+namespace rialto::model {
+namespace {
+
+kernels::RouterScore score_of(spec::RouterScore score) {
+  switch (score) {
+    case spec::RouterScore::kSoftmax:
+      return kernels::RouterScore::kSoftmax;
+    case spec::RouterScore::kSigmoid:
+      return kernels::RouterScore::kSigmoid;
+    case spec::RouterScore::kSqrtSoftplus:
+      return kernels::RouterScore::kSqrtSoftplus;
+  }
+  throw Error(ErrorKind::kInternal, "router", "unknown score");
+}
+
+kernels::RouterOptions options_of(const spec::MoeFfn& moe, const std::string& where) {
+  const spec::Router& r = moe.router;
+  const auto refuse = [&](const char* what, std::string got, std::string want) {
+    throw Error(ErrorKind::kConfig, where + "mlp.router", what,
+                {.got = std::move(got), .want = std::move(want), .hint = {}});
+  };
+  if (r.num_groups < 1 || moe.num_experts % r.num_groups != 0)
+    refuse("groups do not divide the experts", fmt::format("{} experts in {} groups", moe.num_experts, r.num_groups),
+           "a divisor");
+  if (r.top_groups < 1 || r.top_groups > r.num_groups)
+    refuse("more groups are kept than there are", std::to_string(r.top_groups), fmt::format("1 to {}", r.num_groups));
+  const int64_t open = moe.num_experts / r.num_groups * r.top_groups;
+  if (r.top_k < 1 || r.top_k > open)
+    refuse("more experts are chosen than there are to choose from", std::to_string(r.top_k),
+           fmt::format("1 to {}", open));
+  return {.score = score_of(r.score),
+          .softmax_after_top_k = r.softmax_after_top_k,
+          .top_k = r.top_k,
+          .num_groups = r.num_groups,
+          .top_groups = r.top_groups,
+          .group_score =
+              r.group_score == spec::GroupScore::kMax ? kernels::GroupScore::kMax : kernels::GroupScore::kSumOfBestTwo,
+          .renormalize = r.renormalize,
+          .renormalize_eps = r.renormalize_eps,
+          .scale = r.scale};
+}
+
+void add_loss(Routing& routing, const at::Tensor& loss) {
+  routing.loss = routing.loss.defined() ? at::add(routing.loss, loss) : loss;
+}
+
+}  // namespace
+
+Router::Router(const spec::MoeFfn& spec, const Parts& parts)
+    : options_(options_of(spec, parts.prefix)), num_experts_(spec.num_experts) {
+  product_.weight = &parts("mlp.router.weight");
+  if (spec.router.linear_bias) product_.bias = &parts("mlp.router.bias");
+  if (spec.router.selection_bias) selection_bias_ = &parts("mlp.router.expert_bias");
+}
+
+Routes Router::forward(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const {
+  const at::Tensor logits = linear(recorder, x_TH.to(kernels::wide_type(x_TH)), product_);
+  Routes routes = route(recorder, logits, selection_bias_ ? selection_bias_->data : at::Tensor(), options_);
+  if (!routing) return routes;
+  if (routing->aux_loss_coeff != 0)
+    add_loss(*routing, load_balancing_loss(recorder, logits, options_.top_k, options_.score, routing->aux_loss_coeff));
+  if (routing->z_loss_coeff != 0) add_loss(*routing, router_z_loss(recorder, logits, routing->z_loss_coeff));
+  if (selection_bias_) {
+    routing->tokens.push_back(
+        {selection_bias_->param.name, at::bincount(routes.experts_TK.reshape({-1}), {}, num_experts_).to(at::kCPU)});
+  }
+  return routes;
+}
+
+Routes route(const Recorder& recorder, const at::Tensor& logits_TE, const at::Tensor& selection_bias,
+             const kernels::RouterOptions& options) {
+  Tape tape(recorder, {logits_TE});
+  const kernels::RouterOutput out = kernels::router_forward(logits_TE, selection_bias, options);
+  tape.keep(logits_TE, "router.logits");
+  tape.keep(out.experts_TK, "router.experts");
+  tape.record(
+      {out.weights_TK},
+      [options](const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
+        return {kernels::router_backward(douts[0], kept[0], kept[1], options)};
+      },
+      "route");
+  return {out.weights_TK, out.experts_TK};
+}
+
+}  // namespace rialto::model

@@ -1,0 +1,31 @@
+// What mixture-of-experts layers report besides their output, and what is asked of them in training.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "rialto/model/weights.h"
+
+namespace rialto::model {
+
+/// How many tokens chose each expert of one layer with a selection bias.
+struct RoutedTokens {
+  std::string bias;     ///< the layer's selection bias: "decoder.layers.3.mlp.router.expert_bias"
+  at::Tensor tokens_E;  ///< int64, host
+};
+
+/// One forward pass's collector. Coefficients of 0 cost nothing.
+struct Routing {
+  double aux_loss_coeff = 0, z_loss_coeff = 0;
+  at::Tensor loss = {};  ///< sum over layers of coefficient * loss, fp32 scalar with gradient; undefined: none
+  std::vector<RoutedTokens> tokens = {};
+};
+
+/// Moves every selection bias by `rate` towards an even load: up for experts with fewer tokens than the average, down
+/// for those with more. Counts of the same layer are added first, so those of several micro-batches may be handed over
+/// together. Source: Megatron-Core moe_utils.py, get_updated_expert_bias (Wang et al. 2024, arXiv:2408.15664).
+void update_selection_bias(Weights& weights, const std::vector<RoutedTokens>& tokens, double rate);
+
+}  // namespace rialto::model
