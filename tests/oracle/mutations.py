@@ -3,6 +3,7 @@ convert, "value" must be found by verify (and, in a native checkpoint with its m
 import json
 import pickle
 import random
+import re
 import shutil
 import struct
 from dataclasses import dataclass
@@ -13,10 +14,15 @@ from torch.distributed.checkpoint.metadata import MetadataIndex, TensorStorageMe
 
 @dataclass
 class Mutation:
-    kind: str       # drop, rename, duplicate, reshape, flip
+    kind: str       # see HF_KINDS and NATIVE_KINDS
     target: str     # the tensor or key
     value: bool     # a value mutation: structure is untouched
     named: tuple    # the error line names one of these
+
+
+HF_KINDS = ("drop", "rename", "duplicate", "reshape", "flip", "transpose", "swap", "scale")
+NATIVE_KINDS = ("drop", "rename", "duplicate", "reshape", "flip", "swap")
+EXPERT, SCALE = re.compile(r"(.*\.experts\.)(\d+)(\..*)"), re.compile(r".*(_scale_inv|_scale|_scales)$")
 
 
 class Safetensors:
@@ -64,19 +70,68 @@ def grown(shape, draw):
     return [size + (i == axis) for i, size in enumerate(shape)]
 
 
-def mutate_hf(source, target, draw):
+def transposed(entry):
+    """The bytes of a square matrix transposed; of another matrix too, under its old shape."""
+    rows, columns = entry[2]
+    size = len(entry[3]) // (rows * columns)
+    cells = [entry[3][i * size:(i + 1) * size] for i in range(rows * columns)]
+    return b"".join(cells[r * columns + c] for c in range(columns) for r in range(rows))
+
+
+def swappable(file):
+    """(first entry, second entry) of two experts' same tensor, or one packed entry of several experts."""
+    groups = {}
+    for entry in file.entries:
+        if found := EXPERT.fullmatch(entry[0]):
+            groups.setdefault((found[1], found[3]), []).append(entry)
+    return [g for g in groups.values() if len(g) > 1], [e for e in file.entries if ".experts." in e[0] and len(e[2]) == 3]
+
+
+def swap_experts(file, draw):
+    """Exchanges the bytes of two experts; the name of one of them."""
+    separate, packed = swappable(file)
+    if separate:
+        one, other = draw.sample(draw.choice(separate), 2)
+        one[3], other[3] = other[3], one[3]
+        return one[0]
+    entry = draw.choice(packed)
+    size = len(entry[3]) // entry[2][0]
+    parts = [entry[3][i * size:(i + 1) * size] for i in range(entry[2][0])]
+    a, b = draw.sample(range(len(parts)), 2)
+    parts[a], parts[b] = parts[b], parts[a]
+    entry[3] = b"".join(parts)
+    return entry[0]
+
+
+def kinds_of(source):
+    """What can be done to a HF directory: swaps need experts, removed scales need scales."""
+    files = [Safetensors(path) for path in sorted(source.glob("*.safetensors"))]
+    names = [e[0] for file in files for e in file.entries]
+    without = set() if any(map(SCALE.fullmatch, names)) else {"scale"}
+    without |= set() if any(any(swappable(file)) for file in files) else {"swap"}
+    return [kind for kind in HF_KINDS if kind not in without]
+
+
+def able(kind, file):
+    """The numbers of the entries of a file that a kind can damage."""
+    if kind == "swap":
+        return [0] if any(swappable(file)) else []
+    return [n for n, e in enumerate(file.entries) if (kind != "transpose" or len(e[2]) == 2 and min(e[2]) > 1) and (kind != "scale" or SCALE.fullmatch(e[0]))]
+
+
+def mutate_hf(source, target, draw, kind):
     """Writes a damaged copy of a HF directory to `target`."""
     shutil.copytree(source, target)
-    path = draw.choice(sorted(target.glob("*.safetensors")))
-    file = Safetensors(path)
+    path, file, numbers = draw.choice([(p, f, n) for p in sorted(target.glob("*.safetensors")) for f in [Safetensors(p)] if (n := able(kind, f))])
     index_path = target / "model.safetensors.index.json"
     index = json.loads(index_path.read_text()) if index_path.exists() else None
-    kind = draw.choice(["drop", "rename", "duplicate", "reshape", "flip"])
-    number = draw.randrange(len(file.entries))
+    if kind == "transpose":   # square ones first: their shape does not give them away
+        numbers = [n for n in numbers if file.entries[n][2][0] == file.entries[n][2][1]] or numbers
+    number = draw.choice(numbers)
     entry = file.entries[number]
     name = entry[0]
     named = (name,)
-    if kind == "drop":
+    if kind in ("drop", "scale"):
         del file.entries[number]
         if index and draw.random() < 0.5:   # from the index too: nobody lists it any more
             del index["weight_map"][name]
@@ -92,27 +147,32 @@ def mutate_hf(source, target, draw):
         if index and twice != name:
             index["weight_map"][twice] = path.name
     elif kind == "reshape":
-        if draw.random() < 0.5:
-            entry[2] = other_shape(entry[2], draw)
-        else:
-            shape = grown(entry[2], draw)
-            count = 1
-            for size in shape:
-                count *= size
-            old = 1
-            for size in entry[2]:
-                old *= size
-            entry[3] = (entry[3] * 2)[: len(entry[3]) // old * count]
-            entry[2] = shape
+        reshape(entry, draw)
+    elif kind == "transpose":
+        entry[3] = transposed(entry)
+    elif kind == "swap":
+        name = swap_experts(file, draw)
     else:
         entry[3] = flipped(entry[3], draw)
     file.write(path)
     if index:
         index_path.write_text(json.dumps(index))
-    return Mutation(kind, name, kind == "flip", named)
+    return Mutation(kind, name, kind in ("flip", "transpose", "swap"), named)
 
 
-def mutate_native(source, target, draw):
+def reshape(entry, draw):
+    """Another shape for an entry, its bytes cut or repeated to fit."""
+    if draw.random() < 0.5:
+        entry[2] = other_shape(entry[2], draw)
+        return
+    shape, count, old = grown(entry[2], draw), 1, 1
+    for size, was in zip(shape, entry[2]):
+        count, old = count * size, old * was
+    entry[3] = (entry[3] * 2)[: len(entry[3]) // old * count]
+    entry[2] = shape
+
+
+def mutate_native(source, target, draw, kind):
     """Writes a damaged copy of a native root to `target`, without its manifest: as if another program had written it so."""
     shutil.copytree(source, target)
     folder = next(target.glob("iter_*"))
@@ -121,8 +181,10 @@ def mutate_native(source, target, draw):
         metadata = pickle.load(f)
     entries, places = dict(metadata.state_dict_metadata), dict(metadata.storage_data)
     keys = sorted(k for k, v in entries.items() if isinstance(v, TensorStorageMetadata) and not k.startswith("optimizer."))
+    if kind == "swap":   # two layers or two experts exchanged; without such a key, nothing to swap: a flip
+        keys = [k for k in keys if len(entries[k].chunks) > 1] or keys
     key = draw.choice(keys)
-    kind = draw.choice(["drop", "rename", "duplicate", "reshape", "flip"])
+    kind = kind if kind != "swap" or len(entries[key].chunks) > 1 else "flip"
     named = (key,)
     index = draw.choice(sorted((i for i in places if i.fqn == key), key=lambda i: tuple(i.offset)))
     chunks = entries[key].chunks
@@ -144,6 +206,9 @@ def mutate_native(source, target, draw):
     elif kind == "reshape":
         shape = grown(list(entries[key].size), draw) if draw.random() < 0.5 else other_shape(list(entries[key].size), draw)
         entries[key].size = type(entries[key].size)(shape)
+    elif kind == "swap":
+        one, other = draw.sample(sorted((i for i in places if i.fqn == key), key=lambda i: tuple(i.offset)), 2)
+        places[one], places[other] = places[other], places[one]
     else:
         flip_stored(folder, places[index], draw)
         named += (places[index].relative_path,)
@@ -151,7 +216,7 @@ def mutate_native(source, target, draw):
     if kind != "flip":
         with open(folder / ".metadata", "wb") as f:
             pickle.dump(metadata, f)
-    return Mutation(kind, key, kind == "flip", named)
+    return Mutation(kind, key, kind in ("flip", "swap"), named)
 
 
 def tensor_bytes(folder, place):
