@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "rialto/base/error.h"
-#include "tests/unit/spec/toy_models.h"
+#include "tests/unit/spec/toy_variants.h"
 
 namespace rialto::spec {
 namespace {
@@ -71,11 +71,14 @@ TEST(ParamTable, DenseKeysAreStacked) {
 }
 
 TEST(ParamTable, ViewsFactorShapes) {
-  for (const ModelSpec& model : {test::toy_model({.qkv_bias = true, .qk_norm = true}), test::toy_moe(), test::toy_mla(),
-                                 test::toy_mla(3, 4, false)})
+  for (const ModelSpec& model :
+       {test::toy_model({.qkv_bias = true, .qk_norm = true}), test::toy_moe(), test::toy_mla(),
+        test::toy_mla(3, 4, false), test::toy_sinks(), test::toy_layer_norms(), test::with_mtp(test::toy_moe())})
     for (const Param& param : param_table(model)) {
       EXPECT_EQ(num_elements(param.view), num_elements(param.shape)) << param.name;
-      EXPECT_EQ(param.view.back(), param.shape.size() == 2 ? param.shape.back() : param.view.back()) << param.name;
+      int64_t columns = 1;  // trailing axes of the view make the columns of a matrix
+      for (size_t axis = param.view.size(); axis-- > 0 && columns < param.shape.back();) columns *= param.view[axis];
+      EXPECT_EQ(columns, param.shape.back()) << param.name;
     }
   const std::vector<Param> params = param_table(test::toy_model({.qkv_bias = true}));
   EXPECT_EQ(find_param(params, "decoder.layers.1.self_attention.linear_qkv.weight")->view, (Shape{2, 4, 8, 24}));
