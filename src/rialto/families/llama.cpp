@@ -1,57 +1,33 @@
 // Llama 2 and 3.x. Source of keys and defaults: transformers configuration_llama.py; of tensors: modeling_llama.py.
+#include "rialto/families/common/config_tables.h"
+#include "rialto/families/common/param_tables.h"
 #include "rialto/families/family.h"
 
 namespace rialto::families {
 namespace {
 
 using enum bridge::ConfigKind;
-using enum bridge::Op;
-using bridge::When;
 
-constexpr bridge::ConfigRow kConfig[] = {
-    {"hidden_size", kHidden},
-    {"num_hidden_layers", kLayers},
-    {"num_attention_heads", kHeads},
+constexpr bridge::ConfigRow kOwnConfig[] = {
     {"num_key_value_heads", kGroups, "null"},
     {"head_dim", kHeadDim, "null"},
     {"intermediate_size", kFfnHidden},
-    {"vocab_size", kVocab},
     {"max_position_embeddings", kMaxPositions, "2048"},
     {"rms_norm_eps", kNormEps, "1e-6"},
     {"tie_word_embeddings", kTied, "false"},
     {"initializer_range", kInitStd, "0.02"},
     {"rope_theta", kRopeTheta, "10000.0"},
-    {"rope_scaling", kRopeScaling, "null"},
-    {"rope_parameters", kRopeScaling, "null"},
     {"hidden_act", kActivation, "\"silu\""},
-    {"attention_dropout", kMustEqual, "0.0|0|null"},
     {"attention_bias", kMustEqual, "false"},
     {"mlp_bias", kMustEqual, "false"},
-    {"torch_dtype", kDtype, "\"float32\""},
-    {"dtype", kDtype, "\"float32\""},
     {"bos_token_id", kBos, "1"},
     {"eos_token_id", kEos, "2"},
 };
-static_assert(bridge::well_formed(kConfig));
+constexpr auto kConfig = join(kDecoderConfig, kRopeConfig, kOwnConfig);
+static_assert(bridge::flaw_of(kConfig).empty());
 
-constexpr bridge::ParamRow kParams[] = {
-    {"model.embed_tokens.weight", "embedding.word_embeddings.weight"},
-    {"model.layers.{l}.input_layernorm.weight", "decoder.layers.{l}.self_attention.linear_qkv.layer_norm_weight"},
-    {"model.layers.{l}.self_attn.{q,k,v}_proj.weight", "decoder.layers.{l}.self_attention.linear_qkv.weight", kQkv},
-    {"model.layers.{l}.self_attn.o_proj.weight", "decoder.layers.{l}.self_attention.linear_proj.weight"},
-    {"model.layers.{l}.post_attention_layernorm.weight", "decoder.layers.{l}.mlp.linear_fc1.layer_norm_weight"},
-    {"model.layers.{l}.mlp.{gate,up}_proj.weight", "decoder.layers.{l}.mlp.linear_fc1.weight", kGateUp},
-    {"model.layers.{l}.mlp.down_proj.weight", "decoder.layers.{l}.mlp.linear_fc2.weight"},
-    {"model.norm.weight", "decoder.final_layernorm.weight"},
-    {"lm_head.weight", "output_layer.weight", kSame, When::kUntied},
-    {"lm_head.weight", "embedding.word_embeddings.weight", kTiedHead, When::kTied},
-};
-static_assert(bridge::well_formed(kParams));
-
-constexpr bridge::IgnoredRow kIgnored[] = {
-    {"model.layers.{l}.self_attn.rotary_emb.inv_freq", "recomputed from rope_theta"},
-    {"model.rotary_emb.inv_freq", "recomputed from rope_theta"},
-};
+constexpr auto kParams = join(kEndRows, kAttentionRows, kMlpRows);
+static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"LlamaForCausalLM"};
 
@@ -65,7 +41,7 @@ const Family llama_family = {
     .model_type = "llama",
     .config = kConfig,
     .params = kParams,
-    .ignored = kIgnored,
+    .ignored = kRopeBuffers,
 };
 
 }  // namespace rialto::families

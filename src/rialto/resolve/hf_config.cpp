@@ -98,8 +98,10 @@ Json HfConfig::value(ConfigKind kind) const {
   if (row.value.empty())
     throw Error(ErrorKind::kInput, where_, fmt::format("key '{}' is missing", row.key),
                 {.want = fmt::format("every size of a {} model", family_.title)});
-  return null ? Json() : parse_json(row.value, row.key);
+  return null ? Json() : accepted_values(row).front();
 }
+
+std::vector<Json> HfConfig::alternatives(ConfigKind kind) const { return accepted_values(row_of(kind)); }
 
 Error HfConfig::bad(ConfigKind kind, std::string_view what, const ErrorParts& parts) const {
   std::string_view key = row_of(kind).key;

@@ -20,6 +20,8 @@ class HfConfig {
   /// The value of the kind's key, or the row's default when the file has none; null when it says null. Two spellings in
   /// one file must agree. Throws kInput when a required key is missing.
   Json value(bridge::ConfigKind kind) const;
+  /// The JSON texts of the kind's row: the default, then what may stand in its place.
+  std::vector<Json> alternatives(bridge::ConfigKind kind) const;
 
   // Typed values. Each throws kInput naming the key, the value and what is wanted.
   int64_t integer(bridge::ConfigKind kind, int64_t low, int64_t high) const;
@@ -31,6 +33,7 @@ class HfConfig {
   /// An error about the kind's key.
   Error bad(bridge::ConfigKind kind, std::string_view what, const ErrorParts& parts = {}) const;
   const std::string& where() const { return where_; }
+  const families::Family& family() const { return family_; }
 
  private:
   const bridge::ConfigRow& row_of(bridge::ConfigKind kind) const;
@@ -41,7 +44,7 @@ class HfConfig {
   std::string where_;
 };
 
-/// The JSON texts of a kMustEqual row.
+/// The JSON texts of a row, separated by '|' there.
 std::vector<Json> accepted_values(const bridge::ConfigRow& row);
 
 }  // namespace rialto::resolve

@@ -1,20 +1,21 @@
-// config.json -> ModelSpec, by the family's rows.
+// config.json -> ModelSpec, by the family's traits and rows.
+#include <cmath>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "rialto/base/error.h"
 #include "rialto/resolve/hf_config.h"
+#include "rialto/resolve/hf_ffn.h"
+#include "rialto/resolve/hf_layers.h"
+#include "rialto/resolve/hf_mixer.h"
+#include "rialto/resolve/limits.h"
 #include "rialto/resolve/resolve.h"
-#include "rialto/resolve/rope_config.h"
-#include "rialto/resolve/uniform.h"
 
 namespace rialto::resolve {
 namespace {
 
 using bridge::ConfigKind;
-
-// Bounds that keep products of sizes inside int64 and a hostile file from asking for endless tables.
-constexpr int64_t kMaxLayers = 10'000, kMaxSize = 1 << 20, kMaxVocab = 1 << 28, kMaxPositions = int64_t{1} << 40;
 
 const families::Family& family_of(const Json& config, const std::string& where) {
   const auto found = config.find("architectures");
@@ -55,38 +56,84 @@ std::vector<int64_t> read_eos(const HfConfig& config) {
   return ids;
 }
 
-/// Which layers have a window. Families without a switch (Mistral) have it on all; Qwen's have a switch and a list of
-/// kinds, or the index of the first layer with a window. Source: transformers 5.23 configuration_qwen2.py.
-std::vector<std::optional<int64_t>> read_windows(const HfConfig& config, int64_t num_layers) {
-  std::vector<std::optional<int64_t>> windows(static_cast<size_t>(num_layers));
-  if (!config.has(ConfigKind::kWindow)) return windows;
-  std::optional<int64_t> window = config.integer_or_null(ConfigKind::kWindow, 1, kMaxPositions);
-  if (!config.has(ConfigKind::kUseWindow)) {
-    std::fill(windows.begin(), windows.end(), window);
-    return windows;
+std::optional<spec::Norm> when(bool present, const spec::Norm& norm) {
+  return present ? std::optional<spec::Norm>(norm) : std::nullopt;
+}
+
+/// Everything but layers.
+spec::ModelSpec read_frame(const HfConfig& config) {
+  const families::Traits& traits = config.family().traits;
+  spec::ModelSpec model{.family = std::string(config.family().name)};
+  model.hidden = config.integer(ConfigKind::kHidden, 1, kMaxSize);
+  model.vocab = config.integer(ConfigKind::kVocab, 1, kMaxVocab);
+  model.max_positions = config.integer(ConfigKind::kMaxPositions, 1, kMaxPositions);
+  model.tied = config.boolean(ConfigKind::kTied);
+  if (traits.scaled_embedding) model.embedding_scale = std::sqrt(static_cast<double>(model.hidden));
+  model.final_norm = traits.norm;
+  model.final_norm.eps = config.number(ConfigKind::kNormEps, 0, 1);
+  if (config.has(ConfigKind::kLogitSoftcap) && !config.value(ConfigKind::kLogitSoftcap).is_null())
+    model.logit_softcap = config.number(ConfigKind::kLogitSoftcap, 1e-6, kLargest);
+  model.init_std = config.number(ConfigKind::kInitStd, 0, 1e3);
+  model.dtype = read_dtype(config);
+  model.eos_token_ids = read_eos(config);
+  model.bos_token_id = config.integer_or_null(ConfigKind::kBos, 0, kMaxVocab);
+  return model;
+}
+
+class LayerMaker {
+ public:
+  LayerMaker(const HfConfig& config, const spec::ModelSpec& model)
+      : config_(config), norm_(model.final_norm), mixer_(config, norm_, model.hidden, model.max_positions) {
+    const families::Traits& traits = config.family().traits;
+    plain_.mixer_norm = plain_.ffn_norm = when(traits.pre_norms, norm_);
+    plain_.mixer_post_norm = plain_.ffn_post_norm = when(traits.post_norms, norm_);
   }
-  if (!config.boolean(ConfigKind::kUseWindow)) window.reset();
-  const int64_t first = config.integer(ConfigKind::kMaxWindowLayers, 0, INT64_MAX);
-  const Json types = config.value(ConfigKind::kLayerTypes);
-  if (types.is_null()) {
-    for (int64_t layer = first; layer < num_layers; ++layer) windows[static_cast<size_t>(layer)] = window;
-    return windows;
+
+  spec::Layer make(std::optional<int64_t> window, bool mixed, bool moe) {
+    spec::Layer layer = plain_;
+    layer.mixer = mixer_.mixer(window, mixed);
+    if (moe) {
+      if (!moe_) moe_ = read_moe(config_);
+      layer.ffn = *moe_;
+    } else {
+      if (!dense_) dense_ = read_dense(config_);
+      layer.ffn = *dense_;
+    }
+    return layer;
   }
-  if (!types.is_array() || types.size() != windows.size())
-    throw config.bad(ConfigKind::kLayerTypes, "does not fit",
-                     {.got = types.dump(), .want = fmt::format("a list of {} layer types", num_layers)});
+
+ private:
+  const HfConfig& config_;
+  spec::Norm norm_;
+  MixerReader mixer_;
+  spec::Layer plain_;
+  std::optional<spec::DenseFfn> dense_;
+  std::optional<spec::MoeFfn> moe_;
+};
+
+void add_layers(const HfConfig& config, spec::ModelSpec& model) {
+  const int64_t num_layers = config.integer(ConfigKind::kLayers, 1, kMaxLayers);
+  LayerMaker maker(config, model);
+  const std::vector<std::optional<int64_t>> windows = read_windows(config, num_layers);
+  const std::vector<bool> moe = read_moe_layers(config, num_layers);
+  bool mixed = false, some_dense = false;
   for (size_t layer = 0; layer < windows.size(); ++layer) {
-    if (types[layer] == "full_attention") continue;
-    if (types[layer] != "sliding_attention")
-      throw config.bad(ConfigKind::kLayerTypes,
-                       fmt::format("has an entry that is not computed here at layer {}", layer),
-                       {.got = types[layer].dump(), .want = "\"full_attention\" or \"sliding_attention\""});
-    if (!window)
-      throw config.bad(ConfigKind::kLayerTypes, fmt::format("gives layer {} a window, but no window is in use", layer),
-                       {.hint = "use_sliding_window and sliding_window say whether there is one, and how wide"});
-    windows[layer] = window;
+    mixed |= windows[layer].has_value();
+    some_dense |= !moe[layer];
   }
-  return windows;
+  // transformers asks whether the config has a window, not whether any layer uses it.
+  mixed |= config.has(ConfigKind::kWindow) && config.says(ConfigKind::kWindow);
+  for (size_t layer = 0; layer < windows.size(); ++layer)
+    model.layers.push_back(maker.make(windows[layer], mixed, moe[layer]));
+  model.per_layer_keys = config.has(ConfigKind::kExperts) && some_dense;
+  if (!config.has(ConfigKind::kMtpDepth)) return;
+  const int64_t depth = config.integer_or_null(ConfigKind::kMtpDepth, 0, kMaxMtpDepth).value_or(0);
+  const bool dense = config.family().traits.mtp_dense;
+  for (int64_t index = 0; index < depth; ++index)
+    model.mtp.push_back({.embedding_norm = model.final_norm,
+                         .hidden_norm = model.final_norm,
+                         .final_norm = model.final_norm,
+                         .layer = dense ? maker.make({}, mixed, false) : model.layers.back()});
 }
 
 }  // namespace
@@ -95,36 +142,9 @@ Resolved model_from_hf(const Json& json, const std::string& where) {
   if (!json.is_object()) throw Error(ErrorKind::kInput, where, "is not a JSON object");
   const families::Family& family = family_of(json, where);
   const HfConfig config(json, family, where);
-  Uniform uniform{.family = std::string(family.name)};
-  uniform.hidden = config.integer(ConfigKind::kHidden, 1, kMaxSize);
-  uniform.num_layers = config.integer(ConfigKind::kLayers, 1, kMaxLayers);
-  uniform.num_heads = config.integer(ConfigKind::kHeads, 1, kMaxSize);
-  uniform.num_groups = config.integer_or_null(ConfigKind::kGroups, 1, kMaxSize).value_or(uniform.num_heads);
-  if (const auto head_dim = config.integer_or_null(ConfigKind::kHeadDim, 1, kMaxSize)) {
-    uniform.head_dim = *head_dim;
-  } else {
-    if (uniform.hidden % uniform.num_heads != 0)
-      throw config.bad(ConfigKind::kHeads, "does not divide hidden_size, and no head_dim is given",
-                       {.got = fmt::format("{} heads of {}", uniform.num_heads, uniform.hidden)});
-    uniform.head_dim = uniform.hidden / uniform.num_heads;
-  }
-  uniform.ffn_hidden = config.integer(ConfigKind::kFfnHidden, 1, kMaxSize);
-  uniform.vocab = config.integer(ConfigKind::kVocab, 1, kMaxVocab);
-  uniform.max_positions = config.integer(ConfigKind::kMaxPositions, 1, kMaxPositions);
-  uniform.eps = config.number(ConfigKind::kNormEps, 0, 1);
-  uniform.tied = config.boolean(ConfigKind::kTied);
-  uniform.init_std = config.number(ConfigKind::kInitStd, 0, 1e3);
-  uniform.qkv_bias = family_has(family, "linear_qkv.bias");
-  uniform.qk_norm = family_has(family, "q_layernorm.weight");
-  uniform.rope = read_rope(config, uniform.max_positions);
-  uniform.windows = read_windows(config, uniform.num_layers);
-  if (config.text(ConfigKind::kActivation) != "silu")
-    throw config.bad(ConfigKind::kActivation, "is not computed here",
-                     {.got = config.text(ConfigKind::kActivation), .want = "silu"});
-  uniform.dtype = read_dtype(config);
-  uniform.eos = read_eos(config);
-  uniform.bos = config.integer_or_null(ConfigKind::kBos, 0, kMaxVocab);
-  return {expand(uniform, ErrorKind::kInput, where), &family};
+  spec::ModelSpec model = read_frame(config);
+  add_layers(config, model);
+  return {std::move(model), &family};
 }
 
 }  // namespace rialto::resolve

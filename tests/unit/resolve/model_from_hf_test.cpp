@@ -235,7 +235,7 @@ TEST(ModelFromHf, NullTypeIsFloat32) {
 }
 
 TEST(ModelFromHf, RopeTypesAreNamedWhenRefused) {
-  for (const char* type : {"yarn", "dynamic", "longrope", "proportional", "su"})
+  for (const char* type : {"dynamic", "longrope", "proportional", "su", "deepseek_yarn"})
     EXPECT_THAT(complaint_with("qwen3", "rope_parameters", Json{{"rope_type", type}, {"factor", 4.0}}),
                 HasSubstr(std::string("'") + type + "'"));
   const Json bad[] = {{{"rope_type", "linear"}},

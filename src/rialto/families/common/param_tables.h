@@ -1,0 +1,101 @@
+// Tensor rows that several families share word for word: the names of Llama, and of DeepSeek where it has others.
+// A row for a part that a model has not does nothing.
+#pragma once
+
+#include "rialto/bridge/rows.h"
+#include "rialto/families/common/join.h"
+
+namespace rialto::families {
+
+inline constexpr bridge::ParamRow kEndRows[] = {
+    {"model.embed_tokens.weight", "embedding.word_embeddings.weight"},
+    {"model.norm.weight", "decoder.final_layernorm.weight"},
+    {"lm_head.weight", "output_layer.weight", bridge::Op::kSame, bridge::When::kUntied},
+    {"lm_head.weight", "embedding.word_embeddings.weight", bridge::Op::kTiedHead, bridge::When::kTied},
+};
+
+inline constexpr bridge::ParamRow kAttentionRows[] = {
+    {"model.layers.{l}.input_layernorm.weight", "decoder.layers.{l}.self_attention.linear_qkv.layer_norm_weight"},
+    {"model.layers.{l}.self_attn.{q,k,v}_proj.weight", "decoder.layers.{l}.self_attention.linear_qkv.weight",
+     bridge::Op::kQkv},
+    {"model.layers.{l}.self_attn.o_proj.weight", "decoder.layers.{l}.self_attention.linear_proj.weight"},
+};
+inline constexpr bridge::ParamRow kQkvBiasRows[] = {
+    {"model.layers.{l}.self_attn.{q,k,v}_proj.bias", "decoder.layers.{l}.self_attention.linear_qkv.bias",
+     bridge::Op::kQkv},
+};
+inline constexpr bridge::ParamRow kQkNormRows[] = {
+    {"model.layers.{l}.self_attn.q_norm.weight", "decoder.layers.{l}.self_attention.q_layernorm.weight"},
+    {"model.layers.{l}.self_attn.k_norm.weight", "decoder.layers.{l}.self_attention.k_layernorm.weight"},
+};
+
+inline constexpr bridge::ParamRow kLatentRows[] = {
+    {"model.layers.{l}.input_layernorm.weight", "decoder.layers.{l}.input_layernorm.weight"},
+    {"model.layers.{l}.self_attn.q_proj.weight", "decoder.layers.{l}.self_attention.linear_q_proj.weight"},
+    {"model.layers.{l}.self_attn.q_a_proj.weight", "decoder.layers.{l}.self_attention.linear_q_down_proj.weight"},
+    {"model.layers.{l}.self_attn.q_a_layernorm.weight",
+     "decoder.layers.{l}.self_attention.linear_q_up_proj.layer_norm_weight"},
+    {"model.layers.{l}.self_attn.q_b_proj.weight", "decoder.layers.{l}.self_attention.linear_q_up_proj.weight"},
+    {"model.layers.{l}.self_attn.kv_a_proj_with_mqa.weight",
+     "decoder.layers.{l}.self_attention.linear_kv_down_proj.weight"},
+    {"model.layers.{l}.self_attn.kv_a_layernorm.weight",
+     "decoder.layers.{l}.self_attention.linear_kv_up_proj.layer_norm_weight"},
+    {"model.layers.{l}.self_attn.kv_b_proj.weight", "decoder.layers.{l}.self_attention.linear_kv_up_proj.weight"},
+    {"model.layers.{l}.self_attn.o_proj.weight", "decoder.layers.{l}.self_attention.linear_proj.weight"},
+};
+
+inline constexpr bridge::ParamRow kMlpRows[] = {
+    {"model.layers.{l}.post_attention_layernorm.weight", "decoder.layers.{l}.mlp.linear_fc1.layer_norm_weight"},
+    {"model.layers.{l}.mlp.{gate,up}_proj.weight", "decoder.layers.{l}.mlp.linear_fc1.weight", bridge::Op::kGateUp},
+    {"model.layers.{l}.mlp.down_proj.weight", "decoder.layers.{l}.mlp.linear_fc2.weight"},
+};
+
+/// One tensor per expert and projection, under `mlp`.
+inline constexpr bridge::ParamRow kMoeRows[] = {
+    {"model.layers.{l}.post_attention_layernorm.weight", "decoder.layers.{l}.pre_mlp_layernorm.weight"},
+    {"model.layers.{l}.mlp.gate.weight", "decoder.layers.{l}.mlp.router.weight"},
+    {"model.layers.{l}.mlp.experts.{e}.{gate,up}_proj.weight", "decoder.layers.{l}.mlp.experts.linear_fc1.weight{e}",
+     bridge::Op::kGateUp},
+    {"model.layers.{l}.mlp.experts.{e}.down_proj.weight", "decoder.layers.{l}.mlp.experts.linear_fc2.weight{e}"},
+};
+/// The same experts in one tensor per layer, as transformers 5 keeps them in memory and some files hold them.
+inline constexpr bridge::ParamRow kPackedMoeRows[] = {
+    {"model.layers.{l}.mlp.experts.gate_up_proj", "decoder.layers.{l}.mlp.experts.linear_fc1.weight{e}",
+     bridge::Op::kPacked, bridge::When::kAlternative},
+    {"model.layers.{l}.mlp.experts.down_proj", "decoder.layers.{l}.mlp.experts.linear_fc2.weight{e}",
+     bridge::Op::kPacked, bridge::When::kAlternative},
+};
+inline constexpr bridge::ParamRow kSharedExpertRows[] = {
+    {"model.layers.{l}.mlp.shared_experts.{gate,up}_proj.weight",
+     "decoder.layers.{l}.mlp.shared_experts.linear_fc1.weight", bridge::Op::kGateUp},
+    {"model.layers.{l}.mlp.shared_experts.down_proj.weight", "decoder.layers.{l}.mlp.shared_experts.linear_fc2.weight"},
+};
+inline constexpr bridge::ParamRow kSelectionBiasRows[] = {
+    {"model.layers.{l}.mlp.gate.e_score_correction_bias", "decoder.layers.{l}.mlp.router.expert_bias"},
+};
+
+/// Multi-token prediction as layers after the last, each with copies of embedding and head.
+inline constexpr bridge::ParamRow kDeepseekMtpRows[] = {
+    {"model.layers.{L+m}.", "mtp.layers.{m}.transformer_layer.", bridge::Op::kLayerPrefix},
+    {"model.layers.{L+m}.enorm.weight", "mtp.layers.{m}.enorm.weight"},
+    {"model.layers.{L+m}.hnorm.weight", "mtp.layers.{m}.hnorm.weight"},
+    {"model.layers.{L+m}.eh_proj.weight", "mtp.layers.{m}.eh_proj.weight"},
+    {"model.layers.{L+m}.shared_head.norm.weight", "mtp.layers.{m}.final_layernorm.weight"},
+    {"model.layers.{L+m}.embed_tokens.weight", "embedding.word_embeddings.weight", bridge::Op::kRepeat},
+    {"model.layers.{L+m}.shared_head.head.weight", "output_layer.weight", bridge::Op::kRepeat},
+};
+/// The same with a norm of its own and without copies (Ling, Hunyuan).
+inline constexpr bridge::ParamRow kPlainMtpRows[] = {
+    {"model.layers.{L+m}.", "mtp.layers.{m}.transformer_layer.", bridge::Op::kLayerPrefix},
+    {"model.layers.{L+m}.enorm.weight", "mtp.layers.{m}.enorm.weight"},
+    {"model.layers.{L+m}.hnorm.weight", "mtp.layers.{m}.hnorm.weight"},
+    {"model.layers.{L+m}.eh_proj.weight", "mtp.layers.{m}.eh_proj.weight"},
+    {"model.layers.{L+m}.final_layernorm.weight", "mtp.layers.{m}.final_layernorm.weight"},
+};
+
+inline constexpr bridge::IgnoredRow kRopeBuffers[] = {
+    {"model.layers.{l}.self_attn.rotary_emb.inv_freq", "recomputed from rope_theta"},
+    {"model.rotary_emb.inv_freq", "recomputed from rope_theta"},
+};
+
+}  // namespace rialto::families
