@@ -87,7 +87,10 @@ kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, s
 const kernels::RopeTable& Pass::rope(const std::optional<spec::Rope>& rope) {
   if (!rope) return none_;
   auto [entry, fresh] = ropes_.try_emplace(rope_key(*rope));
-  if (fresh) entry->second = rope_table(*rope, context_.positions_BS.reshape({-1}));
+  if (fresh) {
+    const int64_t num_positions = context_.cache ? context_.cache->num_positions : 0;
+    entry->second = rope_table(*rope, context_.positions_BS.reshape({-1}), num_positions);
+  }
   return entry->second;
 }
 

@@ -86,11 +86,11 @@ at::Tensor inverse_frequencies(const spec::Rope& rope, int64_t num_positions) {
   return std::visit([&](const auto& scaling) { return inverse(powers, scaling); }, rope.scaling);
 }
 
-kernels::RopeTable rope_table(const spec::Rope& rope, const at::Tensor& positions_T) {
+kernels::RopeTable rope_table(const spec::Rope& rope, const at::Tensor& positions_T, int64_t num_positions) {
   const at::NoGradGuard no_grad;
   // Only one scaling asks for the length, and looking at the positions waits for a device.
   const bool by_length = std::holds_alternative<spec::LongRopeScaling>(rope.scaling) && positions_T.numel() > 0;
-  const int64_t num_positions = by_length ? positions_T.max().item<int64_t>() + 1 : 0;
+  if (by_length) num_positions = std::max(num_positions, positions_T.max().item<int64_t>() + 1);
   const at::Tensor frequencies = inverse_frequencies(rope, num_positions).to(positions_T.device());
   const at::Tensor angles = positions_T.to(at::kFloat).unsqueeze(1) * frequencies.unsqueeze(0);
   const double factor = amplitude(rope.scaling);

@@ -1,26 +1,13 @@
 // Each Function alone: gradients against recorded plain operations, frozen weights, sinks, adapters, the save hook.
 #include "rialto/model/functions.h"
 
+#include "leaves.h"
 #include "rialto/model/attention/functions.h"
 #include "rialto/model/pass.h"
 #include "toy.h"
 
 namespace rialto::model {
 namespace {
-
-/// A weight outside any model.
-Weight loose(const at::Tensor& values, bool frozen = false) {
-  Weight weight;
-  weight.param.name = "w";
-  weight.data = values.clone().set_requires_grad(!frozen);
-  weight.main_grad = at::zeros(values.sizes(), values.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
-  weight.frozen = frozen;
-  return weight;
-}
-at::Tensor leaf(at::IntArrayRef shape, at::ScalarType type = at::kDouble) {
-  return at::randn(shape, at::kDouble).to(type).set_requires_grad(true);
-}
-at::Tensor twin(const at::Tensor& x) { return x.detach().clone().set_requires_grad(true); }
 
 /// Counts what is kept, and gives back a copy: what offload would do.
 class CopyingHook final : public SaveHook {
@@ -135,46 +122,12 @@ TEST(AddNorm, OneOutputUnused) {
   expect_close(x.grad(), at::ones({4, 6}), 1e-12, "only the residual path");
 }
 
-TEST(Heads, GradientsEqualAutograd) {
-  at::manual_seed(6);
-  const int64_t tokens = 5, groups = 2, queries = 3, dim = 4;
-  const at::Tensor angles = at::randn({tokens, dim / 2});
-  const kernels::RopeTable rope{angles.cos(), angles.sin()};
-  const at::Tensor x = leaf({tokens, groups * (queries + 2) * dim}), x2 = twin(x);
-  const kernels::Heads fast = split_heads({}, x, groups, dim, rope),
-                       plain = kernels::ref::split_heads(x2, groups, dim, rope, at::kDouble);
-  const at::Tensor gq = at::randn(fast.q_TND.sizes(), at::kDouble), gk = at::randn(fast.k_TGD.sizes(), at::kDouble);
-  ((fast.q_TND * gq).sum() + (fast.k_TGD * gk).sum() + fast.v_TGD.square().sum()).backward();
-  ((plain.q_TND * gq).sum() + (plain.k_TGD * gk).sum() + plain.v_TGD.square().sum()).backward();
-  expect_close(x.grad(), x2.grad(), 1e-12, "dqkv");
-  const at::Tensor h = leaf({tokens, 3, dim}), h2 = twin(h);
-  (rotate({}, h, rope) * gq.narrow(1, 0, 3)).sum().backward();
-  (kernels::ref::rotate(h2, rope, false) * gq.narrow(1, 0, 3)).sum().backward();
-  expect_close(h.grad(), h2.grad(), 1e-12, "rotate");
-}
-
-TEST(Attention, GradientsEqualAutograd) {
-  at::manual_seed(7);
-  const at::Tensor q = leaf({2, 9, 4, 8}), k = leaf({2, 9, 2, 8}), v = leaf({2, 9, 2, 8});
-  const at::Tensor q2 = twin(q), k2 = twin(k), v2 = twin(v), g = at::randn({18, 32}, at::kDouble);
-  const auto range = key_range(2, 9, {}, 4, at::kCPU);
-  attention({}, q, k, v, range, 0.4).backward(g);
-  const at::Tensor i = at::arange(9).unsqueeze(1), j = at::arange(9).unsqueeze(0);
-  const at::Tensor hidden = at::logical_not(at::logical_and(j <= i, j > i - 4));
-  const at::Tensor kk = k2.repeat_interleave(2, 2).transpose(1, 2), vv = v2.repeat_interleave(2, 2).transpose(1, 2);
-  const at::Tensor s = (at::matmul(q2.transpose(1, 2), kk.transpose(2, 3)) * 0.4).masked_fill(hidden, -1e300);
-  at::matmul(at::softmax(s, -1), vv).transpose(1, 2).reshape({18, 32}).backward(g);
-  expect_close(q.grad(), q2.grad(), 1e-11, "dq");
-  expect_close(k.grad(), k2.grad(), 1e-11, "dk");
-  expect_close(v.grad(), v2.grad(), 1e-11, "dv");
-}
-
-TEST(SwiGlu, GradientsEqualAutograd) {
+TEST(Activate, GradientsEqualAutograd) {
   at::manual_seed(8);
   const at::Tensor x = leaf({6, 10}), x2 = twin(x), g = at::randn({6, 5}, at::kDouble);
-  swiglu({}, x).backward(g);
+  activate({}, x, {.kind = kernels::ActivationKind::kGeluTanh}).backward(g);
   const auto parts = x2.chunk(2, -1);
-  (at::silu(parts[0]) * parts[1]).backward(g);
+  (at::gelu(parts[0], "tanh") * parts[1]).backward(g);
   expect_close(x.grad(), x2.grad(), 1e-12, "dx");
 }
 
@@ -188,18 +141,52 @@ TEST(Embedding, GradientGoesToMainGrad) {
   expect_close(table.main_grad, t2.grad(), 1e-12, "dtable");
 }
 
+TEST(Embedding, ScaleIsRoundedToTheWeightsType) {
+  at::manual_seed(12);
+  const double scale = std::sqrt(48.0);
+  const at::Tensor ids = at::tensor({int64_t{1}, int64_t{4}, int64_t{1}}), values = at::randn({6, 3});
+  for (const auto type : {at::kDouble, at::kBFloat16}) {
+    const Weight table = loose(values.to(type));
+    const at::Tensor rounded = at::scalar_tensor(scale, type), t2 = twin(table.data);
+    const at::Tensor y = embedding({}, ids, table, scale), y2 = at::embedding(t2, ids) * rounded;
+    EXPECT_TRUE(at::equal(y, y2)) << type;
+    y.backward(at::ones_like(y));
+    const double times = rounded.item<double>();
+    expect_close(table.main_grad[1], at::full({3}, 2 * times), 1e-6, "a token twice");
+    expect_close(table.main_grad[4], at::full({3}, times), 1e-6, "a token once");
+    EXPECT_EQ(table.main_grad[0].abs().max().item<double>(), 0);
+  }
+}
+
 TEST(LinearCrossEntropy, GradientsEqualAutogradOverSeveralChunks) {
   at::manual_seed(10);
   const int64_t tokens = 150, vocab = 40000;  // chunks of 64 rows
   const Weight w = loose(at::randn({vocab, 4}, at::kDouble));
   const at::Tensor x = leaf({tokens, 4}), x2 = twin(x), w2 = twin(w.data);
   const at::Tensor labels = at::randint(vocab, {tokens}, at::kLong), weights = at::rand({tokens}, at::kDouble);
-  const at::Tensor loss = linear_cross_entropy({}, x, w, labels, weights);
+  const at::Tensor loss = linear_cross_entropy({}, x, {.weight = &w}, labels, weights);
   const at::Tensor lp = at::log_softmax(at::linear(x2, w2), -1).gather(1, labels.unsqueeze(1)).squeeze(1);
   const at::Tensor loss2 = -(lp * weights).sum();
   expect_close(loss, loss2, 1e-10, "loss");
   loss.backward(at::scalar_tensor(0.25, at::kDouble));
   loss2.backward(at::scalar_tensor(0.25, at::kDouble));
+  expect_close(x.grad(), x2.grad(), 1e-10, "dx");
+  expect_close(w.main_grad, w2.grad(), 1e-10, "dw");
+}
+
+TEST(LinearCrossEntropy, CapsLogits) {
+  at::manual_seed(13);
+  const Weight w = loose(at::randn({50, 4}, at::kDouble) * 5);
+  const at::Tensor x = leaf({9, 4}), x2 = twin(x), w2 = twin(w.data);
+  const at::Tensor labels = at::randint(50, {9}, at::kLong), weights = at::rand({9}, at::kDouble);
+  const Head head{.weight = &w, .softcap = 3.0};
+  const at::Tensor loss = linear_cross_entropy({}, x, head, labels, weights);
+  const at::Tensor logits = at::tanh(at::linear(x2, w2) / 3) * 3;
+  expect_close(head_logits(x, head), logits, 1e-12, "logits");
+  const at::Tensor loss2 = -(at::log_softmax(logits, -1).gather(1, labels.unsqueeze(1)).squeeze(1) * weights).sum();
+  expect_close(loss, loss2, 1e-10, "loss");
+  loss.backward();
+  loss2.backward();
   expect_close(x.grad(), x2.grad(), 1e-10, "dx");
   expect_close(w.main_grad, w2.grad(), 1e-10, "dw");
 }
@@ -218,9 +205,9 @@ TEST(SaveHookSeam, EveryFunctionKeepsThroughIt) {
     const auto heads = split_heads(recorder, qkv, 1, 2, {});
     const auto rows = [](const at::Tensor& t) { return t.unsqueeze(0); };
     const at::Tensor mixed = attention(recorder, rows(heads.q_TND), rows(heads.k_TGD), rows(heads.v_TGD),
-                                       key_range(1, 6, {}, {}, at::kCPU), 1);
+                                       key_range(1, 6, {}, {}, at::kCPU), {.scale = 1});
     const at::Tensor y = linear(recorder, at::cat({mixed, mixed}, 1), {.weight = &fc1});
-    linear_cross_entropy(recorder, swiglu(recorder, y), head, labels, at::ones({6})).backward();
+    linear_cross_entropy(recorder, activate(recorder, y, {}), {.weight = &head}, labels, at::ones({6})).backward();
     std::vector<at::Tensor> grads;
     for (const Weight* weight : {&w, &norm, &fc1, &head, &table}) grads.push_back(weight->main_grad.clone());
     return grads;
@@ -229,9 +216,9 @@ TEST(SaveHookSeam, EveryFunctionKeepsThroughIt) {
   CopyingHook hook;
   const auto hooked = run({.save = &hook, .sink = nullptr});
   for (size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(at::equal(plain[i], hooked[i])) << i;
-  const std::vector<std::string> want = {"embedding.tokens", "norm.sum",     "norm.rstd",    "linear.input",
-                                         "attention.q",      "attention.k",  "attention.v",  "attention.out",
-                                         "attention.lse",    "linear.input", "swiglu.input", "loss.input_grad",
+  const std::vector<std::string> want = {"embedding.tokens", "norm.sum",     "norm.rstd",        "linear.input",
+                                         "attention.q",      "attention.k",  "attention.v",      "attention.out",
+                                         "attention.lse",    "linear.input", "activation.input", "loss.input_grad",
                                          "loss.weight_grad"};
   EXPECT_EQ(hook.names, want);
   EXPECT_EQ(hook.taken, hook.kept);

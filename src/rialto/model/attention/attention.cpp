@@ -11,14 +11,19 @@ namespace {
 class SelfAttention final : public Mixer {
  public:
   SelfAttention(const spec::Attention& spec, const Parts& parts)
-      : spec_(spec), mesh_(parts.mesh), groups_(spec.num_groups / parts.mesh.size(comm::Axis::kTp)) {
+      : spec_(spec),
+        mesh_(parts.mesh),
+        groups_(spec.num_groups / parts.mesh.size(comm::Axis::kTp)),
+        scores_{.scale = spec.softmax_scale, .softcap = spec.softcap, .sinks = nullptr} {
     qkv_.weight = &parts("self_attention.linear_qkv.weight");
     if (spec.qkv_bias) qkv_.bias = &parts("self_attention.linear_qkv.bias");
-    proj_.weight = &parts("self_attention.linear_proj.weight");
     if (spec.qk_norm) {
-      q_norm_ = &parts("self_attention.q_layernorm.weight");
-      k_norm_ = &parts("self_attention.k_layernorm.weight");
+      q_norm_ = parts.norm("self_attention.q_layernorm.weight", *spec.qk_norm);
+      k_norm_ = parts.norm("self_attention.k_layernorm.weight", *spec.qk_norm);
     }
+    if (spec.sinks) scores_.sinks = &parts("self_attention.core_attention.softmax_offset");
+    proj_.weight = &parts("self_attention.linear_proj.weight");
+    if (spec.out_bias) proj_.bias = &parts("self_attention.linear_proj.bias");
   }
 
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {
@@ -27,27 +32,34 @@ class SelfAttention final : public Mixer {
     kernels::Heads heads =
         split_heads(recorder, qkv, groups_, spec_.head_dim, spec_.qk_norm ? kernels::RopeTable{} : rope);
     if (spec_.qk_norm) {
-      heads.q_TND = rotate(recorder, add_norm(recorder, heads.q_TND, {}, *q_norm_, spec_.qk_norm->eps).y, rope);
-      heads.k_TGD = rotate(recorder, add_norm(recorder, heads.k_TGD, {}, *k_norm_, spec_.qk_norm->eps).y, rope);
+      heads.q_TND = rotate(recorder, head_norm(recorder, heads.q_TND, q_norm_), rope);
+      heads.k_TGD = rotate(recorder, head_norm(recorder, heads.k_TGD, k_norm_), rope);
     }
     const auto rows = [&](const at::Tensor& x) { return x.view({pass.rows(), pass.tokens(), x.size(1), x.size(2)}); };
     const at::Tensor q = rows(heads.q_TND), k = rows(heads.k_TGD), v = rows(heads.v_TGD);
-    at::Tensor mixed;
-    if (cache) {
-      const CachedKeys keys = append(*cache, k, v, pass.context().cache->next_position, spec_.window);
-      mixed = attention(recorder, q, keys.k_BKGD, keys.v_BKGD, keys.range, {.scale = spec_.softmax_scale});
-    } else {
-      mixed = attention(recorder, q, k, v, pass.range(spec_.window), {.scale = spec_.softmax_scale});
-    }
-    return comm::reduce_from(linear(recorder, mixed, proj_), mesh_, comm::Axis::kTp);
+    if (!cache) return project(recorder, attention(recorder, q, k, v, pass.range(spec_.window), scores_));
+    const CachedKeys keys =
+        append(cache_of<KeyValueCache>(*cache), k, v, pass.context().cache->next_position, spec_.window);
+    return project(recorder, attention(recorder, q, keys.k_BKGD, keys.v_BKGD, keys.range, scores_));
   }
 
  private:
+  /// Of each head, or of all heads together.
+  at::Tensor head_norm(const Recorder& recorder, const at::Tensor& x_TND, const Norm& norm) const {
+    if (spec_.qk_norm_width == spec::QkNormWidth::kHead) return add_norm(recorder, x_TND, {}, norm).y;
+    return full_width_norm(recorder, x_TND.flatten(1), norm, mesh_).view(x_TND.sizes());
+  }
+
+  at::Tensor project(const Recorder& recorder, const at::Tensor& mixed) const {
+    return row_parallel(recorder, mixed, proj_, mesh_);
+  }
+
   spec::Attention spec_;
   const comm::Mesh& mesh_;
   int64_t groups_;
+  Scores scores_;
   Linear qkv_, proj_;
-  const Weight *q_norm_ = nullptr, *k_norm_ = nullptr;
+  Norm q_norm_, k_norm_;
 };
 
 }  // namespace

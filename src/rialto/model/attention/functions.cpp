@@ -2,6 +2,9 @@
 #include "rialto/model/attention/functions.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include "rialto/kernels/dispatch.h"
 
 namespace rialto::model {
 
@@ -65,6 +68,61 @@ at::Tensor attention(const Recorder& recorder, const at::Tensor& q_BSND, const a
       },
       "attention");
   return y;
+}
+
+at::Tensor sharded_norm(const Recorder& recorder, const at::Tensor& x, const Norm& norm, const comm::Mesh& mesh) {
+  Tape tape(recorder, {x, norm.weight->data});
+  const auto wide = kernels::wide_type(x);
+  const double width = static_cast<double>(x.size(1)) * mesh.size(comm::Axis::kTp);
+  const auto mean = [mesh, width](at::Tensor sum_T1) {
+    comm::all_reduce_sum(sum_T1, mesh, comm::Axis::kTp);
+    return sum_T1 / width;
+  };
+  const at::Tensor values = x.to(wide);
+  const at::Tensor rstd_T1 = at::rsqrt(mean(values.square().sum(1, true)) + norm.spec.eps);
+  const at::Tensor scale = norm.weight->data.to(wide) + (norm.spec.zero_centered ? 1 : 0);
+  const at::Tensor y = (values * rstd_T1 * scale).to(x.scalar_type());
+  const bool want_dw = tape.wants(1);
+  tape.keep(x, "norm.sum");
+  tape.keep(rstd_T1, "norm.rstd");
+  tape.record(
+      {y},
+      [recorder, mean, want_dw, scale, wide, main_grad = norm.weight->main_grad](
+          const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
+        const at::Tensor dy = douts[0].to(wide), normed = kept[0].to(wide) * kept[1], dnormed = dy * scale;
+        if (want_dw)
+          recorder.weight_gradient([main_grad, dw = (dy * normed).sum(0)] { main_grad.add_(dw.view_as(main_grad)); });
+        const at::Tensor dx = (dnormed - normed * mean((dnormed * normed).sum(1, true))) * kept[1];
+        return {dx.to(kept[0].scalar_type()), at::Tensor()};
+      },
+      "sharded_norm");
+  return y;
+}
+
+at::Tensor full_width_norm(const Recorder& recorder, const at::Tensor& x, const Norm& norm, const comm::Mesh& mesh) {
+  return mesh.size(comm::Axis::kTp) == 1 ? add_norm(recorder, x, {}, norm).y : sharded_norm(recorder, x, norm, mesh);
+}
+
+at::Tensor add_bias(const Recorder& recorder, const at::Tensor& x_TO, const Weight& bias) {
+  Tape tape(recorder, {x_TO, bias.data});
+  const at::Tensor y = at::add(x_TO, bias.data);
+  const bool want_db = tape.wants(1);
+  tape.record(
+      {y},
+      [recorder, want_db, db = bias.main_grad](const Grads& douts, const std::vector<at::Tensor>&) -> Grads {
+        if (want_db) recorder.weight_gradient([db, dy = douts[0]] { kernels::bias_grad(db, dy); });
+        return {douts[0], at::Tensor()};
+      },
+      "add_bias");
+  return y;
+}
+
+at::Tensor row_parallel(const Recorder& recorder, const at::Tensor& x_TI, const Linear& layer, const comm::Mesh& mesh) {
+  if (!layer.bias || mesh.size(comm::Axis::kTp) == 1)
+    return comm::reduce_from(linear(recorder, x_TI, layer), mesh, comm::Axis::kTp);
+  Linear product = layer;
+  product.bias = nullptr;
+  return add_bias(recorder, comm::reduce_from(linear(recorder, x_TI, product), mesh, comm::Axis::kTp), *layer.bias);
 }
 
 }  // namespace rialto::model

@@ -1,0 +1,107 @@
+// Multi-head latent attention: training and prompts expand the latents into keys and values of every head; a single
+// query moves into the latent space instead, so that a step reads one row per token and not one per head.
+// Shape letters as in attention/functions.h. Source: DeepSeek-V2 report (arXiv:2405.04434), 2.1 and appendix C.
+#include <ATen/Functions.h>
+
+#include "rialto/model/attention/functions.h"
+#include "rialto/model/cache.h"
+#include "rialto/model/layer.h"
+
+namespace rialto::model {
+namespace {
+
+class LatentAttention final : public Mixer {
+ public:
+  LatentAttention(const spec::LatentAttention& spec, const Parts& parts)
+      : spec_(spec),
+        mesh_(parts.mesh),
+        heads_(spec.num_heads / parts.mesh.size(comm::Axis::kTp)),
+        scores_{.scale = spec.softmax_scale, .softcap = {}, .sinks = nullptr} {
+    if (spec.q_lora_rank) {
+      q_down_.weight = &parts("self_attention.linear_q_down_proj.weight");
+      q_norm_ = parts.norm("self_attention.linear_q_up_proj.layer_norm_weight", spec.latent_norm);
+      q_up_.weight = &parts("self_attention.linear_q_up_proj.weight");
+    } else {
+      q_up_.weight = &parts("self_attention.linear_q_proj.weight");
+    }
+    kv_down_.weight = &parts("self_attention.linear_kv_down_proj.weight");
+    kv_norm_ = parts.norm("self_attention.linear_kv_up_proj.layer_norm_weight", spec.latent_norm);
+    kv_up_.weight = &parts("self_attention.linear_kv_up_proj.weight");
+    proj_.weight = &parts("self_attention.linear_proj.weight");
+  }
+
+  at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {
+    const kernels::RopeTable& rope = pass.rope(spec_.rope);
+    const at::Tensor q_TND = rotate(recorder, queries(recorder, x_TH), rope, spec_.qk_nope_dim);
+    const LatentParts parts = split_latent(recorder, linear(recorder, x_TH, kv_down_), spec_.kv_lora_rank);
+    const at::Tensor latent_TC = add_norm(recorder, parts.latent_TC, {}, kv_norm_).y;
+    const at::Tensor key_T1R = rotate(recorder, parts.key_T1R, rope);
+    if (cache) return project(recorder, continued(recorder, q_TND, latent_TC, key_T1R, pass, *cache));
+    return project(recorder, expanded(recorder, q_TND, latent_TC, key_T1R, pass, pass.range({})));
+  }
+
+ private:
+  at::Tensor queries(const Recorder& recorder, const at::Tensor& x_TH) const {
+    const at::Tensor in = spec_.q_lora_rank ? add_norm(recorder, linear(recorder, x_TH, q_down_), {}, q_norm_).y : x_TH;
+    // Every rank has the latent whole and its own heads, so their gradients are added up here.
+    const at::Tensor q = linear(recorder, comm::copy_to(in, mesh_, comm::Axis::kTp), q_up_);
+    return q.view({q.size(0), heads_, spec_.qk_nope_dim + spec_.qk_rope_dim});
+  }
+
+  /// Keys and values of every head from `latent` [B*K,C] and `key` [B*K,1,R] -> [B*S, N*V].
+  at::Tensor expanded(const Recorder& recorder, const at::Tensor& q_TND, const at::Tensor& latent_TC,
+                      const at::Tensor& key_T1R, const Pass& pass, const kernels::KeyRange& range) const {
+    const at::Tensor up = linear(recorder, comm::copy_to(latent_TC, mesh_, comm::Axis::kTp), kv_up_);
+    const ExpandedKeys keys = expand_keys(recorder, up.view({up.size(0), heads_, spec_.qk_nope_dim + spec_.v_head_dim}),
+                                          comm::copy_to(key_T1R, mesh_, comm::Axis::kTp), spec_.qk_nope_dim);
+    const auto rows = [&](const at::Tensor& x) { return x.view({pass.rows(), -1, x.size(1), x.size(2)}); };
+    return attention(recorder, rows(q_TND), rows(keys.k_TND), rows(keys.v_TNV), range, scores_);
+  }
+
+  /// Generation: appends the new rows and looks at all of them.
+  at::Tensor continued(const Recorder& recorder, const at::Tensor& q_TND, const at::Tensor& latent_TC,
+                       const at::Tensor& key_T1R, const Pass& pass, LayerCache& cache) const {
+    const at::Tensor rows = at::cat({latent_TC, key_T1R.flatten(1)}, 1);
+    const CachedLatents held =
+        append(cache_of<LatentCache>(cache), rows.view({pass.rows(), pass.tokens(), rows.size(1)}));
+    if (pass.tokens() == 1 && !kv_up_.adapter) return absorbed(recorder, q_TND, held);
+    const at::Tensor all = held.rows_BKC.flatten(0, 1);
+    return expanded(recorder, q_TND, all.narrow(1, 0, spec_.kv_lora_rank).contiguous(),
+                    all.narrow(1, spec_.kv_lora_rank, spec_.qk_rope_dim).unsqueeze(1), pass, held.range);
+  }
+
+  /// One query per row: q_nope (W_k c) = (q_nope W_k) c, so the latent rows are the keys of all heads at once and their
+  /// first part the values, which W_v takes up afterwards. No gradients.
+  at::Tensor absorbed(const Recorder& recorder, const at::Tensor& q_TND, const CachedLatents& held) const {
+    const at::NoGradGuard no_grad;
+    const int64_t plain = spec_.qk_nope_dim;
+    const at::Tensor up = kv_up_.weight->data.detach().view({heads_, plain + spec_.v_head_dim, spec_.kv_lora_rank});
+    const at::Tensor q_NTC = at::bmm(q_TND.narrow(2, 0, plain).transpose(0, 1), up.narrow(1, 0, plain));
+    const at::Tensor q = at::cat({q_NTC.transpose(0, 1), q_TND.narrow(2, plain, spec_.qk_rope_dim)}, 2).unsqueeze(1);
+    const at::Tensor keys_BK1C = held.rows_BKC.unsqueeze(2);
+    const at::Tensor mixed = attention(recorder, q, keys_BK1C, keys_BK1C.narrow(3, 0, spec_.kv_lora_rank), held.range,
+                                       scores_);  // [B, N*C]
+    const at::Tensor mixed_NTC = mixed.view({q.size(0), heads_, spec_.kv_lora_rank}).transpose(0, 1);
+    const at::Tensor out_NTV = at::bmm(mixed_NTC, up.narrow(1, plain, spec_.v_head_dim).transpose(1, 2));
+    return out_NTV.transpose(0, 1).flatten(1);
+  }
+
+  at::Tensor project(const Recorder& recorder, const at::Tensor& mixed) const {
+    return row_parallel(recorder, mixed, proj_, mesh_);
+  }
+
+  spec::LatentAttention spec_;
+  const comm::Mesh& mesh_;
+  int64_t heads_;
+  Scores scores_;
+  Linear q_down_, q_up_, kv_down_, kv_up_, proj_;
+  Norm q_norm_, kv_norm_;
+};
+
+}  // namespace
+
+std::unique_ptr<Mixer> make_latent_attention(const spec::LatentAttention& spec, const Parts& parts) {
+  return std::make_unique<LatentAttention>(spec, parts);
+}
+
+}  // namespace rialto::model
