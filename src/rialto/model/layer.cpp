@@ -16,11 +16,6 @@ struct Overload : Cases... {
 template <class... Cases>
 Overload(Cases...) -> Overload<Cases...>;
 
-[[noreturn]] void no_code(const Parts& parts, const char* kind) {
-  throw Error(ErrorKind::kConfig, parts.prefix, std::string("no model code for ") + kind,
-              {.got = {}, .want = {}, .hint = "such a model can be converted and inspected, not run"});
-}
-
 }  // namespace
 
 std::unique_ptr<Mixer> make_mixer(const spec::Mixer& spec, const Parts& parts) {
