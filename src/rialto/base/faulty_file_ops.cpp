@@ -92,6 +92,14 @@ class FaultyFileOps final : public FileOps {
     fuse_->around(FileOp::kCreate, [&] { file = inner_.create(path); });
     return std::make_unique<FaultyWriteFile>(std::move(file), path, fuse_);
   }
+  std::unique_ptr<WriteFile> append(const fs::path& path) override {
+    std::unique_ptr<WriteFile> file;
+    fuse_->around(FileOp::kCreate, [&] { file = inner_.append(path); });
+    return std::make_unique<FaultyWriteFile>(std::move(file), path, fuse_);
+  }
+  void link(const fs::path& target, const fs::path& path) override {
+    fuse_->around(FileOp::kCreate, [&] { inner_.link(target, path); });
+  }
   void rename(const fs::path& from, const fs::path& to) override {
     fuse_->around(FileOp::kRename, [&] { inner_.rename(from, to); });
   }

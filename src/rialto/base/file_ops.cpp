@@ -33,9 +33,12 @@ namespace {
 
 class RealWriteFile final : public WriteFile {
  public:
-  explicit RealWriteFile(const fs::path& path) : path_(path) {
-    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  RealWriteFile(const fs::path& path, bool truncate) : path_(path) {
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (truncate ? O_TRUNC : 0), 0666);
     if (fd_ < 0) throw io_error(path_, "create", errno);
+    const off_t end = truncate ? 0 : ::lseek(fd_, 0, SEEK_END);
+    if (end < 0) throw io_error(path_, "append to", errno);
+    position_ = started_ = static_cast<uint64_t>(end);
   }
   ~RealWriteFile() override {
     if (fd_ >= 0) ::close(fd_);
@@ -94,7 +97,17 @@ class RealWriteFile final : public WriteFile {
 
 class RealFileOps final : public FileOps {
  public:
-  std::unique_ptr<WriteFile> create(const fs::path& path) override { return std::make_unique<RealWriteFile>(path); }
+  std::unique_ptr<WriteFile> create(const fs::path& path) override {
+    return std::make_unique<RealWriteFile>(path, true);
+  }
+
+  std::unique_ptr<WriteFile> append(const fs::path& path) override {
+    return std::make_unique<RealWriteFile>(path, false);
+  }
+
+  void link(const fs::path& target, const fs::path& path) override {
+    if (::symlink(target.c_str(), path.c_str()) != 0) throw io_error(path, "create the link", errno);
+  }
 
   void rename(const fs::path& from, const fs::path& to) override {
     if (::rename(from.c_str(), to.c_str()) != 0) throw io_error(from, "rename to '" + to.string() + "'", errno);

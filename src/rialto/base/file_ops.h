@@ -36,6 +36,8 @@ class FileOps {
  public:
   virtual ~FileOps() = default;
   virtual std::unique_ptr<WriteFile> create(const fs::path& path) = 0;  ///< truncates
+  virtual std::unique_ptr<WriteFile> append(const fs::path& path) = 0;  ///< goes on at the end; counted as a create
+  virtual void link(const fs::path& target, const fs::path& path) = 0;  ///< symbolic; counted as a create
   virtual void rename(const fs::path& from, const fs::path& to) = 0;
   /// Two existing files or folders swap names, at once where the file system can. Counted as a rename.
   virtual void exchange(const fs::path& a, const fs::path& b);
