@@ -1,4 +1,4 @@
-// SwiGLU, cross entropy and embedding: fast bodies against plain references, and labels and tokens that name
+// Cross entropy and embedding: fast bodies against plain references, and labels and tokens that name
 // nothing.
 #include <ATen/Parallel.h>
 
@@ -6,27 +6,9 @@
 #include "rialto/base/error.h"
 #include "rialto/kernels/cross_entropy.h"
 #include "rialto/kernels/embedding.h"
-#include "rialto/kernels/swiglu.h"
 
 namespace rialto::kernels {
 namespace {
-
-TEST(SwiGlu, EqualsReference) {
-  at::manual_seed(3);
-  for (const auto type : {at::kFloat, at::kBFloat16}) {
-    for (const int64_t width : {5, 8, 43}) {
-      const at::Tensor x = random({37, 2 * width}, type) * 4, dy = random({37, width}, type);
-      expect_close(cpu::swiglu_forward(x), ref::swiglu_forward(x), tolerance_of(type));
-      expect_close(cpu::swiglu_backward(dy, x), ref::swiglu_backward(dy, x), tolerance_of(type));
-    }
-  }
-}
-
-TEST(SwiGlu, LargeGatesStayFinite) {
-  const at::Tensor x = at::tensor({-1e4F, -100.0F, -88.0F, 0.0F, 88.0F, 1e4F, 1.0F, 2.0F}).repeat({2}).view({1, 16});
-  expect_close(cpu::swiglu_forward(x), ref::swiglu_forward(x), 1e-6);
-  expect_close(cpu::swiglu_backward(at::ones({1, 8}), x), ref::swiglu_backward(at::ones({1, 8}), x), 1e-6);
-}
 
 TEST(CrossEntropy, EqualsReference) {
   at::manual_seed(5);
