@@ -1,5 +1,5 @@
 # `cmake --install`: both programs, the rooms left of the torch line as one library target rialto::rialto, its headers.
-set(rialto_installed_rooms base spec formats hub bridge families store config resolve data schedule convert)
+set(rialto_installed_rooms base spec formats hub bridge families store config resolve source data schedule convert)
 list(TRANSFORM rialto_installed_rooms PREPEND rialto_ OUTPUT_VARIABLE rialto_installed_targets)
 
 add_library(rialto_rialto INTERFACE)

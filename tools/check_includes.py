@@ -20,16 +20,17 @@ NO_TORCH = {
     "store": ["spec", "formats"],
     "config": ["spec"],
     "resolve": ["spec", "hub", "bridge", "families", "config", "store"],
+    "source": ["spec", "formats", "hub", "bridge", "families", "store", "config", "resolve"],
     "data": ["formats", "hub", "config"],
     "schedule": ["spec"],
-    "convert": ["spec", "formats", "hub", "bridge", "families", "store", "config", "resolve"],
+    "convert": ["spec", "formats", "hub", "bridge", "families", "store", "config", "resolve", "source"],
 }
 TORCH = {
     "kernels": [],
     "comm": ["spec"],
     "model": ["spec", "schedule", "kernels", "comm"],
     "optim": ["spec", "kernels", "comm", "model"],
-    "checkpoint": ["spec", "formats", "hub", "bridge", "families", "store", "config", "resolve", "comm", "model", "optim"],
+    "checkpoint": ["spec", "formats", "hub", "bridge", "families", "store", "config", "resolve", "source", "comm", "model", "optim"],
     "generate": ["spec", "hub", "config", "resolve", "kernels", "model", "comm", "checkpoint"],
 }
 LEFT = list(NO_TORCH) + ["cli"]

@@ -35,7 +35,8 @@ std::optional<std::string> main_prefix(const store::CheckpointReader& reader, co
 
 void load_optimizer(const store::CheckpointReader& reader, model::Weights& weights, optim::AdamW& optimizer,
                     Progress& shown) {
-  const std::string where = reader.path().string();
+  const std::string where = reader.path().string(), common_path = (reader.path() / "common.pt").string();
+  const formats::TorchFile common = read_common(reader.path());
   shown.begin("load optimizer", weights.all().size(), "tensors");
   uint64_t done = 0;
   for (const model::Weight& weight : weights.all()) {
@@ -55,7 +56,7 @@ void load_optimizer(const store::CheckpointReader& reader, model::Weights& weigh
     shown.update(++done);
   }
   shown.end();
-  optimizer.set_num_steps(read_optimizer_steps(read_common(reader.path()), (reader.path() / "common.pt").string()));
+  optimizer.set_num_steps(read_optimizer_steps(common, common_path));
 }
 
 }  // namespace

@@ -12,33 +12,19 @@
 #include "rialto/checkpoint/tensors.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/resolve/resolve.h"
+#include "rialto/source/hf_weights.h"
 
 namespace rialto::checkpoint {
 namespace {
 
-std::vector<bridge::SourceTensor> tensors_of(const hub::HfDirectory& directory) {
-  std::vector<bridge::SourceTensor> tensors;
-  for (const auto& [name, tensor] : directory.tensors())
-    tensors.push_back({name, tensor.entry.shape, tensor.entry.dtype});
-  return tensors;
-}
-
 /// The native side's tensors of a HF folder, readable by element range.
 class HfSource {
  public:
-  HfSource(const fs::path& path, const spec::ModelSpec& model) : directory_(path) {
-    const auto resolved = resolve::model_from_hf(directory_.config(), (path / "config.json").string());
-    const std::vector<bridge::SourceTensor> tensors = tensors_of(directory_);
-    map_ = bridge::make_map(model, resolved.family->params, tensors);
-    bridge::match_source(map_, tensors, resolved.family->ignored);
-    set_native_dtypes();
-    bridge::prove_complete(map_);
-    for (uint32_t i = 0; i < map_.native.size(); ++i) index_[map_.native[i].name] = i;
-    executor_.emplace(map_, bridge::Direction::kToNative,
-                      [this](uint32_t index, uint64_t begin, std::span<std::byte> out) {
-                        directory_.read(directory_.tensors().at(map_.hf[index].name), begin, out);
-                      });
-    executor_->check_copies();
+  HfSource(const fs::path& path, const spec::ModelSpec& model)
+      : weights_(source::open_hf_weights(path, &model)),
+        executor_(weights_.map, bridge::Direction::kToNative, weights_.reader()) {
+    for (uint32_t i = 0; i < weights_.map.native.size(); ++i) index_[weights_.map.native[i].name] = i;
+    executor_.check_copies();
   }
 
   ElementSource source_of(const spec::Param& param) {
@@ -46,31 +32,17 @@ class HfSource {
     if (found == index_.end())
       throw Error(ErrorKind::kInternal, param.name, "no row of the family makes this parameter");
     const uint32_t index = found->second;
-    const size_t size = size_of(map_.native[index].dtype);
-    return {map_.native[index].dtype, num_elements(param.shape),
-            [this, index, size](int64_t begin, std::span<std::byte> out) {
-              executor_->produce_range(index, begin, begin + static_cast<int64_t>(out.size() / size), out);
+    const DType dtype = weights_.map.native[index].dtype;
+    const size_t size = size_of(dtype);
+    return {dtype, num_elements(param.shape), [this, index, size](int64_t begin, std::span<std::byte> out) {
+              executor_.produce_range(index, begin, begin + static_cast<int64_t>(out.size() / size), out);
             }};
   }
 
  private:
-  /// Native tensors are produced as stored, so that the one cast to the weights' dtype is counted; mixed pieces as
-  /// fp32.
-  void set_native_dtypes() {
-    std::map<uint32_t, DType> dtypes;
-    for (const bridge::Piece& piece : map_.pieces) {
-      if (piece.relation == bridge::Relation::kFill) continue;
-      const DType dtype = map_.hf[piece.hf.tensor].dtype;
-      const auto [at, fresh] = dtypes.emplace(piece.native.tensor, dtype);
-      if (!fresh && at->second != dtype) at->second = DType::kF32;
-    }
-    for (const auto& [tensor, dtype] : dtypes) map_.native[tensor].dtype = dtype;
-  }
-
-  hub::HfDirectory directory_;
-  bridge::Map map_;
+  source::HfWeights weights_;
   std::map<std::string, uint32_t> index_;
-  std::optional<bridge::Executor> executor_;
+  bridge::Executor executor_;
 };
 
 void require_floating(const ElementSource& source, const std::string& name) {
@@ -93,10 +65,7 @@ ElementSource stored_param(const store::CheckpointReader& reader, const spec::Pa
 Source open_source(const fs::path& path, std::optional<int64_t> iteration) {
   Source source;
   if (hub::is_hf_directory(path)) {
-    const hub::HfDirectory directory(path);
-    resolve::Resolved resolved = resolve::model_from_hf(directory.config(), (path / "config.json").string());
-    bridge::drop_absent_mtp(resolved.model, resolved.family->params, tensors_of(directory));
-    source.model = std::move(resolved.model);
+    source.model = source::open_hf_weights(path).resolved.model;
     source.path = path;
     return source;
   }

@@ -3,47 +3,20 @@
 
 #include <algorithm>
 
-#include "rialto/bridge/plan.h"
-#include "rialto/formats/safetensors.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/source_layout.h"
 #include "rialto/resolve/resolve.h"
+#include "rialto/source/keep.h"
 
 namespace rialto::checkpoint {
 namespace {
 
 const std::string kFolder = std::string(hub::kSourceFolder) + "/";
 
-/// Tensors that the family names as having no place in the model: an exact write-back returns them.
-std::string pass_through(const hub::HfDirectory& directory) {
-  auto resolved = resolve::model_from_hf(directory.config(), (directory.path() / "config.json").string());
-  std::vector<bridge::SourceTensor> tensors;
-  for (const auto& [name, tensor] : directory.tensors())
-    tensors.push_back({name, tensor.entry.shape, tensor.entry.dtype});
-  bridge::drop_absent_mtp(resolved.model, resolved.family->params, tensors);
-  bridge::Map map = bridge::make_map(resolved.model, resolved.family->params, tensors);
-  bridge::match_source(map, tensors, resolved.family->ignored);
-  if (map.ignored.empty()) return {};
-  std::vector<formats::SafetensorsEntry> entries;
-  for (const bridge::Ignored& ignored : map.ignored) entries.push_back(directory.tensors().at(ignored.name).entry);
-  std::string bytes = formats::make_safetensors_header(entries, {});
-  for (const formats::SafetensorsEntry& entry : entries) {
-    std::string data(entry.size(), '\0');
-    directory.read(directory.tensors().at(entry.name), 0, std::as_writable_bytes(std::span(data)));
-    bytes += data;
-  }
-  return bytes;
-}
-
 }  // namespace
 
 void add_source_files(store::CheckpointWriter& writer, const fs::path& hf_dir) {
-  const hub::HfDirectory directory(hf_dir);
-  writer.copy_file(kFolder + "config.json", hf_dir / "config.json");
-  for (const std::string& name : directory.companion_files()) writer.copy_file(kFolder + name, hf_dir / name);
-  writer.add_file(hub::kLayoutFile, hub::to_json(hub::layout_of(directory)).dump() + "\n");
-  const std::string kept = pass_through(directory);
-  if (!kept.empty()) writer.add_file(hub::kPassThroughFile, kept);
+  source::keep_source(writer, source::open_hf_weights(hf_dir));
 }
 
 bool carry_source_files(store::CheckpointWriter& writer, const fs::path& iter_dir) {

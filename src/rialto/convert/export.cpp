@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/convert/coded_output.h"
 #include "rialto/convert/destination.h"
 #include "rialto/convert/dtypes.h"
 #include "rialto/convert/opened.h"
@@ -24,11 +25,14 @@ std::optional<DType> new_dtype(const OpenedNative& source, const ConvertOptions&
 void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs::path& folder, FileOps& ops,
                    Progress& progress, ConvertReport& report) {
   bridge::Executor executor(source.map, bridge::Direction::kToHf, source.reader());
+  CodedOutput coded(source, executor);
   uint64_t rounded = 0;
   Pump pump([&](const ByteSink& sink) {
     for (const OutputShard& shard : plan.shards)
       for (const OutputTensor& tensor : shard.tensors) {
-        if (tensor.index < 0)
+        if (tensor.index == OutputTensor::kCoded)
+          coded.push(tensor.name, sink);
+        else if (tensor.index == OutputTensor::kPassedThrough)
           source.hf.pass_through(tensor.name, sink);
         else
           rounded += executor.produce(static_cast<uint32_t>(tensor.index), sink);
@@ -52,6 +56,9 @@ void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs:
   progress.end();
   pump.finish();
   report.rounded_values = rounded;
+  if (coded.changed_blocks() > 0)
+    report.notices.push_back(
+        fmt::format("{} blocks of coded tensors have changed and got new scales", coded.changed_blocks()));
 }
 
 void write_companions(const HfSide& side, const fs::path& folder, FileOps& ops) {
@@ -80,7 +87,8 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
       if (piece.relation != bridge::Relation::kFill && !source.map.native[piece.native.tensor].pinned)
         source.map.hf[piece.hf.tensor].dtype = *options.dtype;
   }
-  const OutputPlan plan = plan_output(source);
+  const bool coded = !options.dtype && source.dtypes_as_recorded && !source.decoded.coded.empty();
+  const OutputPlan plan = plan_output(source, coded);
   report.family = source.resolved.family->name;
   report.architecture = source.hf.config["architectures"][0].get<std::string>();
   report.num_tensors_in = source.map.native.size();

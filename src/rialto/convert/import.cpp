@@ -4,9 +4,8 @@
 #include "rialto/base/error.h"
 #include "rialto/convert/destination.h"
 #include "rialto/convert/dtypes.h"
-#include "rialto/convert/opened.h"
 #include "rialto/convert/steps.h"
-#include "rialto/formats/safetensors.h"
+#include "rialto/source/keep.h"
 #include "rialto/store/checkpoint.h"
 #include "rialto/store/common_state.h"
 
@@ -23,34 +22,13 @@ uint64_t bytes_of(const std::vector<bridge::TensorInfo>& tensors) {
   return bytes;
 }
 
-/// Tensors without a place in the model are kept, for an exact write-back.
-void keep_pass_through(store::CheckpointWriter& writer, const OpenedHf& source) {
-  if (source.map.ignored.empty()) return;
-  std::vector<formats::SafetensorsEntry> entries;
-  for (const bridge::Ignored& ignored : source.map.ignored)
-    entries.push_back(source.directory.tensors().at(ignored.name).entry);
-  std::string bytes = formats::make_safetensors_header(entries, {});
-  for (const formats::SafetensorsEntry& entry : entries) {
-    std::string data(entry.size(), '\0');
-    source.directory.read(source.directory.tensors().at(entry.name), 0, std::as_writable_bytes(std::span(data)));
-    bytes += data;
-  }
-  writer.add_file(hub::kPassThroughFile, bytes);
-}
-
-void keep_source(store::CheckpointWriter& writer, const OpenedHf& source) {
-  const fs::path folder = hub::kSourceFolder;
-  writer.copy_file((folder / "config.json").string(), source.directory.path() / "config.json");
-  for (const std::string& name : source.directory.companion_files())
-    writer.copy_file((folder / name).string(), source.directory.path() / name);
-  writer.add_file(hub::kLayoutFile, hub::to_json(source.layout).dump() + "\n");
-  keep_pass_through(writer, source);
-}
-
 }  // namespace
 
 void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, ConvertReport& report) {
-  OpenedHf source = open_hf(options.source);
+  source::HfWeights source = source::open_hf_weights(options.source);
+  const std::vector<spec::Param> params = spec::param_table(source.resolved.model);
+  join_stacks(source.map, params);
+  source.resolved.model.dtype = main_dtype(source.map);  // config.json may say otherwise; what is stored counts
   if (options.dtype) {
     cast_native(source.map, *options.dtype);
     source.resolved.model.dtype = *options.dtype;
@@ -64,6 +42,10 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   report.parameters = static_cast<uint64_t>(spec::num_parameters(model));
   for (const bridge::Ignored& ignored : source.map.ignored)
     report.ignored.push_back(fmt::format("{}: {}", ignored.name, ignored.reason));
+  if (!source.decoded.coded.empty())
+    report.notices.push_back(fmt::format(
+        "{} tensors decoded ({}); their scales are kept, so that unchanged weights go back as the codes they were",
+        source.decoded.coded.size(), bridge::name_of(source.decoded.coded.front().codec)));
   const uint64_t total = bytes_of(source.map.native);
   check_room(options.destination, total);
   if (options.dry_run) return;
@@ -75,8 +57,8 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
     progress.begin("convert", total, "bytes");
     executor.check_copies();
     uint64_t done = 0;
-    for (uint32_t i = 0; i < source.params.size(); ++i) {
-      writer.add_chunk(store::chunk_of(source.params[i], source.map.native[i].dtype), [&](const store::ByteSink& sink) {
+    for (uint32_t i = 0; i < params.size(); ++i) {
+      writer.add_chunk(store::chunk_of(params[i], source.map.native[i].dtype), [&](const store::ByteSink& sink) {
         report.rounded_values += executor.produce(i, [&](std::span<const std::byte> bytes) {
           check_cancelled(progress, options.source.string());
           sink(bytes);
@@ -87,7 +69,7 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
     }
     writer.add_extra_states(model);
     writer.add_file("run_config.yaml", resolve::run_config_from_model(model));
-    keep_source(writer, source);
+    source::keep_source(writer, source);
     writer.set_fact("family", report.family);
     writer.set_fact("true_vocab", model.vocab);
     writer.set_fact("layout", {{"tp", 1}, {"pp", 1}, {"ep", 1}});

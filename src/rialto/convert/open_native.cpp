@@ -1,5 +1,6 @@
 // A native checkpoint as a source: its HF side comes from rialto_source/, from --like, or is derived.
 #include <set>
+#include <unordered_map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,6 +9,7 @@
 #include "rialto/convert/dtypes.h"
 #include "rialto/convert/opened.h"
 #include "rialto/formats/safetensors.h"
+#include "rialto/source/hf_weights.h"
 
 namespace rialto::convert {
 namespace {
@@ -31,6 +33,10 @@ HfSide hf_side_of(const std::shared_ptr<hub::HfDirectory>& like) {
       sink(part);
     }
   };
+  side.scales = [like](const std::string& name, uint64_t begin, std::span<std::byte> out) {
+    like->read(like->tensors().at(name), begin, out);
+    return true;
+  };
   return side;
 }
 
@@ -46,6 +52,26 @@ HfSide hf_side_like(const fs::path& path) {
   }
   side.companions = path;
   return side;
+}
+
+/// Ranges of the tensors of one safetensors file, whose header is read once.
+std::function<bool(const std::string&, uint64_t, std::span<std::byte>)> read_scales(const fs::path& path) {
+  struct Scales {
+    ReadFile file;
+    uint64_t data_start = 0;
+    std::unordered_map<std::string, formats::SafetensorsEntry> entries;
+  };
+  const auto scales = std::make_shared<Scales>(Scales{ReadFile(path), 0, {}});
+  formats::SafetensorsHeader header = formats::read_safetensors_header(scales->file);
+  scales->data_start = header.data_start;
+  for (formats::SafetensorsEntry& entry : header.entries) scales->entries.emplace(entry.name, entry);
+  return [scales](const std::string& name, uint64_t begin, std::span<std::byte> out) {
+    const auto found = scales->entries.find(name);
+    if (found == scales->entries.end() || begin + out.size() > found->second.size())
+      throw Error(ErrorKind::kInput, scales->file.path().string(), fmt::format("holds no whole '{}'", name));
+    scales->file.read_at(scales->data_start + found->second.begin + begin, out);
+    return true;
+  };
 }
 
 std::function<void(const std::string&, const ByteSink&)> read_pass_through(const fs::path& path) {
@@ -73,6 +99,7 @@ HfSide hf_side_recorded(const store::CheckpointReader& checkpoint) {
   if (fs::exists(layout)) side.layout = hub::parse_layout(read_json_file(layout), layout.string());
   if (fs::exists(checkpoint.path() / hub::kPassThroughFile))
     side.pass_through = read_pass_through(checkpoint.path() / hub::kPassThroughFile);
+  if (fs::exists(checkpoint.path() / hub::kScalesFile)) side.scales = read_scales(checkpoint.path() / hub::kScalesFile);
   return side;
 }
 
@@ -87,6 +114,15 @@ HfSide hf_side_derived(const store::CheckpointReader& checkpoint) {
   side.config_path = path.string();
   if (fs::is_directory(checkpoint.path() / "tokenizer")) side.companions = checkpoint.path() / "tokenizer";
   return side;
+}
+
+/// What the source's files held, and what of it was codes.
+void take_recorded(OpenedNative& opened) {
+  for (const hub::LayoutShard& shard : opened.hf.layout->shards)
+    for (const hub::LayoutTensor& tensor : shard.tensors)
+      opened.recorded.push_back({tensor.name, tensor.shape, tensor.dtype});
+  opened.decoded = bridge::find_coded(opened.recorded, source::decoded_type(opened.resolved.model));
+  bridge::drop_absent_mtp(opened.resolved.model, opened.resolved.family->params, opened.decoded.tensors);
 }
 
 /// Dtypes as stored; everything missing is said at once.
@@ -153,17 +189,11 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
     opened.hf = hf_side_derived(*opened.checkpoint);
   opened.resolved = resolve::model_from_hf(opened.hf.config, opened.hf.config_path);
   const families::Family& family = *opened.resolved.family;
-  std::vector<bridge::SourceTensor> recorded;
-  if (opened.hf.layout) {
-    for (const hub::LayoutShard& shard : opened.hf.layout->shards)
-      for (const hub::LayoutTensor& tensor : shard.tensors)
-        recorded.push_back({tensor.name, tensor.shape, tensor.dtype});
-    bridge::drop_absent_mtp(opened.resolved.model, family.params, recorded);
-  }
+  if (opened.hf.layout) take_recorded(opened);
   opened.params = spec::param_table(opened.resolved.model);
-  opened.map = bridge::make_map(opened.resolved.model, family.params, recorded);
+  opened.map = bridge::make_map(opened.resolved.model, family.params, opened.decoded.tensors);
   if (opened.hf.layout) {
-    bridge::match_source(opened.map, recorded, family.ignored);
+    bridge::match_source(opened.map, opened.decoded.tensors, family.ignored);
     join_stacks(opened.map, opened.params);
   }
   std::vector<DType> expected;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "rialto/bridge/codecs/codec.h"
 #include "rialto/bridge/plan.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/source_layout.h"
@@ -18,20 +19,6 @@ namespace rialto::convert {
 
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 
-/// A Hugging Face folder. `map` is matched with what its files hold; native dtypes lose nothing.
-struct OpenedHf {
-  hub::HfDirectory directory;
-  hub::SourceLayout layout;
-  resolve::Resolved resolved;
-  std::vector<spec::Param> params;
-  bridge::Map map;
-
-  /// Reads map.hf tensors. The object must outlive the reader.
-  bridge::ByteReader reader() const;
-};
-/// Throws kInput on anything missing, extra, reshaped or unknown; kShape when the map is not complete.
-OpenedHf open_hf(const fs::path& path);
-
 /// Where the HF side of a native checkpoint comes from.
 struct HfSide {
   Json config;
@@ -41,6 +28,8 @@ struct HfSide {
   std::optional<hub::SourceLayout> layout;  ///< none: ours to choose
   /// Bytes of a tensor that is in the layout but not in the model; none: such tensors were not kept.
   std::function<void(const std::string& name, const ByteSink& sink)> pass_through;
+  /// Stored bytes of the scales of a coded tensor as the source had them, from `begin`; false: not known.
+  std::function<bool(const std::string& name, uint64_t begin, std::span<std::byte> out)> scales;
 };
 
 /// A native checkpoint. `map.native` has the dtypes that are stored, `map.hf` those that an exact write-back has.
@@ -51,7 +40,9 @@ struct OpenedNative {
   resolve::Resolved resolved;
   std::vector<spec::Param> params;
   bridge::Map map;
-  bool dtypes_as_recorded = true;  ///< every HF dtype is the recorded one
+  std::vector<bridge::SourceTensor> recorded;  ///< what the source's files held, in the layout's order
+  bridge::DecodedSource decoded;               ///< the same as the bridge sees it
+  bool dtypes_as_recorded = true;              ///< every HF dtype is the recorded one
   std::vector<std::string> notices;
 
   bridge::ByteReader reader() const;

@@ -2,6 +2,8 @@
 #include "rialto/convert/output_plan.h"
 
 #include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -23,9 +25,17 @@ void add(OutputPlan& plan, OutputShard& shard, const std::string& name, const Sh
   plan.bytes += bytes_of(shape, dtype);
 }
 
-OutputPlan recorded_plan(const OpenedNative& source) {
+OutputPlan recorded_plan(const OpenedNative& source, bool coded) {
+  std::unordered_map<std::string, int64_t> codes_of;  // stored name of codes -> index in map.hf
+  std::unordered_set<std::string> members;
   std::map<std::string, int64_t> index_of;
   for (size_t i = 0; i < source.map.hf.size(); ++i) index_of[source.map.hf[i].name] = static_cast<int64_t>(i);
+  for (const bridge::CodedTensor& tensor : source.decoded.coded) {
+    codes_of[source.recorded[tensor.codes].name] = index_of.at(tensor.name);
+    members.insert(source.recorded[tensor.codes].name);
+    members.insert(source.recorded[tensor.scales].name);
+    if (tensor.shape_tensor) members.insert(source.recorded[*tensor.shape_tensor].name);
+  }
   OutputPlan plan;
   plan.indexed = source.hf.layout->indexed;
   plan.index_metadata = source.hf.layout->index_metadata;
@@ -34,9 +44,22 @@ OutputPlan recorded_plan(const OpenedNative& source) {
     shard.file = recorded.file;
     shard.metadata = recorded.metadata;
     for (const hub::LayoutTensor& tensor : recorded.tensors) {
+      const bool member = members.contains(tensor.name);
+      if (member && coded) {
+        add(plan, shard, tensor.name, tensor.shape, tensor.dtype, OutputTensor::kCoded);
+        continue;
+      }
+      if (member) {
+        const auto codes = codes_of.find(tensor.name);
+        if (codes == codes_of.end()) continue;  // scales
+        const bridge::TensorInfo& info = source.map.hf[static_cast<size_t>(codes->second)];
+        add(plan, shard, info.name, info.shape, info.dtype, codes->second);
+        continue;
+      }
       const auto found = index_of.find(tensor.name);
       if (found == index_of.end()) {
-        if (source.hf.pass_through) add(plan, shard, tensor.name, tensor.shape, tensor.dtype, -1);
+        if (source.hf.pass_through)
+          add(plan, shard, tensor.name, tensor.shape, tensor.dtype, OutputTensor::kPassedThrough);
       } else {
         const bridge::TensorInfo& info = source.map.hf[static_cast<size_t>(found->second)];
         add(plan, shard, tensor.name, info.shape, info.dtype, found->second);
@@ -68,8 +91,8 @@ OutputPlan own_plan(const OpenedNative& source) {
 
 }  // namespace
 
-OutputPlan plan_output(const OpenedNative& source) {
-  return source.hf.layout ? recorded_plan(source) : own_plan(source);
+OutputPlan plan_output(const OpenedNative& source, bool coded) {
+  return source.hf.layout ? recorded_plan(source, coded) : own_plan(source);
 }
 
 std::string make_index(const OutputPlan& plan) {
@@ -88,6 +111,7 @@ std::string make_config(const HfSide& side, std::optional<DType> dtype) {
     const bool has_new = config.contains("dtype"), has_old = config.contains("torch_dtype");
     if (has_new) config["dtype"] = torch_name(*dtype);
     if (has_old || !has_new) config["torch_dtype"] = torch_name(*dtype);
+    config.erase("quantization_config");  // the numbers are written, not codes
   }
   return to_python_json(config) + "\n";
 }

@@ -12,7 +12,8 @@ namespace rialto::convert {
 
 struct OutputTensor {
   std::string name;
-  int64_t index = -1;  ///< in map.hf; -1: passed through
+  int64_t index = kPassedThrough;                             ///< in map.hf
+  static constexpr int64_t kPassedThrough = -1, kCoded = -2;  ///< kCoded: a member of a coded tensor
 };
 struct OutputShard {
   std::string file;
@@ -27,8 +28,9 @@ struct OutputPlan {
   uint64_t bytes = 0;
 };
 
-/// The recorded layout where there is one; else files of at most 5 GB in the model's order.
-OutputPlan plan_output(const OpenedNative& source);
+/// The recorded layout where there is one; else files of at most 5 GB in the model's order. `coded`: tensors that the
+/// source stored as codes are written so again; else their numbers are written, and their scales are not.
+OutputPlan plan_output(const OpenedNative& source, bool coded);
 
 /// model.safetensors.index.json of what is really written.
 std::string make_index(const OutputPlan& plan);

@@ -10,6 +10,7 @@
 #include "rialto/convert/compare.h"
 #include "rialto/convert/convert.h"
 #include "rialto/convert/opened.h"
+#include "rialto/source/hf_weights.h"
 
 namespace rialto::convert {
 namespace {
@@ -36,17 +37,35 @@ struct Side {
   std::unique_ptr<bridge::Executor> executor;
 };
 
-Side open_hf_side(const fs::path& path) {
+/// Tensors as they are stored; coded ones as numbers where `decode`, since the other side has them so.
+void add_hf_tensors(Side& side, bool decode) {
+  const hub::HfDirectory* const directory = side.directory.get();
+  std::vector<bridge::SourceTensor> stored;
+  std::vector<const hub::HfTensor*> held;
+  for (const auto& [name, tensor] : directory->tensors()) {
+    stored.push_back({name, tensor.entry.shape, tensor.entry.dtype});
+    held.push_back(&tensor);
+  }
+  const bridge::ByteReader raw = [directory, held](uint32_t index, uint64_t begin, std::span<std::byte> out) {
+    directory->read(*held[index], begin, out);
+  };
+  const DType type = side.model ? source::decoded_type(*side.model) : DType::kBF16;
+  const bridge::DecodedSource decoded = decode ? bridge::find_coded(stored, type) : bridge::DecodedSource{};
+  const bridge::ByteReader read = decode ? bridge::decoding_reader(decoded, raw, type) : raw;
+  const std::vector<bridge::SourceTensor>& tensors = decode ? decoded.tensors : stored;
+  for (uint32_t i = 0; i < tensors.size(); ++i)
+    side.tensors[tensors[i].name] = {
+        tensors[i].dtype, tensors[i].shape,
+        [read, i, width = size_of(tensors[i].dtype)](int64_t begin, int64_t, std::span<std::byte> out) {
+          read(i, static_cast<uint64_t>(begin) * width, out);
+        }};
+}
+
+Side open_hf_side(const fs::path& path, bool decode) {
   Side side;
   side.kind = "hf";
   side.directory = std::make_unique<hub::HfDirectory>(path);
   side.config = side.directory->config();
-  for (const auto& [name, tensor] : side.directory->tensors())
-    side.tensors[name] = {
-        tensor.entry.dtype, tensor.entry.shape,
-        [directory = side.directory.get(), &held = tensor](int64_t begin, int64_t, std::span<std::byte> out) {
-          directory->read(held, static_cast<uint64_t>(begin) * size_of(held.entry.dtype), out);
-        }};
   try {
     const resolve::Resolved resolved = resolve::model_from_hf(side.config, (path / "config.json").string());
     side.model = resolved.model;
@@ -54,6 +73,7 @@ Side open_hf_side(const fs::path& path) {
   } catch (const Error&) {
     // Two folders of an unknown family can still be compared tensor by tensor.
   }
+  add_hf_tensors(side, decode);
   return side;
 }
 
@@ -94,10 +114,10 @@ Side open_native_side(const fs::path& path, VerifyReport& report) {
   return side;
 }
 
-Side open_side(const fs::path& path, VerifyReport& report) {
+Side open_side(const fs::path& path, bool other_is_native, VerifyReport& report) {
   if (!fs::exists(path)) throw Error(ErrorKind::kInput, path.string(), "there is nothing here");
   if (store::is_native_checkpoint(path)) return open_native_side(path, report);
-  if (hub::is_hf_directory(path)) return open_hf_side(path);
+  if (hub::is_hf_directory(path)) return open_hf_side(path, other_is_native);
   throw Error(ErrorKind::kInput, path.string(), "neither a Hugging Face model nor a Megatron checkpoint");
 }
 
@@ -229,7 +249,8 @@ class Verifier {
 VerifyReport verify(const VerifyOptions& options, Progress* maybe_progress) {
   Progress& progress = maybe_progress ? *maybe_progress : silent();
   VerifyReport report;
-  const Side a = open_side(options.a, report), b = open_side(options.b, report);
+  const Side a = open_side(options.a, store::is_native_checkpoint(options.b), report);
+  const Side b = open_side(options.b, store::is_native_checkpoint(options.a), report);
   report.kind_a = a.kind;
   report.kind_b = b.kind;
   for (const Side* side : {&b, &a})

@@ -35,5 +35,6 @@ SourceLayout parse_layout(const Json& json, const std::string& where);
 inline constexpr const char* kSourceFolder = "rialto_source";
 inline constexpr const char* kLayoutFile = "rialto_source/tensors.json";
 inline constexpr const char* kPassThroughFile = "rialto_source/pass_through.safetensors";
+inline constexpr const char* kScalesFile = "rialto_source/scales.safetensors";  ///< of tensors stored as codes
 
 }  // namespace rialto::hub

@@ -51,6 +51,8 @@ class CheckpointWriter {
   void add_extra_states(const spec::ModelSpec& model);
   /// A file inside iter_N: "run_config.yaml", "rialto_source/config.json".
   void add_file(const std::string& relative, std::string_view bytes);
+  /// The same for a file that need not fit into memory: `fill` pushes it front to back.
+  void add_file(const std::string& relative, const std::function<void(const ByteSink&)>& fill);
   void copy_file(const std::string& relative, const fs::path& from);
   /// Facts recorded in the manifest: "layout", "true_vocab", "notes".
   void set_fact(const std::string& key, const Json& value);

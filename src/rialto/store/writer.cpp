@@ -146,21 +146,30 @@ void CheckpointWriter::add_file(const std::string& relative, std::string_view by
   impl_->add_file(relative, bytes);
 }
 
-void CheckpointWriter::copy_file(const std::string& relative, const fs::path& from) {
-  const ReadFile source(from);
+void CheckpointWriter::add_file(const std::string& relative, const std::function<void(const ByteSink&)>& fill) {
   const std::unique_ptr<WriteFile> out = impl_->ops.create(impl_->prepare(relative));
   Hasher hash;
-  std::vector<std::byte> block(static_cast<size_t>(std::min<uint64_t>(1u << 20, source.size())));
-  for (uint64_t at = 0; at < source.size();) {
-    const std::span part(block.data(), static_cast<size_t>(std::min<uint64_t>(block.size(), source.size() - at)));
-    source.read_at(at, part);
+  fill([&](std::span<const std::byte> part) {
     hash.update(part);
     out->write(part);
-    at += part.size();
-  }
+  });
+  const uint64_t size = out->position();
   out->sync();
   out->close();
-  impl_->files.push_back({relative, source.size(), hash.hex()});
+  impl_->files.push_back({relative, size, hash.hex()});
+}
+
+void CheckpointWriter::copy_file(const std::string& relative, const fs::path& from) {
+  const ReadFile source(from);
+  add_file(relative, [&](const ByteSink& sink) {
+    std::vector<std::byte> block(static_cast<size_t>(std::min<uint64_t>(1u << 20, source.size())));
+    for (uint64_t at = 0; at < source.size();) {
+      const std::span part(block.data(), static_cast<size_t>(std::min<uint64_t>(block.size(), source.size() - at)));
+      source.read_at(at, part);
+      sink(part);
+      at += part.size();
+    }
+  });
 }
 
 void CheckpointWriter::set_fact(const std::string& key, const Json& value) { impl_->facts[key] = value; }

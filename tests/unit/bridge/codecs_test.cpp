@@ -232,16 +232,17 @@ struct Again {
   std::vector<std::byte> codes;
   int64_t changed = 0;
 };
+std::vector<float> scales_in(const Memory& memory) {
+  const DecodedSource source = find_coded(memory.tensors, DType::kBF16);
+  std::vector<float> scales(static_cast<size_t>(source.coded[0].scale_rows() * source.coded[0].scale_cols()));
+  widen_scales(source.coded[0], memory.bytes[1], scales);
+  return scales;
+}
 Again encode_again(const Memory& memory, std::vector<float> values, std::vector<float> scales) {
   const DecodedSource source = find_coded(memory.tensors, DType::kBF16);
-  Again again{std::move(scales), std::vector<std::byte>(values.size()), 0};
-  again.changed = encode_fp8(source.coded[0], values, 0, source.coded[0].rows, DType::kBF16, again.scales, again.codes);
+  Again again{std::move(scales), std::vector<std::byte>(memory.bytes[0].size()), 0};
+  again.changed = encode(source.coded[0], values, 0, source.coded[0].rows, DType::kBF16, again.scales, again.codes);
   return again;
-}
-std::vector<float> scales_in(const Memory& memory) {
-  std::vector<float> scales(memory.bytes[1].size() / 4);
-  std::memcpy(scales.data(), memory.bytes[1].data(), memory.bytes[1].size());
-  return scales;
 }
 
 TEST(Codecs, UnchangedBlocksGetTheirCodesBack) {
@@ -283,6 +284,53 @@ TEST(Codecs, ASecondExportOfAFreshEncodingGivesTheSameCodes) {
   const Again second = encode_again(memory, back, first.scales);
   EXPECT_EQ(second.changed, 0);
   EXPECT_EQ(second.codes, first.codes);
+}
+
+Memory mxfp4(unsigned seed) {
+  Memory memory;
+  memory.add("x_blocks", {4, 2, 16}, DType::kU8, random_bytes(128, seed));
+  std::vector<std::byte> exponents = random_bytes(8, seed + 1, 10);
+  for (std::byte& exponent : exponents) exponent = static_cast<std::byte>(static_cast<int>(exponent) + 115);
+  memory.add("x_scales", {4, 2}, DType::kU8, exponents);
+  return memory;
+}
+
+TEST(Codecs, UnchangedFourBitGroupsGetTheirCodesBack) {
+  for (const Memory& memory : {int4(6, 64, 32), mxfp4(3)}) {
+    const DecodedSource source = find_coded(memory.tensors, DType::kBF16);
+    const int64_t count = num_elements(source.coded[0].shape);
+    std::vector<float> values = decoded(source, memory, 0, count, DType::kBF16);
+    const Again same = encode_again(memory, values, scales_in(memory));
+    EXPECT_EQ(same.changed, 0) << source.coded[0].name;
+    EXPECT_EQ(same.codes, memory.bytes[0]) << source.coded[0].name;
+    std::vector<std::byte> scales(memory.bytes[1].size());
+    narrow_scales(source.coded[0], same.scales, scales);
+    EXPECT_EQ(scales, memory.bytes[1]) << source.coded[0].name;
+    values[40] += 0.001f;  // in the second group of the first row
+    const Again one = encode_again(memory, values, scales_in(memory));
+    EXPECT_EQ(one.changed, 1) << source.coded[0].name;
+  }
+}
+
+TEST(Codecs, FourBitValuesGoToTheNearestCode) {
+  std::mt19937 draw(9);
+  std::uniform_real_distribution<float> between(-9, 9);
+  for (int trial = 0; trial < 4000; ++trial) {
+    const float pair[2] = {between(draw), trial % 2 == 0 ? std::round(between(draw) * 4) / 4 : between(draw)};
+    for (const bool is_e2m1 : {true, false}) {
+      uint8_t byte = 0;
+      lanes::encode_nibbles(is_e2m1, pair, 2, 1.0f, &byte);
+      for (int i = 0; i < 2; ++i) {
+        const int code = i == 0 ? byte & 15 : byte >> 4;
+        const double got = is_e2m1 ? e2m1(code) : code - 8;
+        for (int other = 0; other < 16; ++other) {
+          const double want = is_e2m1 ? e2m1(other) : other - 8;
+          ASSERT_LE(std::fabs(static_cast<double>(pair[i]) - got), std::fabs(static_cast<double>(pair[i]) - want))
+              << pair[i];
+        }
+      }
+    }
+  }
 }
 
 TEST(Codecs, AZeroBlockAndAnInfiniteOne) {

@@ -125,7 +125,7 @@ TEST(Executor, RangesAndBoxesAreCutsOfTheTensor) {
       const int64_t end = begin + static_cast<int64_t>(random() % static_cast<uint64_t>(total - begin + 1));
       std::vector<std::byte> out(static_cast<size_t>(end - begin) * 2);
       executor.produce_range(index, begin, end, out);
-      ASSERT_EQ(0, std::memcmp(out.data(), native[index].data() + begin * 2, out.size()));
+      ASSERT_TRUE(std::equal(out.begin(), out.end(), native[index].begin() + begin * 2));
     }
     // Halves along each axis, as tensor-parallel ranks hold them.
     for (size_t axis = 0; axis < tensor.view.size(); ++axis) {

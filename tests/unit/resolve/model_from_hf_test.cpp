@@ -72,7 +72,8 @@ TEST(ModelFromHf, OldAndNewSpellingsAgree) {
     old.erase("dtype");
     old["torch_dtype"] = "float32";
     EXPECT_EQ(model_of(now), model_of(old)) << family;
-    const auto& scaling = std::get<spec::Llama3Scaling>(attention_of(model_of(now)).rope->scaling);
+    const spec::ModelSpec model = model_of(now);
+    const auto& scaling = std::get<spec::Llama3Scaling>(attention_of(model).rope->scaling);
     EXPECT_EQ(scaling, (spec::Llama3Scaling{32, 1, 4, 16}));
     old["rope_scaling"] = {{"rope_type", "linear"}, {"type", "linear"}, {"factor", 2.5}};
     EXPECT_EQ(std::get<spec::LinearScaling>(attention_of(model_of(old)).rope->scaling).factor, 2.5);

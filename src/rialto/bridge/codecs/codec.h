@@ -59,11 +59,22 @@ void decode(const CodedTensor& tensor, const ByteReader& read, int64_t first, in
 /// Reads DecodedSource::tensors by decoded bytes. Throws kInput when a stored shape disagrees with its codes.
 ByteReader decoding_reader(const DecodedSource& source, ByteReader stored, DType decoded);
 
-/// Rows [first_row, first_row + rows) of an FP8 tensor with the scales that cover them, from fp32 values. A block whose
-/// values are what its old scale and some codes decode to (as `from`) keeps that scale and gets those codes again;
-/// any other block gets the scale max|value| / 448 and codes rounded to nearest even. first_row is a multiple of
+/// The number of an e8m0 byte: 2^(exponent - 127); 255 is NaN.
+float exponent_scale(uint8_t exponent);
+
+/// Scales between their stored type and fp32. A new scale of encode() is one that its type holds exactly.
+void widen_scales(const CodedTensor& tensor, std::span<const std::byte> stored, std::span<float> scales);
+void narrow_scales(const CodedTensor& tensor, std::span<const float> scales, std::span<std::byte> stored);
+
+/// Bytes that the codes of `elements` take.
+int64_t code_bytes(Codec codec, int64_t elements);
+
+/// Codes of rows [first_row, first_row + rows), with the scales that cover them, from fp32 values. A block whose values
+/// are what its old scale and some codes decode to (as `from`) keeps that scale and gets those codes again; any other
+/// block gets a new scale and codes rounded to nearest even: max|value| / 448 (FP8), / 7 (INT4), or the power of two
+/// that puts max|value| in e2m1's highest binade (MXFP4; OCP Microscaling 1.0, 6.3). first_row is a multiple of
 /// block_rows. `scales` holds the old ones (NaN: none) and receives the new. Returns how many blocks got a new scale.
-int64_t encode_fp8(const CodedTensor& tensor, std::span<const float> values, int64_t first_row, int64_t rows,
-                   DType from, std::span<float> scales, std::span<std::byte> codes);
+int64_t encode(const CodedTensor& tensor, std::span<const float> values, int64_t first_row, int64_t rows, DType from,
+               std::span<float> scales, std::span<std::byte> codes);
 
 }  // namespace rialto::bridge

@@ -26,12 +26,8 @@ struct Output {
 
 float scale_of(const CodedTensor& tensor, const std::byte* scales, int64_t index) {
   switch (tensor.scale_dtype) {
-    case DType::kU8: {  // e8m0
-      const auto exponent = static_cast<uint8_t>(scales[index]);
-      if (exponent == 0xFF) return std::bit_cast<float>(0x7FC00000u);
-      // 2^-127 is below the smallest normal number: half of it.
-      return exponent == 0 ? std::bit_cast<float>(0x00400000u) : std::bit_cast<float>(uint32_t{exponent} << 23);
-    }
+    case DType::kU8:
+      return exponent_scale(static_cast<uint8_t>(scales[index]));
     case DType::kBF16: {
       uint16_t bits;
       std::memcpy(&bits, scales + 2 * index, sizeof bits);
@@ -86,6 +82,12 @@ void check_stored_shape(const CodedTensor& tensor, const ByteReader& read) {
 }
 
 }  // namespace
+
+float exponent_scale(uint8_t exponent) {
+  if (exponent == 0xFF) return std::bit_cast<float>(0x7FC00000u);
+  // 2^-127 is below the smallest normal number: half of it.
+  return exponent == 0 ? std::bit_cast<float>(0x00400000u) : std::bit_cast<float>(uint32_t{exponent} << 23);
+}
 
 void decode(const CodedTensor& tensor, const ByteReader& read, int64_t first, int64_t count, DType to,
             std::span<std::byte> out) {

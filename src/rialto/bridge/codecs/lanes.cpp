@@ -1,6 +1,7 @@
 // The inner loops of codecs.
 #include "rialto/bridge/codecs/lanes.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -71,6 +72,19 @@ void nibble_loop(const std::array<float, 16>& table, const uint8_t* bytes, int64
   if (i < count) out[i] = scaled[bytes[(at + i) / 2] & 15];
 }
 
+/// Half way between neighbours of 0, .5, 1, 1.5, 2, 3, 4, 6; where the upper one is even, the middle is its own.
+RIALTO_INLINE uint32_t to_e2m1(float value) {
+  const float m = std::fabs(value);
+  const uint32_t code = uint32_t{m > 0.25f} + uint32_t{m >= 0.75f} + uint32_t{m > 1.25f} + uint32_t{m >= 1.75f} +
+                        uint32_t{m > 2.5f} + uint32_t{m >= 3.5f} + uint32_t{m > 5.0f};
+  return code | ((std::bit_cast<uint32_t>(value) >> 28) & 8u);
+}
+
+RIALTO_INLINE uint32_t to_int4(float value) {
+  const float nearest = std::nearbyint(value);
+  return static_cast<uint32_t>((nearest >= -8.0f ? std::min(nearest, 7.0f) : -8.0f) + 8.0f);
+}
+
 #if defined(__x86_64__)
 #define RIALTO_TARGET __attribute__((target("avx2")))
 RIALTO_TARGET void fp8_avx2(const uint8_t* codes, int64_t count, float scale, float* out) {
@@ -113,6 +127,15 @@ void decode_nibbles(bool e2m1, const uint8_t* bytes, int64_t at, int64_t count, 
 
 void encode_fp8(const float* values, int64_t count, float scale, uint8_t* codes) {
   has_avx2() ? encode_avx2(values, count, scale, codes) : encode_loop(values, count, scale, codes);
+}
+
+void encode_nibbles(bool e2m1, const float* values, int64_t count, float scale, uint8_t* bytes) {
+  const auto code = [&](float value) {
+    if (std::isnan(value)) return 0u;
+    return e2m1 ? to_e2m1(value / scale) : to_int4(value / scale);
+  };
+  for (int64_t i = 0; i + 1 < count; i += 2)
+    bytes[i / 2] = static_cast<uint8_t>(code(values[i]) | (code(values[i + 1]) << 4));
 }
 
 float max_magnitude(const float* values, int64_t count) {

@@ -16,6 +16,10 @@ void decode_nibbles(bool e2m1, const uint8_t* bytes, int64_t at, int64_t count, 
 /// value / scale, rounded to the nearest e4m3, ties to even; beyond 448 becomes 448, NaN stays NaN.
 void encode_fp8(const float* values, int64_t count, float scale, uint8_t* codes);
 
+/// value / scale as four-bit codes, low nibble first, `count` even: the nearest e2m1 (ties to the even code), or the
+/// nearest integer from -8 to 7, plus 8. NaN becomes 0.
+void encode_nibbles(bool e2m1, const float* values, int64_t count, float scale, uint8_t* bytes);
+
 /// The largest |value|; NaN counts as infinity.
 float max_magnitude(const float* values, int64_t count);
 
