@@ -29,7 +29,7 @@ TOYS = [
     Toy("core-qwen3_moe-renormalized", "qwen3_moe", {"norm_topk_prob": True, "tie_word_embeddings": True}),
     Toy("core-olmoe", "olmoe"), Toy("core-minimax_m2", "minimax_m2"),
     Toy("core-glm4_moe", "glm4_moe"), Toy("core-glm4_moe-qk_norm", "glm4_moe", {"use_qk_norm": True, "n_group": 4, "topk_group": 2, **TWO}),
-    Toy("core-hy_v3", "hy_v3"), Toy("core-bailing_moe_v2", "bailing_moe_v2", TWO), Toy("core-sarvam_moe", "sarvam_moe"),
+    Toy("core-hy_v3", "hy_v3"), Toy("core-ling", "ling", TWO), Toy("core-sarvam_moe", "sarvam_moe"),
     Toy("core-deepseek_v2", "deepseek_v2", LATENT), Toy("core-deepseek_v2-groups", "deepseek_v2", {**LATENT, **ONE, "rope_parameters": MSCALE}),
     Toy("core-deepseek_v2-lite", "deepseek_v2", {**LATENT, "q_lora_rank": None}),
     Toy("core-deepseek_v3", "deepseek_v3", {**LATENT, **TWO, "rope_parameters": MSCALE}),

@@ -18,7 +18,7 @@ MTP_NAMES = {
     "deepseek_v3": ("model.layers.{n}.", "enorm", "hnorm", "eh_proj", "shared_head.norm"),
     "glm4_moe": ("model.layers.{n}.", "enorm", "hnorm", "eh_proj", "shared_head.norm"),
     "glm4_moe_lite": ("model.layers.{n}.", "enorm", "hnorm", "eh_proj", "shared_head.norm"),
-    "bailing_moe_v2": ("model.layers.{n}.", "enorm", "hnorm", "eh_proj", "final_layernorm"),
+    "ling": ("model.layers.{n}.", "enorm", "hnorm", "eh_proj", "final_layernorm"),
     "mimo": ("model.mtp_layers.{m}.", "token_layernorm", "hidden_layernorm", "input_proj", "final_layernorm"),
 }
 MTP_COPIES = {"embed_tokens.weight": "model.embed_tokens.weight", "shared_head.head.weight": "lm_head.weight"}
@@ -57,6 +57,8 @@ def as_own(folder, name):
     for theirs, own in RENAMED_KEYS.get(name, {}).items():
         config[own] = config.pop(theirs)
     config.pop("layer_types", None)
+    if name == "sarvam_mla":
+        del config["num_nextn_predict_layers"]   # its own code knows none
     if config["rope_scaling"]:
         config["rope_scaling"]["type"] = config["rope_scaling"].pop("rope_type")
     write_config(folder, {**config, "model_type": family.model_type, "architectures": [family.architecture]})

@@ -25,6 +25,60 @@ Json rope_of(const spec::Rope& rope) {
   return json;
 }
 
+Json ffn_of(const spec::Ffn& ffn) {
+  if (const auto* dense = std::get_if<spec::DenseFfn>(&ffn)) return {{"dense", dense->hidden}};
+  const auto& moe = std::get<spec::MoeFfn>(ffn);
+  return {{"experts", moe.num_experts},
+          {"width", moe.expert_hidden},
+          {"shared", moe.shared_hidden},
+          {"top_k", moe.router.top_k},
+          {"groups", moe.router.num_groups},
+          {"top_groups", moe.router.top_groups},
+          {"renormalize", moe.router.renormalize || moe.router.softmax_after_top_k},
+          {"scale", moe.router.scale}};
+}
+
+Json mixer_of(const spec::Mixer& mixer) {
+  if (const auto* latent = std::get_if<spec::LatentAttention>(&mixer))
+    return {{"heads", latent->num_heads},
+            {"q_lora", latent->q_lora_rank ? Json(*latent->q_lora_rank) : Json()},
+            {"kv_lora", latent->kv_lora_rank},
+            {"nope", latent->qk_nope_dim},
+            {"rope", latent->qk_rope_dim},
+            {"v", latent->v_head_dim},
+            {"softmax_scale", latent->softmax_scale}};
+  const auto& attention = std::get<spec::Attention>(mixer);
+  return {{"heads", attention.num_heads},
+          {"groups", attention.num_groups},
+          {"head_dim", attention.head_dim},
+          {"qkv_bias", attention.qkv_bias},
+          {"out_bias", attention.out_bias},
+          {"qk_norm", attention.qk_norm.has_value()},
+          {"window", attention.window ? Json(*attention.window) : Json()},
+          {"softmax_scale", attention.softmax_scale},
+          {"cap", attention.softcap ? Json(*attention.softcap) : Json()},
+          {"theta", attention.rope ? Json(attention.rope->base) : Json()},
+          {"rotated", attention.rope ? attention.rope->dim : 0}};
+}
+
+/// What the families beyond the first four say of each layer.
+Json describe_layers(const spec::ModelSpec& model) {
+  Json layers = Json::array();
+  for (const spec::Layer& layer : model.layers)
+    layers.push_back({{"mixer", mixer_of(layer.mixer)}, {"ffn", ffn_of(layer.ffn)}});
+  return {{"family", model.family},
+          {"hidden_size", model.hidden},
+          {"vocab_size", model.vocab},
+          {"max_position_embeddings", model.max_positions},
+          {"tie_word_embeddings", model.tied},
+          {"eps", model.final_norm.eps},
+          {"initializer_range", model.init_std},
+          {"cap", model.logit_softcap ? Json(*model.logit_softcap) : Json()},
+          {"embedding_scale", model.embedding_scale},
+          {"mtp", model.mtp.size()},
+          {"layers", layers}};
+}
+
 Json describe(const spec::ModelSpec& model) {
   const auto& attention = std::get<spec::Attention>(model.layers.front().mixer);
   Json json = {{"family", model.family},
@@ -60,7 +114,12 @@ Json answer(const std::string& line) {
     const std::string run_config = resolve::run_config_from_model(model);
     const bool again = resolve::model_from_hf(hf, "again").model == model &&
                        resolve::model_from_run_config(parse_yaml(run_config, "run_config.yaml")) == model;
-    return {{"model", describe(model)}, {"hf", hf}, {"run_config", run_config}, {"again", again}};
+    const bool first_four =
+        model.family == "llama" || model.family == "mistral" || model.family == "qwen2" || model.family == "qwen3";
+    return {{"model", first_four ? describe(model) : describe_layers(model)},
+            {"hf", hf},
+            {"run_config", run_config},
+            {"again", again}};
   } catch (const Error& error) {
     return {{"error", error.what()}};
   }
