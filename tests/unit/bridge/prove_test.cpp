@@ -133,6 +133,28 @@ TEST(Prove, AxesOfASquareAreChecked) {
   EXPECT_NE(complaint(map).find("permutation"), std::string::npos);
 }
 
+TEST(Prove, AnAxisWithoutACounterpartIsOneElementLong) {
+  Map map;
+  map.native.push_back({"n", {2, 3}, {2, 3}});
+  map.hf.push_back({"a", {4, 3}, {4, 3}});
+  map.hf.push_back({"b", {3}, {3}});
+  // rows 0..3 of "a" are a fill but for row 1, which is the native row 0; "b" is row 1
+  map.pieces.push_back({.hf = {0, {1, 0}, {2, 3}}, .native = {0, {0, 0}, {1, 3}}, .axes = {kNoAxis, 1}});
+  map.pieces.push_back({.hf = {1, {0}, {3}}, .native = {0, {1, 0}, {2, 3}}, .axes = {kNoAxis, 0}});
+  map.pieces.push_back({.hf = {0, {0, 0}, {1, 3}}, .native = {}, .relation = Relation::kFill});
+  map.pieces.push_back({.hf = {0, {2, 0}, {4, 3}}, .native = {}, .relation = Relation::kFill});
+  EXPECT_EQ(complaint(map), "");
+  Map wide = map;
+  wide.pieces[0].hf.hi[0] = 3;  // two HF rows for one native row
+  EXPECT_NE(complaint(wide).find("another size"), std::string::npos);
+  wide = map;
+  wide.pieces[1].native.lo[0] = 0;  // two native rows for one HF vector
+  EXPECT_NE(complaint(wide).find("another size"), std::string::npos);
+  wide = map;
+  wide.pieces[1].axes = {};
+  EXPECT_NE(complaint(wide).find("permutation"), std::string::npos);
+}
+
 TEST(Prove, TimeDoesNotGrowWithSizes) {
   // A million rows a piece and 20,000 pieces: counting would take for ever.
   Map map;

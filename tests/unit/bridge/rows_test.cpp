@@ -29,6 +29,19 @@ TEST(Rows, FlawsAreSeen) {
   static_assert(!sound({{"a{", "b"}}) && !sound({{"a}", "b"}}) && !sound({{"a{x}", "b"}}) &&
                 !sound({{"{q,,v}", "b", Op::kQkv}}));
   static_assert(!sound({{"", "b"}}));
+  // experts: in both names, or packed into one
+  static_assert(sound({{"a.{l}", "b.{l}.{e}", Op::kPacked}}) && !sound({{"a.{l}.{e}", "b.{l}.{e}", Op::kPacked}}));
+  static_assert(!sound({{"a.{l}", "b.{l}", Op::kPackedReversed}}) && !sound({{"a.{l}", "b.{l}.{e}"}}));
+  static_assert(sound({{"{gate,up}", "b.{e}", Op::kPackedGateUp}}) && !sound({{"a", "b.{e}", Op::kPackedGateUp}}));
+  // depths: counted on either side, absent only from what is repeated
+  static_assert(sound({{"a.{L+m}", "b.{m}"}}) && !sound({{"a.{l}", "b.{m}"}}) && !sound({{"a.{m}", "b.{L+m}"}}));
+  static_assert(sound({{"a.{L+m}", "b", Op::kRepeat}}) && !sound({{"a.{L+m}", "b"}}));
+  static_assert(sound({{"a.{L+m}.", "b.{m}.", Op::kLayerPrefix}}) && !sound({{"a.{L+m}", "b.{m}", Op::kLayerPrefix}}));
+  static_assert(!sound({{"a.", "b.", Op::kLayerPrefix}}));
+  // alternatives follow what they replace; layers may share an HF name, the whole model not
+  static_assert(sound({{"a", "c"}, {"b", "c", Op::kSame, When::kAlternative}}));
+  static_assert(!sound({{"b", "c", Op::kSame, When::kAlternative}, {"a", "c"}}));
+  static_assert(sound({{"a.{l}", "b.{l}"}, {"a.{l}", "c.{l}"}}) && !sound({{"a.{l}", "b.{l}"}, {"a.{l}", "b.{l}"}}));
   EXPECT_EQ(flaw_of(std::span<const ParamRow>(test::kToyRows)), "");
 }
 
