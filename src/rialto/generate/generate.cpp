@@ -38,6 +38,7 @@ std::vector<int64_t> generate(const model::Model& model, std::vector<int64_t> pr
   size_t fed = 0;
   for (uint64_t step = 0; step < static_cast<uint64_t>(std::max<int64_t>(0, sampling.max_new_tokens)); ++step) {
     at::Tensor logits_BSV;
+    if (!model::extend_text(cache, static_cast<int64_t>(tokens.size()))) fed = 0;
     while (fed < tokens.size()) {
       const size_t end = std::min(tokens.size(), fed + kPiece);
       logits_BSV = model.forward_logits(row_of(tokens, fed, end).to(device), &cache);

@@ -75,6 +75,17 @@ void write(KeyValueCache& cache, const at::Tensor& k_BSGD, const at::Tensor& v_B
 
 }  // namespace
 
+bool extend_text(Cache& cache, int64_t num_positions) {
+  const bool stale =
+      cache.next_position > 0 && cache.num_positions <= cache.rotation_limit && num_positions > cache.rotation_limit;
+  if (stale) {
+    for (LayerCache& layer : cache.layers) layer = {};
+    cache.next_position = 0;
+  }
+  cache.num_positions = num_positions;
+  return !stale;
+}
+
 CachedKeys append(KeyValueCache& cache, const at::Tensor& k_BSGD, const at::Tensor& v_BSGD, int64_t first_position,
                   std::optional<int64_t> window) {
   const int64_t rows = k_BSGD.size(0), tokens = k_BSGD.size(1), held = cache.length;

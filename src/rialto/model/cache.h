@@ -29,10 +29,15 @@ using LayerCache = std::variant<std::monostate, KeyValueCache, LatentCache>;
 struct Cache {
   std::vector<LayerCache> layers;
   int64_t next_position = 0;
-  /// Length of the text that is being continued, as far as it is known: rotations that depend on the length take it,
-  /// so that a prompt in pieces is rotated as it would be in one.
+  /// Length of the text as far as it is known: a rotation that depends on it takes it, so that a prompt in pieces is
+  /// rotated as it would be in one.
   int64_t num_positions = 0;
+  int64_t rotation_limit = INT64_MAX;  ///< a text longer than this is rotated in another way
 };
+
+/// Tells the cache how long the text is by now. False: what it held was rotated for a shorter text and is gone; the
+/// text must be fed again from its first token.
+bool extend_text(Cache& cache, int64_t num_positions);
 
 /// The alternative that a layer keeps; empty at first. Throws kInternal when it holds another kind.
 template <class Kind>

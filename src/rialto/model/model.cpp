@@ -8,6 +8,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/model/mtp.h"
+#include "rialto/model/rope.h"
 
 namespace rialto::model {
 namespace {
@@ -33,6 +34,7 @@ struct Model::Impl {
   const Weights& weights;
   Objective objective;
   std::vector<DecoderLayer> layers;
+  int64_t rotation_limit = INT64_MAX;
   std::vector<MtpBlock> mtp;
   const Weight* embedding = nullptr;
   double embedding_scale = 1;
@@ -83,6 +85,7 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
     m.layers.emplace_back(spec.layers[static_cast<size_t>(l)],
                           Parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l)});
   }
+  m.rotation_limit = rotation_limit(spec.layers);
   m.embedding_scale = spec.embedding_scale;
   if (stage.embedding) m.embedding = &weights.at("embedding.word_embeddings.weight");
   if (stage.head) {
@@ -167,6 +170,7 @@ at::Tensor Model::forward_logits(const at::Tensor& tokens_BS, Cache* cache) cons
 Cache Model::make_cache() const {
   Cache cache;
   cache.layers.resize(impl_->layers.size());
+  cache.rotation_limit = impl_->rotation_limit;
   return cache;
 }
 

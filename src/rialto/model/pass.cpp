@@ -29,6 +29,17 @@ struct HostRange {
   kernels::KeyRange on(const at::Device& device) const { return {first.to(device), last.to(device)}; }
 };
 
+/// Keys that a cache holds must have been turned as the new ones will be.
+void check_rotation(const AttentionContext& context) {
+  const Cache* cache = context.cache;
+  if (!cache || cache->rotation_limit == INT64_MAX || cache->next_position == 0) return;
+  const int64_t limit = cache->rotation_limit;
+  const bool was_long = std::max(cache->num_positions, cache->next_position) > limit;
+  if (was_long || context.positions_BS.max().item<int64_t>() < limit) return;
+  throw Error(ErrorKind::kInternal, "rope", "the text outgrew the rotation of the cached keys",
+              {.got = {}, .want = {}, .hint = "extend_text says when to start again"});
+}
+
 }  // namespace
 
 std::string rope_key(const spec::Rope& rope) {
@@ -88,6 +99,7 @@ const kernels::RopeTable& Pass::rope(const std::optional<spec::Rope>& rope) {
   if (!rope) return none_;
   auto [entry, fresh] = ropes_.try_emplace(rope_key(*rope));
   if (fresh) {
+    check_rotation(context_);
     const int64_t num_positions = context_.cache ? context_.cache->num_positions : 0;
     entry->second = rope_table(*rope, context_.positions_BS.reshape({-1}), num_positions);
   }

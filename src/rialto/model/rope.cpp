@@ -86,6 +86,17 @@ at::Tensor inverse_frequencies(const spec::Rope& rope, int64_t num_positions) {
   return std::visit([&](const auto& scaling) { return inverse(powers, scaling); }, rope.scaling);
 }
 
+int64_t rotation_limit(const std::vector<spec::Layer>& layers) {
+  int64_t limit = INT64_MAX;
+  for (const spec::Layer& layer : layers) {
+    const auto& rope = std::visit([](const auto& mixer) -> const auto& { return mixer.rope; }, layer.mixer);
+    if (!rope) continue;
+    if (const auto* longer = std::get_if<spec::LongRopeScaling>(&rope->scaling))
+      limit = std::min(limit, longer->original_max_positions);
+  }
+  return limit;
+}
+
 kernels::RopeTable rope_table(const spec::Rope& rope, const at::Tensor& positions_T, int64_t num_positions) {
   const at::NoGradGuard no_grad;
   // Only one scaling asks for the length, and looking at the positions waits for a device.

@@ -13,6 +13,9 @@ namespace rialto::model {
 /// Throws kConfig when that list does not fit `dim`. Source: transformers modeling_rope_utils.py.
 at::Tensor inverse_frequencies(const spec::Rope& rope, int64_t num_positions = 0);
 
+/// Length of text beyond which some layer's rotation changes: INT64_MAX without LongRopeScaling.
+int64_t rotation_limit(const std::vector<spec::Layer>& layers);
+
 /// positions int64 [T] -> cos and sin, fp32 [T, dim/2], times the scaling's attention factor. `num_positions`: known
 /// length of the text when it is more than these positions show.
 kernels::RopeTable rope_table(const spec::Rope& rope, const at::Tensor& positions_T, int64_t num_positions = 0);

@@ -1,22 +1,11 @@
 // The Functions of attention alone, in fp64: gradients against recorded plain operations.
+#include "leaves.h"
 #include "rialto/model/attention/functions.h"
 #include "rialto/model/pass.h"
 #include "toy.h"
 
 namespace rialto::model {
 namespace {
-
-/// A weight outside any model.
-Weight loose(const at::Tensor& values, bool frozen = false) {
-  Weight weight;
-  weight.param.name = "w";
-  weight.data = values.clone().set_requires_grad(!frozen);
-  weight.main_grad = at::zeros(values.sizes(), at::kDouble);
-  weight.frozen = frozen;
-  return weight;
-}
-at::Tensor leaf(at::IntArrayRef shape) { return at::randn(shape, at::kDouble).set_requires_grad(true); }
-at::Tensor twin(const at::Tensor& x) { return x.detach().clone().set_requires_grad(true); }
 
 TEST(Heads, GradientsEqualAutograd) {
   at::manual_seed(6);
