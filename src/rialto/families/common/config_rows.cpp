@@ -52,6 +52,14 @@ constexpr bridge::ConfigRow kRows[] = {
     {"cache_implementation", kKept},
     {"pretraining_tp", kKept},  // only the order in which transformers 4 summed slices of a product
     {"gradient_checkpointing", kKept},
+    // losses and noise of training experts, in other programs
+    {"output_router_logits", kKept},
+    {"router_aux_loss_coef", kKept},
+    {"router_jitter_noise", kKept},
+    {"aux_loss_alpha", kKept},
+    {"seq_aux", kKept},
+    {"ep_size", kKept},
+    {"mtp_loss_scaling_factor", kKept},
     // tokens
     {"pad_token_id", kKept},
     {"unk_token_id", kKept},

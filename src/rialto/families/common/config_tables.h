@@ -34,10 +34,16 @@ inline constexpr bridge::ConfigRow kDeepseekMoeConfig[] = {
     {"routed_scaling_factor", bridge::ConfigKind::kRouteScale, "1.0"},
 };
 
+/// Multi-token prediction. Where the key is absent there is none: transformers' own default of one block is not in
+/// the files that it writes.
+inline constexpr bridge::ConfigRow kMtpConfig[] = {
+    {"num_nextn_predict_layers", bridge::ConfigKind::kMtpDepth, "0"},
+    {"num_mtp_layers", bridge::ConfigKind::kMtpDepth, "0"},
+};
+
 /// Multi-head latent attention.
 inline constexpr bridge::ConfigRow kLatentConfig[] = {
     {"num_key_value_heads", bridge::ConfigKind::kGroups, "null"},
-    {"q_lora_rank", bridge::ConfigKind::kQLoraRank, "null"},
     {"kv_lora_rank", bridge::ConfigKind::kKvLoraRank},
     {"qk_nope_head_dim", bridge::ConfigKind::kQkNopeDim},
     {"qk_rope_head_dim", bridge::ConfigKind::kQkRopeDim},

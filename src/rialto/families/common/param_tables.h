@@ -50,6 +50,16 @@ inline constexpr bridge::ParamRow kMlpRows[] = {
     {"model.layers.{l}.mlp.down_proj.weight", "decoder.layers.{l}.mlp.linear_fc2.weight"},
 };
 
+/// Norms before and after: what Llama calls post_attention_layernorm is the one after attention here.
+inline constexpr bridge::ParamRow kSandwichRows[] = {
+    {"model.layers.{l}.post_attention_layernorm.weight",
+     "decoder.layers.{l}.self_attention.linear_proj.post_layernorm.weight"},
+    {"model.layers.{l}.pre_feedforward_layernorm.weight", "decoder.layers.{l}.mlp.linear_fc1.layer_norm_weight"},
+    {"model.layers.{l}.post_feedforward_layernorm.weight", "decoder.layers.{l}.mlp.linear_fc2.post_layernorm.weight"},
+    {"model.layers.{l}.mlp.{gate,up}_proj.weight", "decoder.layers.{l}.mlp.linear_fc1.weight", bridge::Op::kGateUp},
+    {"model.layers.{l}.mlp.down_proj.weight", "decoder.layers.{l}.mlp.linear_fc2.weight"},
+};
+
 /// One tensor per expert and projection, under `mlp`.
 inline constexpr bridge::ParamRow kMoeRows[] = {
     {"model.layers.{l}.post_attention_layernorm.weight", "decoder.layers.{l}.pre_mlp_layernorm.weight"},
@@ -65,6 +75,14 @@ inline constexpr bridge::ParamRow kPackedMoeRows[] = {
     {"model.layers.{l}.mlp.experts.down_proj", "decoder.layers.{l}.mlp.experts.linear_fc2.weight{e}",
      bridge::Op::kPacked, bridge::When::kAlternative},
 };
+/// Mixtral's names of the same: w1 is gate, w3 up, w2 down.
+inline constexpr bridge::ParamRow kMixtralMoeRows[] = {
+    {"model.layers.{l}.post_attention_layernorm.weight", "decoder.layers.{l}.pre_mlp_layernorm.weight"},
+    {"model.layers.{l}.block_sparse_moe.gate.weight", "decoder.layers.{l}.mlp.router.weight"},
+    {"model.layers.{l}.block_sparse_moe.experts.{e}.{w1,w3}.weight",
+     "decoder.layers.{l}.mlp.experts.linear_fc1.weight{e}", bridge::Op::kGateUp},
+    {"model.layers.{l}.block_sparse_moe.experts.{e}.w2.weight", "decoder.layers.{l}.mlp.experts.linear_fc2.weight{e}"},
+};
 inline constexpr bridge::ParamRow kSharedExpertRows[] = {
     {"model.layers.{l}.mlp.shared_experts.{gate,up}_proj.weight",
      "decoder.layers.{l}.mlp.shared_experts.linear_fc1.weight", bridge::Op::kGateUp},
@@ -72,6 +90,23 @@ inline constexpr bridge::ParamRow kSharedExpertRows[] = {
 };
 inline constexpr bridge::ParamRow kSelectionBiasRows[] = {
     {"model.layers.{l}.mlp.gate.e_score_correction_bias", "decoder.layers.{l}.mlp.router.expert_bias"},
+};
+
+/// Ling and Sarvam: names of their own, query, key and value in one tensor.
+inline constexpr bridge::ParamRow kBailingRows[] = {
+    {"model.word_embeddings.weight", "embedding.word_embeddings.weight"},
+    {"model.norm.weight", "decoder.final_layernorm.weight"},
+    {"lm_head.weight", "output_layer.weight", bridge::Op::kSame, bridge::When::kUntied},
+    {"lm_head.weight", "embedding.word_embeddings.weight", bridge::Op::kTiedHead, bridge::When::kTied},
+    {"model.layers.{l}.input_layernorm.weight", "decoder.layers.{l}.self_attention.linear_qkv.layer_norm_weight"},
+    {"model.layers.{l}.attention.query_key_value.weight", "decoder.layers.{l}.self_attention.linear_qkv.weight",
+     bridge::Op::kFusedQkv},
+    {"model.layers.{l}.attention.query_key_value.bias", "decoder.layers.{l}.self_attention.linear_qkv.bias",
+     bridge::Op::kFusedQkv},
+    {"model.layers.{l}.attention.query_layernorm.weight", "decoder.layers.{l}.self_attention.q_layernorm.weight"},
+    {"model.layers.{l}.attention.key_layernorm.weight", "decoder.layers.{l}.self_attention.k_layernorm.weight"},
+    {"model.layers.{l}.attention.dense.weight", "decoder.layers.{l}.self_attention.linear_proj.weight"},
+    {"model.layers.{l}.mlp.gate.expert_bias", "decoder.layers.{l}.mlp.router.expert_bias"},
 };
 
 /// Multi-token prediction as layers after the last, each with copies of embedding and head.

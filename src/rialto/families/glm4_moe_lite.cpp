@@ -1,0 +1,61 @@
+// GLM-4.7-Flash: latent attention and DeepSeek V3's experts in one group. Source: transformers
+// configuration_glm4_moe_lite.py, modeling_glm4_moe_lite.py; of MTP tensors: the published files.
+#include "rialto/families/common/config_tables.h"
+#include "rialto/families/common/param_tables.h"
+#include "rialto/families/family.h"
+
+namespace rialto::families {
+namespace {
+
+using enum bridge::ConfigKind;
+
+constexpr bridge::ConfigRow kOwnConfig[] = {
+    {"q_lora_rank", kQLoraRank, "768"},
+    {"intermediate_size", kFfnHidden, "10240"},
+    {"max_position_embeddings", kMaxPositions, "202752"},
+    {"rms_norm_eps", kNormEps, "1e-5"},
+    {"tie_word_embeddings", kTied, "false"},
+    {"initializer_range", kInitStd, "0.02"},
+    {"rope_theta", kRopeTheta, "10000.0"},
+    {"rope_interleave", kRopeAdjacent, "true"},
+    {"hidden_act", kActivation, "\"silu\""},
+    {"mlp_layer_types", kMlpTypes, "null"},
+    {"first_k_dense_replace", kFirstDense, "1"},
+    {"topk_method", kMustEqual, "\"noaux_tc\""},
+    {"n_group", kRouterGroups, "1"},
+    {"topk_group", kTopGroups, "1"},
+    {"norm_topk_prob", kRenormalize, "true"},
+    {"scoring_func", kMustEqual, "\"sigmoid\""},
+    {"bos_token_id", kBos, "0"},
+    {"eos_token_id", kEos, "1"},
+};
+constexpr auto kConfig = join(kDecoderConfig, kRopeConfig, kLatentConfig, kDeepseekMoeConfig, kMtpConfig, kOwnConfig);
+static_assert(bridge::flaw_of(kConfig).empty());
+
+constexpr auto kParams = join(kEndRows, kLatentRows, kMlpRows, kMoeRows, kPackedMoeRows, kSharedExpertRows,
+                              kSelectionBiasRows, kDeepseekMtpRows);
+static_assert(bridge::flaw_of(kParams).empty());
+
+constexpr std::string_view kArchitectures[] = {"Glm4MoeLiteForCausalLM"};
+
+}  // namespace
+
+extern const Family glm4_moe_lite_family;
+const Family glm4_moe_lite_family = {
+    .name = "glm4_moe_lite",
+    .title = "GLM-4.7 Flash",
+    .architectures = kArchitectures,
+    .model_type = "glm4_moe_lite",
+    .traits = {.latent = true,
+               .pairing = spec::RopePairing::kAdjacent,
+               .router = {.score = spec::RouterScore::kSigmoid,
+                          .selection_bias = true,
+                          .renormalize = true,
+                          .renormalize_eps = 1e-20}},
+    .provider = "megatron.bridge.models.mla_provider.MLAModelProvider",
+    .config = kConfig,
+    .params = kParams,
+    .ignored = kRopeBuffers,
+};
+
+}  // namespace rialto::families
