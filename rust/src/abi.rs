@@ -1,4 +1,4 @@
-//! The C ABI. Status 0 is success; 1 means that `error` now holds a message; 2 that the caller's own callback stopped.
+//! The C ABI of tokenizers. Status 0 is success; 1 means that `error` now holds a message; 2 that the caller's own callback stopped.
 //! Buffers handed out are freed with `rialto_tok_free_bytes` and `rialto_tok_free_ids`.
 
 use crate::{count::WordCounter, train, Loaded};
@@ -28,7 +28,7 @@ pub struct Ids {
 /// valid until the next call. Called on the calling thread only.
 pub type NextText = unsafe extern "C" fn(user: *mut c_void, data: *mut *const u8, len: *mut usize) -> i32;
 
-enum Failure {
+pub(crate) enum Failure {
     Message(String),
     Stopped,
 }
@@ -46,7 +46,7 @@ fn give_bytes(text: Vec<u8>) -> Bytes {
 }
 
 /// Runs `body`, turning errors and panics into a status and a message.
-fn guard(error: *mut Bytes, body: impl FnOnce() -> Result<(), Failure>) -> i32 {
+pub(crate) fn guard(error: *mut Bytes, body: impl FnOnce() -> Result<(), Failure>) -> i32 {
     let message = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return OK,
         Ok(Err(Failure::Stopped)) => return STOPPED,
@@ -54,21 +54,21 @@ fn guard(error: *mut Bytes, body: impl FnOnce() -> Result<(), Failure>) -> i32 {
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            format!("the tokenizers crate panicked: {text}")
+            format!("the Rust library panicked: {text}")
         }
     };
     unsafe { *error = give_bytes(message.into_bytes()) };
     FAILED
 }
 
-unsafe fn bytes_of<'a>(data: *const u8, len: usize) -> &'a [u8] {
+pub(crate) unsafe fn bytes_of<'a>(data: *const u8, len: usize) -> &'a [u8] {
     if len == 0 {
         return &[];
     }
     unsafe { std::slice::from_raw_parts(data, len) }
 }
 
-unsafe fn text_of<'a>(data: *const u8, len: usize) -> Result<&'a str, String> {
+pub(crate) unsafe fn text_of<'a>(data: *const u8, len: usize) -> Result<&'a str, String> {
     std::str::from_utf8(unsafe { bytes_of(data, len) }).map_err(|e| format!("text is not UTF-8: {e}"))
 }
 

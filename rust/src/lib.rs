@@ -1,8 +1,10 @@
-//! The Hugging Face tokenizers crate behind a small C ABI. Every function catches panics and reports errors as text;
-//! nothing here keeps state between calls but the tokenizer handles. The C side is src/rialto/hub/tokenizer_abi.h.
+//! The Hugging Face tokenizers crate and an HTTPS client behind a small C ABI. Every function catches panics and reports
+//! errors as text; nothing here keeps state between calls but the handles. The C side is src/rialto/hub/*_abi.h.
 
 mod abi;
 pub mod count;
+pub mod http;
+mod http_abi;
 pub mod train;
 
 use tokenizers::Tokenizer;

@@ -4,19 +4,19 @@
 #include "rialto/base/error.h"
 #include "rialto/cli/command.h"
 #include "rialto/convert/convert.h"
+#include "rialto/hub/local_model.h"
 
 namespace rialto::cli {
 namespace {
 
 struct Options {
-  std::string source, destination, to = "auto", dtype, like;
+  std::string source, destination, to = "auto", dtype, like, revision;
   int64_t iteration = -1;
   bool overwrite = false, dry_run = false, json = false;
 };
 
-convert::ConvertOptions to_options(const Options& given) {
+convert::ConvertOptions to_options(const Options& given, Context& context) {
   convert::ConvertOptions options;
-  options.source = given.source;
   options.destination = given.destination;
   options.to = given.to == "hf"         ? convert::Target::kHf
                : given.to == "megatron" ? convert::Target::kMegatron
@@ -26,10 +26,11 @@ convert::ConvertOptions to_options(const Options& given) {
     if (!options.dtype)
       throw Error(ErrorKind::kUsage, "--dtype", "unknown type", {.got = given.dtype, .want = "fp32, fp16 or bf16"});
   }
-  if (!given.like.empty()) options.like = given.like;
   if (given.iteration >= 0) options.iteration = given.iteration;
   options.overwrite = given.overwrite;
   options.dry_run = given.dry_run;
+  options.source = hub::local_model(given.source, given.revision, *context.ops, context.progress);
+  if (!given.like.empty()) options.like = hub::local_model(given.like, "", *context.ops, context.progress);
   return options;
 }
 
@@ -38,7 +39,9 @@ convert::ConvertOptions to_options(const Options& given) {
 void add_convert(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("convert", "Convert a Hugging Face model to a Megatron checkpoint, or back");
   const auto options = std::make_shared<Options>();
-  command->add_option("source", options->source, "Hugging Face folder, checkpoint root, or one iter_* folder of it")
+  command
+      ->add_option("source", options->source,
+                   "Hugging Face folder, hub id ORG/NAME[@REVISION], checkpoint root, or one iter_* folder of it")
       ->required();
   command
       ->add_option("destination", options->destination,
@@ -48,8 +51,9 @@ void add_convert(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"auto", "megatron", "hf"}));
   command->add_option("--dtype", options->dtype,
                       "Cast weights: fp32, fp16 or bf16 (default: every tensor keeps its bits)");
+  command->add_option("--revision", options->revision, "Of a hub id: branch, tag or commit (default: main)");
   command->add_option("--like", options->like,
-                      "To hf: take config, tokenizer and file layout from this Hugging Face folder");
+                      "To hf: take config, tokenizer and file layout from this Hugging Face folder or hub id");
   command
       ->add_option("--iteration", options->iteration,
                    "Which iteration of a checkpoint (default: the one its tracker names)")
@@ -62,12 +66,14 @@ void add_convert(CLI::App& app, Context& context) {
 
 Examples:
   rialto convert Qwen3-0.6B qwen3-megatron
+  rialto convert Qwen/Qwen3-0.6B qwen3-megatron             fetched into the Hub's cache (HF_HOME, HF_TOKEN...)
   rialto convert qwen3-megatron qwen3-hf --dtype fp32
   rialto convert run/checkpoints out --iteration 2000
   rialto convert from-bridge out --like Qwen3-0.6B          a checkpoint written by another program)");
   command->callback([options, &context] {
     context.action = [options, &context] {
-      const convert::ConvertReport report = convert::convert(to_options(*options), *context.ops, context.progress);
+      const convert::ConvertReport report =
+          convert::convert(to_options(*options, context), *context.ops, context.progress);
       print_report(options->json, to_json(report), to_text(report));
       return 0;
     };

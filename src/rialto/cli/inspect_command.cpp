@@ -1,6 +1,7 @@
 // rialto inspect PATH
 #include "rialto/cli/command.h"
 #include "rialto/convert/convert.h"
+#include "rialto/hub/local_model.h"
 
 namespace rialto::cli {
 namespace {
@@ -15,7 +16,9 @@ struct Options {
 void add_inspect(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("inspect", "Say what a model folder or checkpoint holds");
   const auto options = std::make_shared<Options>();
-  command->add_option("path", options->path, "Hugging Face folder, checkpoint root, or one iter_* folder of it")
+  command
+      ->add_option("path", options->path,
+                   "Hugging Face folder, hub id ORG/NAME[@REVISION], checkpoint root, or one iter_* folder of it")
       ->required();
   command->add_flag("--hash", options->hash, "Compute every hash, and compare with those recorded");
   command->add_flag("--json", options->json, "Report as JSON");
@@ -24,7 +27,8 @@ void add_inspect(CLI::App& app, Context& context) {
   rialto inspect qwen3-megatron/iter_0000001 --hash --json)");
   command->callback([options, &context] {
     context.action = [options, &context] {
-      const Json report = convert::inspect(options->path, options->hash, context.progress);
+      const Json report = convert::inspect(hub::local_model(options->path, "", *context.ops, context.progress),
+                                           options->hash, context.progress);
       print_report(options->json, report, convert::inspect_to_text(report));
       return 0;
     };

@@ -4,6 +4,7 @@
 #include "rialto/base/error.h"
 #include "rialto/cli/command.h"
 #include "rialto/convert/convert.h"
+#include "rialto/hub/local_model.h"
 
 namespace rialto::cli {
 namespace {
@@ -20,7 +21,8 @@ struct Options {
 void add_verify(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("verify", "Compare two models tensor by tensor, whatever each is stored as");
   const auto options = std::make_shared<Options>();
-  command->add_option("a", options->a, "Hugging Face folder or Megatron checkpoint")->required();
+  command->add_option("a", options->a, "Hugging Face folder, hub id ORG/NAME[@REVISION] or Megatron checkpoint")
+      ->required();
   command->add_option("b", options->b, "The other one, of either kind")->required();
   command->add_option("--ulp", options->ulp,
                       "Accept values this many representable numbers apart (in the coarser type)");
@@ -36,8 +38,10 @@ Examples:
   rialto verify before after --rtol 1e-3 --json)");
   command->callback([options, &context] {
     context.action = [options, &context] {
-      const convert::VerifyReport report =
-          convert::verify({options->a, options->b, options->ulp, options->rtol}, context.progress);
+      const convert::VerifyReport report = convert::verify(
+          {hub::local_model(options->a, "", *context.ops, context.progress),
+           hub::local_model(options->b, "", *context.ops, context.progress), options->ulp, options->rtol},
+          context.progress);
       for (const std::string& notice : report.notices)
         if (!options->json) context.progress->notice(notice);
       print_report(options->json, to_json(report), to_text(report));

@@ -6,6 +6,7 @@
 #include "rialto/base/error.h"
 #include "rialto/cli_train/command.h"
 #include "rialto/generate/loaded_model.h"
+#include "rialto/hub/local_model.h"
 #include "rialto/train/setup.h"
 
 namespace rialto::cli_train {
@@ -81,7 +82,8 @@ int run(const Options& options) {
   const at::Device device = train::parse_device(options.common.device);
   const auto progress = terminal_progress();
   const generate::LoadedModel model =
-      generate::open_model(options.model, parse_dtype(options.dtype), device, false, progress.get());
+      generate::open_model(hub::local_model(options.model, "", file_ops(), progress.get()), parse_dtype(options.dtype),
+                           device, false, progress.get());
   const std::optional<hub::Tokenizer> tokenizer = generate::open_tokenizer(model);
   std::vector<int64_t> prompt;
   if (options.prompt) {
@@ -139,7 +141,8 @@ int run(const Options& options) {
 Run add_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("generate", "Continue a text");
-  command->add_option("model", options->model, "Hugging Face folder or native checkpoint")->required();
+  command->add_option("model", options->model, "Hugging Face folder, hub id ORG/NAME[@REVISION] or native checkpoint")
+      ->required();
   command->add_option("--prompt", options->prompt, "text to continue");
   command->add_option("--prompt-tokens", options->prompt_tokens, "token ids to continue: 1,2,3");
   command->add_option("--max-new-tokens", options->max_new_tokens,

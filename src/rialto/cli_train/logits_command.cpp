@@ -5,6 +5,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/cli_train/command.h"
+#include "rialto/hub/local_model.h"
 #include "rialto/train/gradients.h"
 #include "rialto/train/logits.h"
 #include "rialto/train/setup.h"
@@ -25,7 +26,8 @@ int run(const Options& options) {
   const auto progress = terminal_progress();
   const bool training = !options.gradients.empty();
   const generate::LoadedModel model =
-      generate::open_model(options.model, parse_dtype(options.dtype), device, training, progress.get());
+      generate::open_model(hub::local_model(options.model, "", file_ops(), progress.get()), parse_dtype(options.dtype),
+                           device, training, progress.get());
   const auto rows = train::read_token_rows(options.tokens, model.spec.vocab);
   Json report = {
       {"model", options.model}, {"rows", rows.size()}, {"length", rows.front().size()}, {"vocab", model.spec.vocab}};
@@ -50,7 +52,8 @@ int run(const Options& options) {
 Run add_logits(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("logits", "Write fp32 logits for given token ids");
-  command->add_option("model", options->model, "Hugging Face folder or native checkpoint")->required();
+  command->add_option("model", options->model, "Hugging Face folder, hub id ORG/NAME[@REVISION] or native checkpoint")
+      ->required();
   command->add_option("--tokens", options->tokens, "JSON file: a list of lists of ids, all of one length")->required();
   command->add_option("--out", options->out, "safetensors file; tensor `logits` [rows, length, vocabulary]");
   command->add_option("--gradients", options->gradients,

@@ -124,7 +124,7 @@ std::vector<Field<CheckpointSection>> checkpoint_fields() {
       field("save", &C::save, "folder that gets iter_N folders; unset: nothing is saved"),
       field("load", &C::load, "folder to resume from; empty or absent: a new run"),
       field("pretrained_checkpoint", &C::pretrained_checkpoint,
-            "HF folder or native checkpoint whose weights a new run starts from"),
+            "HF folder, hub id (ORG/NAME[@REVISION]) or native checkpoint whose weights a new run starts from"),
       field("save_interval", &C::save_interval, "iterations between saves; unset: only at the end"),
       field("ckpt_step", &C::ckpt_step, "iteration to load; unset: the newest good one"),
       field("save_optim", &C::save_optim, "save the optimizer's state"),

@@ -33,6 +33,10 @@ struct StoredTensor {
 };
 StoredTensor locate_tensor(const ReadFile& file, uint64_t begin, uint64_t length);
 
+/// The tensors of a torch.save'd state dict (a dict from names to tensors or parameters), in its order. Two names may
+/// share elements. Throws kInput on anything else in it, on strided tensors and on every global outside the allow-list.
+std::vector<std::pair<std::string, StoredTensor>> locate_state_dict(const ReadFile& file);
+
 /// Any torch.save file that holds plain values, or small tensors: tensors appear as kCall of
 /// torch._utils._rebuild_tensor_v2 in the tree; `read_scalar` gives a 0-dim tensor's value. Throws kInput.
 struct TorchFile {

@@ -1,5 +1,6 @@
 // Reading torch.save archives that lie anywhere in a file. Source: the ZIP application note, sections 4.3 and 4.5.
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "rialto/base/error.h"
@@ -220,6 +221,17 @@ PicklePtr read_value(const Archive& archive, const std::vector<ZipRecord>& recor
   return read_pickle(as_bytes(bytes), archive.where(), allowed);
 }
 
+/// Where a pickled tensor's elements lie, in its storage's record.
+StoredTensor place(const Archive& archive, const ZipRecord* storage, const TensorRef& ref) {
+  if (!storage) archive.fail("it has no storage '" + ref.key.substr(0, 64) + "'");
+  if (ref.first_byte > storage->size || ref.bytes > storage->size - ref.first_byte)
+    archive.fail("the tensor is longer than its storage");
+  return {.dtype = ref.dtype,
+          .shape = ref.shape,
+          .offset = archive.begin() + storage->offset + ref.first_byte,
+          .size = ref.bytes};
+}
+
 }  // namespace
 
 std::vector<ZipRecord> read_zip_directory(const ReadFile& file, uint64_t begin, uint64_t length) {
@@ -231,12 +243,35 @@ StoredTensor locate_tensor(const ReadFile& file, uint64_t begin, uint64_t length
   const std::vector<ZipRecord> records = read_records(archive);
   const PicklePtr value = read_value(archive, records, tensor_globals());
   const TensorRef ref = parse_tensor(*value, archive.where());
-  const ZipRecord* storage = find_record(records, "data/" + ref.key);
-  if (!storage) archive.fail("it has no storage '" + ref.key.substr(0, 64) + "'");
-  if (ref.first_byte > storage->size || ref.bytes > storage->size - ref.first_byte)
-    archive.fail("the tensor is longer than its storage");
-  return {
-      .dtype = ref.dtype, .shape = ref.shape, .offset = begin + storage->offset + ref.first_byte, .size = ref.bytes};
+  return place(archive, find_record(records, "data/" + ref.key), ref);
+}
+
+std::vector<std::pair<std::string, StoredTensor>> locate_state_dict(const ReadFile& file) {
+  constexpr std::string_view kParameter = "torch._utils._rebuild_parameter";
+  const Archive archive(file, 0, file.size());
+  const std::vector<ZipRecord> records = read_records(archive);
+  std::unordered_map<std::string_view, const ZipRecord*> record_of;
+  for (const ZipRecord& record : records) record_of.emplace(record.name, &record);
+  std::vector<std::string_view> allowed(tensor_globals().begin(), tensor_globals().end());
+  allowed.push_back(kParameter);
+  const PicklePtr value = read_value(archive, records, allowed);
+  const bool ordered = value->kind == PickleValue::Kind::kCall && value->class_name() == "collections.OrderedDict";
+  if (!ordered && value->kind != PickleValue::Kind::kDict) archive.fail("it holds no dict from names to tensors");
+  std::vector<std::pair<std::string, StoredTensor>> tensors;
+  for (const auto& [key, item] : value->dict) {
+    if (key->kind != PickleValue::Kind::kString) archive.fail("a name in its dict is no text");
+    const std::string where = file.path().string() + ", tensor '" + key->text.substr(0, 256) + "'";
+    const PickleValue* tensor = item.get();
+    if (tensor->kind == PickleValue::Kind::kCall && tensor->class_name() == kParameter) {
+      const std::vector<PicklePtr>& arguments = tensor->items[0]->items;
+      if (arguments.empty()) archive.fail("a parameter without a tensor in its dict");
+      tensor = arguments[0].get();
+    }
+    const TensorRef ref = parse_tensor(*tensor, where);
+    const auto record = record_of.find("data/" + ref.key);
+    tensors.emplace_back(key->text, place(archive, record == record_of.end() ? nullptr : record->second, ref));
+  }
+  return tensors;
 }
 
 TorchFile read_torch_file(const ReadFile& file, uint64_t begin, uint64_t length,

@@ -7,12 +7,11 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/formats/torch_zip.h"
 
 namespace rialto::hub {
 namespace {
 
-constexpr const char* kSingleFile = "model.safetensors";
-constexpr const char* kIndexFile = "model.safetensors.index.json";
 constexpr uint64_t kMaxConfigBytes = 16u << 20;
 constexpr size_t kMaxShards = 10'000;
 
@@ -27,15 +26,16 @@ Json read_object(const fs::path& path, uint64_t max_bytes) {
 }
 
 /// A shard is a file of this folder: no directories, no way out of it.
-void check_shard_name(const fs::path& index, const std::string& name) {
+void check_shard_name(const fs::path& index, const std::string& name, const char* extension) {
   const fs::path path(name);
   if (name.empty() || name.find('\0') != std::string::npos || name.find('\\') != std::string::npos ||
-      path.filename() != path || path.extension() != ".safetensors")
-    throw bad(index, "names a shard that is not a plain .safetensors file name", {.got = fmt::format("'{}'", name)});
+      path.filename() != path || path.extension() != extension)
+    throw bad(index, fmt::format("names a shard that is not a plain {} file name", extension),
+              {.got = fmt::format("'{}'", name)});
 }
 
 /// tensor name -> shard file name.
-std::map<std::string, std::string> read_index(const fs::path& path) {
+std::map<std::string, std::string> read_index(const fs::path& path, const char* extension) {
   const Json index = read_object(path, 256u << 20);
   const auto found = index.find("weight_map");
   if (found == index.end() || !found->is_object() || found->empty())
@@ -43,13 +43,24 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
   std::map<std::string, std::string> shard_of;
   for (const auto& [tensor, shard] : found->items()) {
     if (!shard.is_string()) throw bad(path, fmt::format("names no file for tensor '{}'", tensor));
-    check_shard_name(path, shard.get<std::string>());
+    check_shard_name(path, shard.get<std::string>(), extension);
     shard_of[tensor] = shard.get<std::string>();
   }
   return shard_of;
 }
 
-bool is_companion(const std::string& name) {
+/// A state dict as a header: entries in the order of their data, offsets from the start of the file.
+formats::SafetensorsHeader read_pickle_header(const ReadFile& file) {
+  formats::SafetensorsHeader header;
+  header.metadata["format"] = "pt";  // what transformers writes into safetensors files
+  for (auto& [name, tensor] : formats::locate_state_dict(file))
+    header.entries.push_back({std::move(name), tensor.dtype, tensor.shape, tensor.offset, tensor.offset + tensor.size});
+  return header;
+}
+
+}  // namespace
+
+bool is_companion_file(const std::string& name) {
   static constexpr std::array kNames = {"generation_config.json",
                                         "special_tokens_map.json",
                                         "added_tokens.json",
@@ -61,11 +72,10 @@ bool is_companion(const std::string& name) {
          name.starts_with("chat_template");
 }
 
-}  // namespace
-
 struct HfDirectory::Impl {
   fs::path path;
   Json config;
+  bool pickled = false;
   bool has_index = false;
   std::vector<std::string> shards;
   std::vector<ReadFile> files;
@@ -73,42 +83,44 @@ struct HfDirectory::Impl {
   std::vector<std::map<std::string, std::string>> metadata;
   std::map<std::string, HfTensor> tensors;
 
+  const WeightFormat& format() const { return pickled ? kPickleFormat : kSafetensorsFormat; }
   void find_shards(std::map<std::string, std::string>& shard_of);
   void open_shard(const std::string& name);
   void check_against(const std::map<std::string, std::string>& shard_of) const;
 };
 
 void HfDirectory::Impl::find_shards(std::map<std::string, std::string>& shard_of) {
-  has_index = fs::exists(path / kIndexFile);
+  const auto holds = [&](const char* name) { return fs::exists(path / name); };
+  pickled = !holds(kSafetensorsFormat.single_file) && !holds(kSafetensorsFormat.index_file);
+  has_index = holds(format().index_file);
   if (!has_index) {
-    if (!fs::exists(path / kSingleFile))
+    if (!holds(format().single_file))
       throw bad(path, "holds no weights",
-                {.want = fmt::format("{} or {}", kSingleFile, kIndexFile),
-                 .hint = fs::exists(path / "pytorch_model.bin") || fs::exists(path / "pytorch_model.bin.index.json")
-                             ? "pickled weights are not read; save the model as safetensors"
-                             : "incomplete download?"});
-    shards = {kSingleFile};
+                {.want = fmt::format("{} or {} (or {}, or its index)", kSafetensorsFormat.single_file,
+                                     kSafetensorsFormat.index_file, kPickleFormat.single_file),
+                 .hint = "incomplete download?"});
+    shards = {format().single_file};
     return;
   }
-  shard_of = read_index(path / kIndexFile);
+  shard_of = read_index(path / format().index_file, format().extension);
   for (const auto& [tensor, shard] : shard_of) shards.push_back(shard);
   std::sort(shards.begin(), shards.end());
   shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
   if (shards.size() > kMaxShards)
-    throw bad(path / kIndexFile, "names too many shards",
+    throw bad(path / format().index_file, "names too many shards",
               {.got = fmt::to_string(shards.size()), .want = fmt::format("at most {}", kMaxShards)});
   // transformers would read the single file and leave the index aside; which of the two is meant is not ours to guess.
-  if (fs::exists(path / kSingleFile) && !std::binary_search(shards.begin(), shards.end(), kSingleFile))
-    throw bad(path, fmt::format("holds both {} and {}", kSingleFile, kIndexFile),
+  if (holds(format().single_file) && !std::binary_search(shards.begin(), shards.end(), format().single_file))
+    throw bad(path, fmt::format("holds both {} and {}", format().single_file, format().index_file),
               {.hint = "remove the one that is not meant"});
 }
 
 void HfDirectory::Impl::open_shard(const std::string& name) {
   if (!fs::is_regular_file(path / name))
     throw bad(path / name, "is missing",
-              {.hint = has_index ? fmt::format("{} names it; incomplete download?", kIndexFile) : ""});
+              {.hint = has_index ? fmt::format("{} names it; incomplete download?", format().index_file) : ""});
   ReadFile& file = files.emplace_back(path / name);
-  formats::SafetensorsHeader header = formats::read_safetensors_header(file);
+  formats::SafetensorsHeader header = pickled ? read_pickle_header(file) : formats::read_safetensors_header(file);
   metadata.push_back(std::move(header.metadata));
   data_starts.push_back(header.data_start);
   for (formats::SafetensorsEntry& entry : header.entries) {
@@ -126,7 +138,7 @@ void HfDirectory::Impl::check_against(const std::map<std::string, std::string>& 
     const auto found = tensors.find(name);
     if (found == tensors.end()) throw bad(path / shard, fmt::format("lacks tensor '{}', which the index names", name));
     if (shards[found->second.shard] != shard)
-      throw bad(path / kIndexFile, fmt::format("puts tensor '{}' into the wrong shard", name),
+      throw bad(path / format().index_file, fmt::format("puts tensor '{}' into the wrong shard", name),
                 {.got = shard, .want = shards[found->second.shard]});
   }
 }
@@ -152,6 +164,7 @@ const std::vector<std::string>& HfDirectory::shards() const { return impl_->shar
 const std::map<std::string, HfTensor>& HfDirectory::tensors() const { return impl_->tensors; }
 std::map<std::string, std::string> HfDirectory::shard_metadata(size_t shard) const { return impl_->metadata.at(shard); }
 bool HfDirectory::has_index() const { return impl_->has_index; }
+const WeightFormat& HfDirectory::format() const { return impl_->format(); }
 
 std::string HfDirectory::architecture() const {
   const auto found = impl_->config.find("architectures");
@@ -174,7 +187,7 @@ std::vector<std::string> HfDirectory::companion_files() const { return companion
 std::vector<std::string> companion_files_of(const fs::path& path) {
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(path))
-    if (entry.is_regular_file() && is_companion(entry.path().filename().string()))
+    if (entry.is_regular_file() && is_companion_file(entry.path().filename().string()))
       names.push_back(entry.path().filename().string());
   const fs::path templates = path / "additional_chat_templates";
   if (fs::is_directory(templates))

@@ -1,4 +1,5 @@
-// A Hugging Face model directory on disk: config.json, weights by name across shards, the files beside them.
+// A Hugging Face model directory on disk: config.json, weights by name across shards, the files beside them. Weights
+// are safetensors files; where there are none, state dicts that torch.save wrote.
 #pragma once
 
 #include <map>
@@ -18,10 +19,20 @@ struct HfTensor {
   size_t shard = 0;  ///< index into shards()
 };
 
+/// How the weights of a folder are stored.
+struct WeightFormat {
+  const char* single_file;
+  const char* index_file;
+  const char* extension;
+};
+inline constexpr WeightFormat kSafetensorsFormat{"model.safetensors", "model.safetensors.index.json", ".safetensors"};
+inline constexpr WeightFormat kPickleFormat{"pytorch_model.bin", "pytorch_model.bin.index.json", ".bin"};
+
 class HfDirectory {
  public:
   /// Reads config.json, the index (or the single file) and every shard's header. Throws kInput naming what is missing:
-  /// config.json, a shard the index names, a tensor the index names, a tensor no index names.
+  /// config.json, a shard the index names, a tensor the index names, a tensor no index names. Pickles are read by an
+  /// allow-list; a tensor that shares its elements with another is one of its own.
   explicit HfDirectory(const fs::path& path);
   ~HfDirectory();
   HfDirectory(HfDirectory&&) noexcept;
@@ -33,6 +44,7 @@ class HfDirectory {
   const std::map<std::string, HfTensor>& tensors() const;
   std::map<std::string, std::string> shard_metadata(size_t shard) const;  ///< "__metadata__"
   bool has_index() const;
+  const WeightFormat& format() const;  ///< kSafetensorsFormat or kPickleFormat
 
   /// Bytes [begin, begin + out.size()) of a tensor. Thread-safe.
   void read(const HfTensor& tensor, uint64_t begin, std::span<std::byte> out) const;
@@ -45,6 +57,8 @@ class HfDirectory {
   std::unique_ptr<Impl> impl_;
 };
 
+/// True for the name of such a file (those in additional_chat_templates/ apart).
+bool is_companion_file(const std::string& name);
 /// The same for a folder that need not hold weights.
 std::vector<std::string> companion_files_of(const fs::path& path);
 

@@ -40,13 +40,21 @@ LayoutTensor parse_tensor(const Json& row, const std::string& where) {
   return tensor;
 }
 
+/// pytorch_model-00001-of-00002.bin is written back as model-00001-of-00002.safetensors.
+std::string safetensors_file(const std::string& shard) {
+  constexpr std::string_view kPickled = "pytorch_model";
+  if (fs::path(shard).extension() != kPickleFormat.extension) return shard;
+  const std::string stem = fs::path(shard).stem();
+  return (stem.starts_with(kPickled) ? "model" + stem.substr(kPickled.size()) : stem) + ".safetensors";
+}
+
 }  // namespace
 
 SourceLayout layout_of(const HfDirectory& directory) {
   SourceLayout layout;
   layout.indexed = directory.has_index();
   if (layout.indexed) {
-    const Json index = read_json_file(directory.path() / "model.safetensors.index.json");
+    const Json index = read_json_file(directory.path() / directory.format().index_file);
     if (index.contains("metadata") && index["metadata"].is_object()) layout.index_metadata = index["metadata"];
   }
   std::vector<std::vector<const formats::SafetensorsEntry*>> entries(directory.shards().size());
@@ -57,7 +65,7 @@ SourceLayout layout_of(const HfDirectory& directory) {
       return std::tie(a->begin, a->end, a->name) < std::tie(b->begin, b->end, b->name);
     });
     LayoutShard& out = layout.shards.emplace_back();
-    out.file = directory.shards()[shard];
+    out.file = safetensors_file(directory.shards()[shard]);
     out.metadata = directory.shard_metadata(shard);
     for (const formats::SafetensorsEntry* entry : entries[shard])
       out.tensors.push_back({entry->name, entry->dtype, entry->shape});

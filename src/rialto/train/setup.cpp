@@ -9,6 +9,7 @@
 #include "rialto/config/model_section.h"
 #include "rialto/formats/indexed_dataset.h"
 #include "rialto/hub/hf_directory.h"
+#include "rialto/hub/local_model.h"
 #include "rialto/hub/tokenizer.h"
 #include "rialto/resolve/resolve.h"
 #include "rialto/train/schedule_state.h"
@@ -40,7 +41,8 @@ Origin find_origin(const config::RunConfig& config, Progress& progress) {
   }
   if (!section.pretrained_checkpoint.empty()) {
     origin.start = Start::kPretrained;
-    origin.source = checkpoint::open_source(section.pretrained_checkpoint);
+    origin.source =
+        checkpoint::open_source(hub::local_model(section.pretrained_checkpoint, "", real_file_ops(), &progress));
     for (const std::string& notice : origin.source->notices) progress.notice(notice);
   }
   return origin;
