@@ -40,6 +40,10 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   report.num_tensors_out = source.map.native.size();
   report.num_pieces = source.map.pieces.size();
   report.parameters = static_cast<uint64_t>(spec::num_parameters(model));
+  if (&source.directory.format() == &hub::kPickleFormat)
+    report.notices.push_back(
+        fmt::format("the weights are read from {}; an export writes safetensors",
+                    source.directory.has_index() ? hub::kPickleFormat.index_file : hub::kPickleFormat.single_file));
   for (const bridge::Ignored& ignored : source.map.ignored)
     report.ignored.push_back(fmt::format("{}: {}", ignored.name, ignored.reason));
   if (!source.decoded.coded.empty())

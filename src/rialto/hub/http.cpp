@@ -123,7 +123,7 @@ std::string origin_of(std::string_view url) {
 }
 
 std::string resolve_url(const std::string& url, const std::string& location) {
-  if (!origin_of(location).empty()) return location;
+  if (location.find("://") < location.find_first_of("/?#")) return location;
   if (location.starts_with("//")) return url.substr(0, url.find("//")) + location;
   if (location.starts_with("/")) return origin_of(url) + location;
   return url.substr(0, url.rfind('/', url.find('?')) + 1) + location;

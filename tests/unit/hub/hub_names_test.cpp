@@ -88,6 +88,8 @@ TEST(Urls, OriginsAndRedirects) {
   EXPECT_EQ(origin_of("ftp://a/b"), "");
   EXPECT_EQ(origin_of("/b"), "");
   EXPECT_EQ(resolve_url("https://a/b/c?d=/e", "https://x/y"), "https://x/y");
+  EXPECT_EQ(resolve_url("https://a/b/c?d=/e", "ftp://x/y"), "ftp://x/y");
+  EXPECT_EQ(resolve_url("https://a/b/c?d=/e", "/y?to=http://z"), "https://a/y?to=http://z");
   EXPECT_EQ(resolve_url("https://a/b/c?d=/e", "/y"), "https://a/y");
   EXPECT_EQ(resolve_url("https://a/b/c?d=/e", "//x/y"), "https://x/y");
   EXPECT_EQ(resolve_url("https://a/b/c?d=/e", "y"), "https://a/b/y");
