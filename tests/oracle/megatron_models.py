@@ -145,26 +145,39 @@ def keys_asked_for(model):
     """{key: global shape, None for objects} of a model described as in key_tables.Model, with the local layer spec."""
     from megatron.core.dist_checkpointing.dict_utils import nested_values
     from megatron.core.dist_checkpointing.mapping import ShardedObject, ShardedTensor, apply_factories
-    from megatron.core.models.gpt.gpt_layer_specs import get_gpt_decoder_block_spec
+    from megatron.core.models.gpt.gpt_layer_specs import get_gpt_decoder_block_spec, get_gpt_mtp_block_spec
+    from megatron.core.tensor_parallel.layers import RowParallelLinear
     from megatron.core.transformer import multi_latent_attention
     from megatron.core.transformer.identity_op import IdentityOp
+    from megatron.core.transformer.torch_norm import WrappedTorchNorm
     from megatron.core.transformer.transformer_config import MLATransformerConfig
+
+    class NormBehind(RowParallelLinear):
+        """What Megatron Bridge's TERowParallelLinearLayerNorm adds, over Core's own linear."""
+
+        def __init__(self, input_size, output_size, *, config, **rest):
+            super().__init__(input_size, output_size, config=config, **rest)
+            self.post_layernorm = WrappedTorchNorm(config, output_size)
+
     mla, moe = model["kind"] == "mla", model["kind"] != "dense"
+    normalization = "LayerNorm" if model["layer_norm"] else "RMSNorm"
     values = dict(
         num_layers=model["layers"], hidden_size=model["hidden"], num_attention_heads=model["heads"], ffn_hidden_size=model["ffn"],
-        add_bias_linear=False, gated_linear_unit=True, activation_func=torch.nn.functional.silu, normalization="RMSNorm",
+        add_bias_linear=model["biases"], gated_linear_unit=True, activation_func=torch.nn.functional.silu, normalization=normalization,
         qk_layernorm=model["qk_norm"] or mla, add_qkv_bias=model["qkv_bias"], use_cpu_initialization=True, hidden_dropout=0.0,
         attention_dropout=0.0, bias_activation_fusion=False, bias_dropout_fusion=False, masked_softmax_fusion=False,
-        apply_rope_fusion=False, gradient_accumulation_fusion=False, persist_layer_norm=False)
+        apply_rope_fusion=False, gradient_accumulation_fusion=False, persist_layer_norm=False,
+        softmax_type="learnable" if model["sinks"] else "vanilla", mtp_num_layers=model["mtp"] or None)
     if moe:
         values.update(num_moe_experts=model["experts"], moe_ffn_hidden_size=model["expert_ffn"], moe_router_topk=2,
-                      moe_shared_expert_intermediate_size=model["shared_ffn"] or None, moe_token_dispatcher_type="allgather")
+                      moe_shared_expert_intermediate_size=model["shared_ffn"] or None, moe_token_dispatcher_type="allgather",
+                      moe_shared_expert_gate=model["shared_gate"])
         if model["expert_bias"]:
             values.update(moe_router_enable_expert_bias=True, moe_router_score_function="sigmoid", moe_router_load_balancing_type="none")
     if mla:
         multi_latent_attention.TELinear = type("NoTELinear", (), {})   # without TransformerEngine it is no type to ask isinstance of
-        values.update(q_lora_rank=model["q_lora"], kv_lora_rank=model["kv_lora"], qk_head_dim=model["nope"], qk_pos_emb_head_dim=model["rope"],
-                      v_head_dim=model["v_dim"], multi_latent_attention=True,
+        values.update(q_lora_rank=model["q_lora"] or None, kv_lora_rank=model["kv_lora"], qk_head_dim=model["nope"],
+                      qk_pos_emb_head_dim=model["rope"], v_head_dim=model["v_dim"], multi_latent_attention=True,
                       moe_layer_freq=[int(i >= model["dense_layers"]) for i in range(model["layers"])])
         config = MLATransformerConfig(**values)
         spec = get_gpt_decoder_block_spec(config, use_transformer_engine=False)
@@ -172,9 +185,13 @@ def keys_asked_for(model):
             layer.submodules.self_attention.submodules.core_attention = IdentityOp
     else:
         config = TransformerConfig(num_query_groups=model["groups"], kv_channels=model["head_dim"], **values)
-        spec = get_gpt_layer_local_spec(num_experts=model["experts"] if moe else None, qk_layernorm=model["qk_norm"], normalization="RMSNorm")
+        spec = get_gpt_layer_local_spec(num_experts=model["experts"] if moe else None, qk_layernorm=model["qk_norm"],
+                                        normalization=normalization)
+        if model["post_norms"]:
+            spec.submodules.self_attention.submodules.linear_proj = spec.submodules.mlp.submodules.linear_fc2 = NormBehind
+    mtp = get_gpt_mtp_block_spec(config, spec, use_transformer_engine=False) if model["mtp"] else None
     gpt = GPTModel(config, spec, vocab_size=model["vocab"], max_sequence_length=64, position_embedding_type="rope",
-                   share_embeddings_and_output_weights=model["tied"])
+                   share_embeddings_and_output_weights=model["tied"], mtp_block_spec=mtp)
     state = gpt.sharded_state_dict(metadata=dict(METADATA))
     apply_factories(state)
     keys = {}

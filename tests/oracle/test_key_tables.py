@@ -11,7 +11,12 @@ from key_tables import Model
 MODELS = {
     "dense": Model("dense", 4), "dense-bias": Model("dense", 4, qkv_bias=True, tied=True), "dense-qk-norm": Model("dense", 4, qk_norm=True),
     "moe": Model("moe", 4, qk_norm=True), "moe-shared": Model("moe", 4, shared_ffn=48, expert_bias=True),
-    "mla": Model("mla", 4, shared_ffn=56, expert_bias=True),
+    "mla": Model("mla", 4, shared_ffn=56, expert_bias=True), "mla-no-q-lora": Model("mla", 4, shared_ffn=56, q_lora=0),
+    "post-norms": Model("dense", 4, post_norms=True, qk_norm=True), "layer-norm": Model("dense", 4, layer_norm=True),
+    "sinks": Model("dense", 4, sinks=True, tied=True), "biases": Model("moe", 4, biases=True, sinks=True),
+    "shared-gate": Model("moe", 4, shared_ffn=48, shared_gate=True),
+    "mtp-dense": Model("dense", 4, mtp=1, qk_norm=True), "mtp-moe": Model("moe", 4, mtp=2, expert_bias=True),
+    "mtp-mla": Model("mla", 4, mtp=2, shared_ffn=56, expert_bias=True),
 }
 MODELS |= {f"{name}-5": dataclasses.replace(model, layers=5) for name, model in MODELS.items()}
 
@@ -26,7 +31,7 @@ def test_our_tables_hold_every_key_that_is_asked_for(name):
     assert key_tables.missing(our_keys(MODELS[name]), MODELS[name]) == []
 
 
-@pytest.mark.parametrize("name", ["dense", "moe", "mla", "dense-5", "moe-5", "mla-5"])
+@pytest.mark.parametrize("name", ["dense", "moe", "mla", "dense-5", "moe-5", "mla-5", "post-norms", "layer-norm", "biases", "shared-gate", "mtp-mla"])
 def test_any_single_key_is_missed(name):
     model = MODELS[name]
     written = {**key_tables.asked(model, "te"), **key_tables.asked(model, "local")}

@@ -11,10 +11,16 @@
 namespace rialto {
 namespace {
 
+spec::Norm make_norm(const Json& m) {
+  if (!m.at("layer_norm")) return {};
+  return {.kind = spec::NormKind::kLayer, .bias = true};
+}
+
 spec::Mixer make_mixer(const Json& m) {
   if (m.at("kind") == "mla") {
+    const auto q_lora = m.at("q_lora").get<int64_t>();
     return spec::LatentAttention{.num_heads = m.at("heads"),
-                                 .q_lora_rank = m.at("q_lora").get<int64_t>(),
+                                 .q_lora_rank = q_lora > 0 ? std::optional(q_lora) : std::nullopt,
                                  .kv_lora_rank = m.at("kv_lora"),
                                  .qk_nope_dim = m.at("nope"),
                                  .qk_rope_dim = m.at("rope"),
@@ -23,8 +29,10 @@ spec::Mixer make_mixer(const Json& m) {
                                  .rope = spec::Rope{.dim = m.at("rope")}};
   }
   spec::Attention attention{.num_heads = m.at("heads"), .num_groups = m.at("groups"), .head_dim = m.at("head_dim")};
-  attention.qkv_bias = m.at("qkv_bias");
-  if (m.at("qk_norm")) attention.qk_norm = spec::Norm{};
+  attention.qkv_bias = m.at("qkv_bias") || m.at("biases");
+  attention.out_bias = m.at("biases");
+  attention.sinks = m.at("sinks");
+  if (m.at("qk_norm")) attention.qk_norm = make_norm(m);
   attention.softmax_scale = 1;
   return attention;
 }
@@ -35,7 +43,16 @@ spec::Ffn make_ffn(const Json& m, int64_t layer) {
   return spec::MoeFfn{.num_experts = m.at("experts"),
                       .expert_hidden = m.at("expert_ffn"),
                       .shared_hidden = m.at("shared_ffn"),
-                      .router = {.selection_bias = m.at("expert_bias"), .top_k = 2}};
+                      .shared_gate = m.at("shared_gate"),
+                      .expert_bias = m.at("biases"),
+                      .router = {.selection_bias = m.at("expert_bias"), .linear_bias = m.at("biases"), .top_k = 2}};
+}
+
+spec::Layer make_layer(const Json& m, int64_t index) {
+  const spec::Norm norm = make_norm(m);
+  spec::Layer layer{.mixer_norm = norm, .mixer = make_mixer(m), .ffn_norm = norm, .ffn = make_ffn(m, index)};
+  if (m.at("post_norms")) layer.mixer_post_norm = layer.ffn_post_norm = norm;
+  return layer;
 }
 
 spec::ModelSpec make_model(const Json& m) {
@@ -44,9 +61,11 @@ spec::ModelSpec make_model(const Json& m) {
   model.vocab = m.at("vocab");
   model.tied = m.at("tied");
   model.per_layer_keys = m.at("kind") == "mla";
-  for (int64_t layer = 0; layer < m.at("layers").get<int64_t>(); ++layer) {
-    model.layers.push_back({.mixer = make_mixer(m), .ffn = make_ffn(m, layer)});
-  }
+  model.final_norm = make_norm(m);
+  const auto layers = m.at("layers").get<int64_t>();
+  for (int64_t layer = 0; layer < layers; ++layer) model.layers.push_back(make_layer(m, layer));
+  for (int64_t depth = 0; depth < m.at("mtp").get<int64_t>(); ++depth)
+    model.mtp.push_back({make_norm(m), make_norm(m), make_norm(m), make_layer(m, layers - 1)});
   return model;
 }
 
