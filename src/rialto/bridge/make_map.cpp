@@ -110,7 +110,9 @@ class Maker {
     const Indices indices = indices_of(param, model_);
     std::optional<Choice> chosen;
     bool by_source = false;  // the first row whose tensors the source has, else the first
-    for (Choice& choice : rows_.find(pattern_of(param))) {
+    std::vector<Choice> choices = rows_.find(pattern_of(param));
+    if (choices.empty()) choices = rows_.find(param.name);  // a row of one numbered parameter (K-EXAONE's only block)
+    for (Choice& choice : choices) {
       if (!holds(choice.row->when, model_)) continue;
       if (choice.row->op == Op::kRepeat) {
         add_repeats(choice.hf, indices);
