@@ -165,17 +165,5 @@ TEST(Model, Bf16StaysNearFp32AndGradientsAreFp32) {
   expect_gradients(weights, plain, 6e-2);
 }
 
-TEST(Model, KindsWithoutCodeAreRefused) {
-  spec::ModelSpec spec = toy_spec({});
-  Weights weights = toy_weights(spec, at::kFloat);
-  spec.layers[1].ffn = spec::MoeFfn{};
-  try {
-    const Model model(spec, weights, {}, whole(spec));
-    FAIL() << "accepted";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kConfig);
-  }
-}
-
 }  // namespace
 }  // namespace rialto::model
