@@ -22,6 +22,7 @@ constexpr bridge::ConfigRow kOwnConfig[] = {
     {"rope_theta", kRopeTheta, "5000000.0"},
     {"hidden_act", kActivation, "\"silu\""},
     {"attention_bias", kMustEqual, "false"},
+    {"sliding_window", kMustEqual, "null"},
     {"num_local_experts", kExperts, "256"},
     {"num_experts", kExperts, "256"},
     {"num_experts_per_tok", kTopK, "8"},

@@ -11,6 +11,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/resolve/foreign_section.h"
+#include "rialto/resolve/hf_mixer.h"
 #include "rialto/resolve/limits.h"
 #include "rialto/resolve/model_parts.h"
 #include "rialto/resolve/resolve.h"
@@ -108,11 +109,7 @@ class ForeignModel {
     if (section_.find("q_lora_rank")) latent.q_lora_rank = section_.size("q_lora_rank", kMaxSize);
     latent.rope->dim = latent.qk_rope_dim;
     latent.rope->pairing = traits_.pairing;
-    latent.softmax_scale = 1 / std::sqrt(static_cast<double>(latent.qk_nope_dim + latent.qk_rope_dim));
-    if (const auto* yarn = std::get_if<spec::YarnScaling>(&latent.rope->scaling)) {
-      const double mscale = spec::yarn_mscale(yarn->factor, *yarn->mscale_all_dim);
-      latent.softmax_scale *= mscale * mscale;
-    }
+    latent.softmax_scale = latent_softmax_scale(latent);
     return latent;
   }
 

@@ -30,16 +30,15 @@ std::optional<double> softcap(const HfConfig& config, ConfigKind kind) {
   return config.number(kind, 1e-6, kLargest);
 }
 
-/// DeepSeek's YaRN scales scores too. Source: transformers modeling_deepseek_v3.py, yarn_apply_mscale.
-double latent_scale(const spec::LatentAttention& latent) {
+}  // namespace
+
+double latent_softmax_scale(const spec::LatentAttention& latent) {
   const double scale = inverse_root(static_cast<double>(latent.qk_nope_dim + latent.qk_rope_dim));
   const auto* yarn = std::get_if<spec::YarnScaling>(&latent.rope->scaling);
   if (!yarn || yarn->mscale_all_dim.value_or(0) == 0) return scale;
   const double mscale = spec::yarn_mscale(yarn->factor, *yarn->mscale_all_dim);
   return scale * mscale * mscale;
 }
-
-}  // namespace
 
 MixerReader::MixerReader(const HfConfig& config, const spec::Norm& norm, int64_t hidden, int64_t max_positions)
     : no_rope_without_window_(config.family().traits.no_rope_without_window) {
@@ -49,7 +48,7 @@ MixerReader::MixerReader(const HfConfig& config, const spec::Norm& norm, int64_t
   Ropes ropes = read_ropes(config, turning, max_positions);
   if (latent_) {
     latent_->rope = ropes.global;
-    latent_->softmax_scale = latent_scale(*latent_);
+    latent_->softmax_scale = latent_softmax_scale(*latent_);
   }
   attention_.rope = std::move(ropes.global);
   local_rope_ = std::move(ropes.local);

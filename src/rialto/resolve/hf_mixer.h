@@ -8,6 +8,9 @@
 
 namespace rialto::resolve {
 
+/// DeepSeek's YaRN scales scores too. Source: transformers modeling_deepseek_v3.py, yarn_apply_mscale.
+double latent_softmax_scale(const spec::LatentAttention& latent);
+
 class MixerReader {
  public:
   /// Reads what all layers share. Throws kInput for sizes that do not fit each other.

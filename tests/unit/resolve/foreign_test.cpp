@@ -1,0 +1,171 @@
+// run_config.yaml of Megatron Bridge for models with experts and latent attention; ours, edited.
+#include <cmath>
+
+#include <gmock/gmock.h>
+
+#include "rialto/resolve/resolve.h"
+#include "tests/unit/resolve/published.h"
+
+namespace rialto::resolve {
+namespace {
+
+using spec::MoeFfn;
+using testing::HasSubstr;
+
+constexpr const char* kCommon = R"(  activation_func: {_call_: false, _target_: torch.nn.functional.silu}
+  add_bias_linear: false
+  attention_dropout: 0.0
+  ffn_hidden_size: 96
+  gated_linear_unit: true
+  hidden_dropout: 0.0
+  hidden_size: 64
+  layernorm_epsilon: 1.0e-06
+  normalization: RMSNorm
+  num_attention_heads: 4
+  num_layers: 4
+  params_dtype: {_call_: false, _target_: torch.bfloat16}
+  position_embedding_type: rope
+  rotary_base: 10000.0
+  seq_length: 4096
+  share_embeddings_and_output_weights: false
+  vocab_size: 320
+  num_moe_experts: 8
+  moe_ffn_hidden_size: 24
+  moe_router_topk: 2
+)";
+
+spec::ModelSpec read(const std::string& own, const std::string& target = "GPTModelProvider") {
+  const std::string yaml = "model:\n  _target_: megatron.bridge.models.gpt_provider." + target + "\n" + kCommon + own;
+  return model_from_run_config(parse_yaml(yaml, "run_config.yaml"));
+}
+std::string complaint(const std::string& own) {
+  try {
+    read(own);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput) << error.what();
+    return error.what();
+  }
+  return "";
+}
+const MoeFfn& moe_of(const spec::ModelSpec& model) { return std::get<MoeFfn>(model.layers.back().ffn); }
+
+TEST(Foreign, Qwen3Moe) {
+  const spec::ModelSpec model = read("  num_query_groups: 2\n  kv_channels: 8\n  qk_layernorm: true\n");
+  EXPECT_EQ(model.family, "qwen3_moe");
+  EXPECT_EQ(moe_of(model).router, (spec::Router{.top_k = 2, .renormalize = true}));
+  EXPECT_EQ(moe_of(model).expert_hidden, 24);
+  EXPECT_FALSE(model.per_layer_keys);
+  EXPECT_FALSE(moe_of(read("  qk_layernorm: true\n  moe_router_pre_softmax: true\n")).router.renormalize);
+  EXPECT_NO_THROW(hf_from_model(model));
+}
+
+TEST(Foreign, MixtralAndOlmoe) {
+  const spec::ModelSpec mixtral = read("  window_size: [15, 0]\n");
+  EXPECT_EQ(mixtral.family, "mixtral");
+  EXPECT_EQ(std::get<spec::Attention>(mixtral.layers[3].mixer).window, 16);
+  EXPECT_EQ(hf_from_model(mixtral)["num_local_experts"], 8);
+  const spec::ModelSpec olmoe = read("  qk_layernorm: true\n  moe_router_pre_softmax: true\n", "OlMoEModelProvider");
+  EXPECT_EQ(olmoe.family, "olmoe");
+  EXPECT_EQ(std::get<spec::Attention>(olmoe.layers[0].mixer).qk_norm_width, spec::QkNormWidth::kFull);
+  EXPECT_NO_THROW(hf_from_model(olmoe));
+}
+
+constexpr const char* kLatent = R"(  multi_latent_attention: true
+  q_lora_rank: 20
+  kv_lora_rank: 12
+  qk_head_dim: 16
+  qk_pos_emb_head_dim: 8
+  v_head_dim: 10
+  rope_type: yarn
+  rotary_scaling_factor: 40
+  original_max_position_embeddings: 4096
+  mscale: 1.0
+  mscale_all_dim: 1.0
+  moe_shared_expert_intermediate_size: 24
+)";
+constexpr const char* kSigmoid = R"(  moe_router_score_function: sigmoid
+  moe_router_enable_expert_bias: true
+  moe_router_num_groups: 4
+  moe_router_group_topk: 2
+  moe_router_topk_scaling_factor: 2.5
+  moe_layer_freq: [0, 1, 1, 1]
+  mtp_num_layers: 1
+)";
+
+TEST(Foreign, DeepseekV3) {
+  const spec::ModelSpec model = read(std::string(kLatent) + kSigmoid, "MLAModelProvider");
+  EXPECT_EQ(model.family, "deepseek_v3");
+  EXPECT_TRUE(model.per_layer_keys);
+  EXPECT_TRUE(std::holds_alternative<spec::DenseFfn>(model.layers[0].ffn));
+  EXPECT_EQ(moe_of(model).shared_hidden, 24);
+  EXPECT_EQ(moe_of(model).router.scale, 2.5);
+  EXPECT_EQ(moe_of(model).router.top_groups, 2);
+  EXPECT_EQ(model.mtp.size(), 1u);
+  const auto& latent = std::get<spec::LatentAttention>(model.layers[0].mixer);
+  const double mscale = 0.1 * std::log(40.0) + 1;
+  EXPECT_DOUBLE_EQ(latent.softmax_scale, mscale * mscale / std::sqrt(24.0));
+  const Json written = hf_from_model(model);
+  EXPECT_EQ(written["first_k_dense_replace"], 1);
+  EXPECT_EQ(written["rope_scaling"]["factor"], 40.0);
+  EXPECT_EQ(read(kLatent).family, "deepseek_v2");
+}
+
+TEST(Foreign, WhatCannotBeDerivedIsRefused) {
+  EXPECT_THAT(complaint(std::string(kLatent) + "  moe_layer_freq: [0, 1]\n"), HasSubstr("'model.moe_layer_freq'"));
+  EXPECT_THAT(complaint("  moe_layer_freq: 0\n"), HasSubstr("'model.moe_layer_freq'"));
+  EXPECT_THAT(complaint("  moe_shared_expert_gate: true\n"), HasSubstr("'model.moe_shared_expert_gate'"));
+  EXPECT_THAT(complaint("  mtp_num_layers: 1\n"), HasSubstr("'model.mtp_num_layers'"));
+  EXPECT_THAT(complaint("  multi_latent_attention: true\n"), HasSubstr("'model.kv_lora_rank' is missing"));
+  EXPECT_THAT(complaint("  multi_latent_attention: true\n  kv_lora_rank: 4\n  qk_head_dim: 8\n  v_head_dim: 8\n"
+                        "  qk_pos_emb_head_dim: 8\n  mscale: 1.0\n  mscale_all_dim: 0.0\n"),
+              HasSubstr("'model.mscale_all_dim'"));
+}
+
+TEST(Foreign, OursEditedIsRefusedByName) {
+  const std::string yaml = run_config_from_model(model_from_hf(test::published("DeepSeek V3"), "a").model);
+  const struct {
+    const char *from, *to, *key;
+  } edits[] = {{"num_moe_experts: 256", "num_moe_experts: 128", "'model.num_moe_experts'"},
+               {"kv_lora_rank: 512", "kv_lora_rank: 511", "'model.kv_lora_rank'"},
+               {"moe_layer_freq: [0, 0, 0, 1,", "moe_layer_freq: [0, 0, 1, 1,", "'model.moe_layer_freq'"},
+               {"  hidden_size: 7168\n", "", "'model.hidden_size'"},
+               {"q_lora_rank: 1536", "q_lora_rank: null", "'model.q_lora_rank'"}};
+  for (const auto& edit : edits) {
+    std::string edited = yaml;
+    const size_t at = edited.find(edit.from);
+    ASSERT_NE(at, std::string::npos) << edit.from;
+    edited.replace(at, std::string(edit.from).size(), edit.to);
+    try {
+      model_from_run_config(parse_yaml(edited, "run_config.yaml"));
+      ADD_FAILURE() << edit.from;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kInput);
+      EXPECT_THAT(error.what(), HasSubstr(edit.key));
+    }
+  }
+}
+
+TEST(Foreign, KeysOfTheModelSection) {
+  const auto section = [](const char* name) {
+    return run_config_from_model(model_from_hf(test::published(name), "a").model);
+  };
+  EXPECT_THAT(section("GPT-OSS 20B"),
+              testing::AllOf(HasSubstr("softmax_type: learnable"), HasSubstr("add_bias_linear: true"),
+                             HasSubstr("glu_linear_offset: 1"), HasSubstr("position_embedding_type: yarn"),
+                             HasSubstr("yarn_correction_range_round_to_int: false")));
+  EXPECT_THAT(section("Gemma 2 27B"),
+              testing::AllOf(HasSubstr("attn_logit_softcapping: 50"), HasSubstr("final_logit_softcapping: 30"),
+                             HasSubstr("layernorm_zero_centered_gamma: true"),
+                             HasSubstr("gemma2_provider.Gemma2ModelProvider")));
+  EXPECT_THAT(section("Minitron 4B"),
+              testing::AllOf(HasSubstr("normalization: LayerNorm"), HasSubstr("gated_linear_unit: false"),
+                             HasSubstr("rotary_percent: 0.5"), HasSubstr("squared_relu")));
+  EXPECT_THAT(section("EXAONE 4.0 32B"), testing::AllOf(HasSubstr("no_rope_freq: [0, 0, 0, 1]"),
+                                                        HasSubstr("window_attn_skip_freq: [1, 1, 1, 0]")));
+  EXPECT_THAT(section("DeepSeek V3"),
+              testing::AllOf(HasSubstr("rope_type: yarn"), HasSubstr("mscale_all_dim: 1"),
+                             HasSubstr("mtp_num_layers: 1"), HasSubstr("moe_router_num_groups: 8")));
+}
+
+}  // namespace
+}  // namespace rialto::resolve
