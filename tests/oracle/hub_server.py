@@ -2,6 +2,7 @@
 import hashlib
 import json
 import re
+import ssl
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,11 +38,16 @@ class Faults:
 class Hub:
     """`url` is HF_ENDPOINT. `requests` lists (host, method, path, authorization, range) in order."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.repositories, self.faults, self.requests = {}, Faults(), []
         self.files = ThreadingHTTPServer(("127.0.0.1", 0), self.handler("files", self.answer_file))
         self.front = ThreadingHTTPServer(("127.0.0.1", 0), self.handler("hub", self.answer))
         self.url = f"http://127.0.0.1:{self.front.server_port}"
+        if certificate:  # (chain, key): the endpoint speaks TLS
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.front.socket = context.wrap_socket(self.front.socket, server_side=True, do_handshake_on_connect=False)
+            self.url = f"https://localhost:{self.front.server_port}"
         self.files_url = f"http://localhost:{self.files.server_port}"
         for server in (self.files, self.front):
             threading.Thread(target=server.serve_forever, daemon=True).start()

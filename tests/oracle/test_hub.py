@@ -249,8 +249,48 @@ def test_what_is_not_there_is_named(hub, there, files):
     refused(there, "org/hole", "lacks 's.safetensors'", name="org/hole")
     hub.add("org/out", {"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": {"a": "../s.safetensors"}}'})
     refused(there, "index.json", "../s.safetensors", name="org/out")
+
+
+def test_without_a_server(hub, there, files):
+    hub.add(NAME, {**files, **EXTRAS})
+    path = inspect(there)["path"]
     hub.close()
-    refused(there, hub.url, name="org/none", exit_code=1)
+    refused(there, "no such folder here", hub.url, name="org/none", exit_code=1)
+    assert inspect(there)["path"] == path
+    os.remove(f"{cache(there)}/models--org--toy/.rialto/{os.path.basename(path)}")
+    done = programs.rialto("inspect", NAME, "--json", env=there)
+    assert json.loads(done.stdout)["path"] == path and "going on with what is in the cache" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """An authority of our own and what it signed for localhost: (authority, chain, key)."""
+    folder = tmp_path_factory.mktemp("certificate")
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
+    for command in (["req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority"],
+                    ["req", *new, "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=localhost"],
+                    ["x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                     "-out", "chain.pem", "-extfile", "names"]):
+        subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
+    return folder / "ca.pem", folder / "chain.pem", folder / "key.pem"
+
+
+def test_encrypted_and_only_with_whom_it_should_be(there, files, certificate):
+    authority, *own = certificate
+    hub = Hub(own)
+    hub.add(NAME, {name: data for name, data in files.items() if not name.endswith(".safetensors")})
+    there = {**there, "HF_ENDPOINT": hub.url}
+    refused(there, "certificate", exit_code=1)
+    refused({**there, "HF_ENDPOINT": hub.url.replace("localhost", "127.0.0.1")}, "certificate not valid for name", exit_code=1,
+            env={"SSL_CERT_FILE": str(authority)})
+    assert not hub.requests
+    refused(there, "holds no weights", env={"SSL_CERT_FILE": str(authority)})
+    assert hub.requests
+    # a file on a host without encryption is not fetched from there
+    hub.add(NAME, files)
+    refused(there, "no https address", env={"SSL_CERT_FILE": str(authority)})
+    hub.close()
 
 
 def test_huggingface_hub_finds_what_we_fetched(hub, there, files):

@@ -179,7 +179,9 @@ fs::path fetch_model(const HubId& id, FileOps& ops, Progress& progress) {
   try {
     return cache.snapshot(Fetcher(settings, environment, id, ops, progress).fetch(cached.value_or(id.revision)));
   } catch (const HttpFailure& failure) {
-    if (!known || !missing.empty()) throw;
+    if (!known || !missing.empty())
+      throw Error(ErrorKind::kIo, id.repository(),
+                  fmt::format("there is no such folder here, and fetching the model failed: {}", failure.what()));
     progress.notice(fmt::format("{}; going on with what is in the cache", failure.what()));
     return cache.snapshot(*cached);
   }
