@@ -54,10 +54,10 @@ void check_batch(const RunConfig& config) {
   if (train.global_batch_size % train.micro_batch_size != 0) {
     const int64_t below =
         std::max(train.micro_batch_size, train.global_batch_size / train.micro_batch_size * train.micro_batch_size);
-    refuse(
-        "train.global_batch_size", "the global batch is not a whole number of micro-batches",
-        fmt::format("global_batch_size {} with train.micro_batch_size {}", train.global_batch_size, train.micro_batch_size),
-        "a multiple of micro_batch_size", fmt::format("use {} or {}", below, below + train.micro_batch_size));
+    refuse("train.global_batch_size", "the global batch is not a whole number of micro-batches",
+           fmt::format("global_batch_size {} with train.micro_batch_size {}", train.global_batch_size,
+                       train.micro_batch_size),
+           "a multiple of micro_batch_size", fmt::format("use {} or {}", below, below + train.micro_batch_size));
   }
   at_least("validation.eval_iters", config.validation.eval_iters, 1);
   at_most("validation.eval_iters", config.validation.eval_iters, kMostIterations);
@@ -108,6 +108,15 @@ void check_schedule(const RunConfig& config) {
   }
 }
 
+void check_objective(const RunConfig& config) {
+  const ModelSection& model = config.model;
+  for (const auto& [key, value] : {std::pair{"model.moe_aux_loss_coeff", model.moe_aux_loss_coeff},
+                                   {"model.moe_z_loss_coeff", model.moe_z_loss_coeff},
+                                   {"model.moe_router_bias_update_rate", model.moe_router_bias_update_rate},
+                                   {"model.mtp_loss_scaling_factor", model.mtp_loss_scaling_factor}})
+    in_range(key, value, 0, 1e6);
+}
+
 void check_parallelism(const RunConfig& config) {
   const std::pair<const char*, int64_t> sizes[] = {
       {"model.tensor_model_parallel_size", config.model.tensor_model_parallel_size},
@@ -147,6 +156,7 @@ void check_rules(const RunConfig& config) {
   check_batch(config);
   check_optimizer(config);
   check_schedule(config);
+  check_objective(config);
   check_parallelism(config);
   check_paths(config);
 }

@@ -20,6 +20,8 @@ struct ModelSection {
   std::optional<bool> share_embeddings_and_output_weights, add_qkv_bias, qk_layernorm;
   std::optional<int64_t> seq_length;
   std::optional<int64_t> window_size;  ///< keys seen, as transformers counts
+  double moe_aux_loss_coeff = 0, moe_z_loss_coeff = 0, moe_router_bias_update_rate = 0;
+  double mtp_loss_scaling_factor = 0.1;
   int64_t tensor_model_parallel_size = 1, pipeline_model_parallel_size = 1, context_parallel_size = 1;
 };
 struct TrainSection {

@@ -4,6 +4,7 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
+#include <set>
 
 #include "rialto/base/error.h"
 #include "rialto/bridge/plan.h"
@@ -44,16 +45,22 @@ void write_gradients(const generate::LoadedModel& model, const std::vector<std::
                      const fs::path& out) {
   const families::Family* family = families::find_by_name(model.spec.family);
   if (family == nullptr) throw Error(ErrorKind::kInternal, model.spec.family, "no such family");
-  const float loss = static_cast<float>(
-      run_iteration(*model.model, *model.weights, next_token_batch(rows, model.weights->context().device), [] {}));
+  const GlobalBatch batch = next_token_batch(rows, model.weights->context().device);
+  const float loss = static_cast<float>(run_iteration(*model.model, *model.weights, batch, [] {}).loss);
 
   bridge::Map map = bridge::make_map(model.spec, family->params);
   for (auto* side : {&map.hf, &map.native}) {
     for (bridge::TensorInfo& tensor : *side) tensor.dtype = DType::kF32;
   }
   std::vector<at::Tensor> gradients;  // host copies, one per parameter
-  for (const bridge::TensorInfo& tensor : map.native)
-    gradients.push_back(model.weights->at(tensor.name).main_grad.cpu().contiguous());
+  for (const bridge::TensorInfo& tensor : map.native) {
+    const at::Tensor& gradient = model.weights->at(tensor.name).main_grad;
+    gradients.push_back(gradient.defined() ? gradient.cpu().contiguous() : gradient);
+  }
+  std::set<uint32_t> without;  // HF tensors of buffers: a router's selection bias
+  for (const bridge::Piece& piece : map.pieces) {
+    if (!piece.native.lo.empty() && !gradients[piece.native.tensor].defined()) without.insert(piece.hf.tensor);
+  }
   bridge::Executor executor(
       map, bridge::Direction::kToHf, [&](uint32_t index, uint64_t begin, std::span<std::byte> bytes) {
         const auto* from = static_cast<const std::byte*>(gradients[index].const_data_ptr()) + begin;
@@ -62,16 +69,19 @@ void write_gradients(const generate::LoadedModel& model, const std::vector<std::
 
   std::vector<formats::SafetensorsEntry> entries(1);
   entries[0].name = "loss";
-  for (const bridge::TensorInfo& tensor : map.hf) {
+  std::vector<uint32_t> tensors(1);  // HF tensor of each entry behind the loss
+  for (uint32_t index = 0; index < map.hf.size(); ++index) {
+    if (without.contains(index)) continue;
     formats::SafetensorsEntry& entry = entries.emplace_back();
-    entry.name = "grad." + tensor.name;
-    entry.shape = tensor.shape;
+    entry.name = "grad." + map.hf[index].name;
+    entry.shape = map.hf[index].shape;
+    tensors.push_back(index);
   }
   const auto fill = [&](size_t index, const formats::ByteSink& sink) {
     if (index == 0)
       sink(std::as_bytes(std::span(&loss, 1)));
     else
-      executor.produce(static_cast<uint32_t>(index - 1), sink);
+      executor.produce(tensors[index], sink);
   };
   replace_file(ops, out,
                [&](const fs::path& temporary) { formats::write_safetensors(ops, temporary, entries, {}, fill); });

@@ -8,7 +8,8 @@
 namespace rialto::train {
 
 /// Mean next-token cross entropy over all rows (each place but a row's last), and its gradient by every parameter, as
-/// safetensors, fp32: tensor `loss` [] and `grad.<HF name>` with the HF tensor's shape. `model` was opened for
+/// safetensors, fp32: tensor `loss` [] and `grad.<HF name>` with the HF tensor's shape; buffers have none. The loss is
+/// the next token's alone, without router losses and multi-token prediction. `model` was opened for
 /// training; its gradients are overwritten. Rows have one length >= 2; throws kUsage otherwise.
 void write_gradients(const generate::LoadedModel& model, const std::vector<std::vector<int64_t>>& rows, FileOps& ops,
                      const fs::path& out);

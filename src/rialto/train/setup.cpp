@@ -214,6 +214,9 @@ Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
   const auto layers = static_cast<int64_t>(setup.model_spec.layers.size());
   setup.model =
       std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
+  setup.model->set_objective({.moe_aux_loss_coeff = config.model.moe_aux_loss_coeff,
+                              .moe_z_loss_coeff = config.model.moe_z_loss_coeff,
+                              .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor});
   load(config, origin, hooks, setup);
   if (setup.resumed_from)
     progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));

@@ -12,8 +12,8 @@
 
 namespace rialto::train {
 
-double run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
-                     const std::function<void()>& step) {
+Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
+                        const std::function<void()>& step) {
   if (!(batch.total_weight > 0)) {
     throw Error(ErrorKind::kInput, fmt::format("sample {}", batch.micro_batches.front().sample_numbers.front()),
                 "no token of this global batch carries a loss");
@@ -21,12 +21,14 @@ double run_iteration(const model::Model& model, model::Weights& weights, const G
   const double scale = 1.0 / batch.total_weight;
   weights.zero_grad();
   std::vector<model::LossSum> losses(batch.micro_batches.size());
+  Iteration result;
   double sum = 0;
   for (const schedule::Action& action : schedule::pipeline_order({}, 0, static_cast<int>(losses.size()))) {
     const auto micro = static_cast<size_t>(action.microbatch);
     switch (action.act) {
       case schedule::Act::kForward:
         losses[micro] = model.forward_loss(batch.micro_batches[micro]);
+        for (model::RoutedTokens& tokens : losses[micro].routed) result.routed.push_back(std::move(tokens));
         break;
       case schedule::Act::kBackward:
         sum += losses[micro].sum.item<double>();
@@ -44,7 +46,8 @@ double run_iteration(const model::Model& model, model::Weights& weights, const G
                     {.got = schedule::to_text(action), .want = {}, .hint = {}});
     }
   }
-  return sum * scale;
+  result.loss = sum * scale;
+  return result;
 }
 
 model::LossSum forward_only(const model::Model& model, const model::Batch& batch) {

@@ -94,13 +94,16 @@ class Loop {
     record.iteration = state.iteration + 1;
     record.learning_rate = setup_.schedule.lr_at(state.consumed_train_samples);
     bool stepped = false;
-    record.loss = run_iteration(*setup_.model, *setup_.weights, batch, [&] {
+    const Iteration iteration = run_iteration(*setup_.model, *setup_.weights, batch, [&] {
       record.grad_norm = optim::grad_norm(*setup_.weights);
       if (!std::isfinite(record.grad_norm)) return;
       setup_.optimizer->step(record.learning_rate, optim::clip_scale(record.grad_norm, config_.optimizer.clip_grad));
       stepped = true;
     });
+    record.loss = iteration.loss;
     if (!stepped) stop_not_finite(record);
+    if (config_.model.moe_router_bias_update_rate > 0)
+      model::update_selection_bias(*setup_.weights, iteration.routed, config_.model.moe_router_bias_update_rate);
 
     state.iteration = record.iteration;
     state.consumed_train_samples += batch_size;
@@ -210,9 +213,10 @@ class Loop {
       }
     }
     if (metrics_) metrics_->sync();
-    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", record.iteration),
-                loss ? "the loss is not finite" : "the gradient's norm is not finite",
-                {.got = std::isnan(loss ? record.loss : record.grad_norm) ? "nan" : "infinity", .want = {}, .hint = saved});
+    throw Error(
+        ErrorKind::kInternal, fmt::format("iteration {}", record.iteration),
+        loss ? "the loss is not finite" : "the gradient's norm is not finite",
+        {.got = std::isnan(loss ? record.loss : record.grad_norm) ? "nan" : "infinity", .want = {}, .hint = saved});
   }
 
   const config::RunConfig& config_;
