@@ -46,6 +46,13 @@ class RowIndex {
     }
   }
 
+  /// A row may also name one numbered parameter (K-EXAONE's only prediction block).
+  std::vector<Choice> find(const std::string& pattern, const std::string& name) const {
+    std::vector<Choice> choices = find(pattern);
+    return choices.empty() ? find(name) : choices;
+  }
+
+ private:
   std::vector<Choice> find(const std::string& pattern) const {
     std::vector<Choice> choices;
     if (const auto found = rows_.find(pattern); found != rows_.end()) {
@@ -62,7 +69,6 @@ class RowIndex {
     return choices;
   }
 
- private:
   std::unordered_map<std::string_view, std::vector<const ParamRow*>> rows_;
   const ParamRow* prefix_ = nullptr;
 };
@@ -110,9 +116,7 @@ class Maker {
     const Indices indices = indices_of(param, model_);
     std::optional<Choice> chosen;
     bool by_source = false;  // the first row whose tensors the source has, else the first
-    std::vector<Choice> choices = rows_.find(pattern_of(param));
-    if (choices.empty()) choices = rows_.find(param.name);  // a row of one numbered parameter (K-EXAONE's only block)
-    for (Choice& choice : choices) {
+    for (Choice& choice : rows_.find(pattern_of(param), param.name)) {
       if (!holds(choice.row->when, model_)) continue;
       if (choice.row->op == Op::kRepeat) {
         add_repeats(choice.hf, indices);
@@ -187,15 +191,15 @@ void drop_absent_mtp(spec::ModelSpec& model, std::span<const ParamRow> rows, std
   if (model.mtp.empty()) return;
   const RowIndex index(rows);
   const NameSet present = names_of(source);
-  const std::vector<Choice> choices = index.find("mtp.layers.{m}.eh_proj.weight");
-  const auto is_there = [&](int64_t depth) {
+  const auto is_absent = [&](int64_t depth) {
+    const std::vector<Choice> choices =
+        index.find("mtp.layers.{m}.eh_proj.weight", fmt::format("mtp.layers.{}.eh_proj.weight", depth));
     const Indices indices{.depth = depth, .num_layers = static_cast<int64_t>(model.layers.size())};
     for (const Choice& choice : choices)
-      if (present.contains(expand_pattern(choice.hf, indices).front())) return true;
-    return false;
+      if (present.contains(expand_pattern(choice.hf, indices).front())) return false;
+    return !choices.empty();
   };
-  if (!choices.empty())
-    while (!model.mtp.empty() && !is_there(static_cast<int64_t>(model.mtp.size()) - 1)) model.mtp.pop_back();
+  while (!model.mtp.empty() && is_absent(static_cast<int64_t>(model.mtp.size()) - 1)) model.mtp.pop_back();
 }
 
 }  // namespace rialto::bridge

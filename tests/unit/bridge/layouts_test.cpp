@@ -175,5 +175,32 @@ TEST(Layouts, ModelsComeBackThroughEveryBuffer) {
     }
 }
 
+/// Bytes read per byte made.
+double amplification(const Map& map, Direction direction) {
+  double read = 0, made = 0;
+  size_t requests = 0;
+  Executor executor(map, direction, [&](uint32_t, uint64_t, std::span<std::byte> out) {
+    read += static_cast<double>(out.size());
+    ++requests;
+  });
+  const auto& infos = direction == Direction::kToNative ? map.native : map.hf;
+  for (uint32_t i = 0; i < infos.size(); ++i) {
+    executor.produce(i, [&](std::span<const std::byte> part) { made += static_cast<double>(part.size()); });
+  }
+  EXPECT_LT(requests, made / 500'000) << (direction == Direction::kToHf ? "to HF" : "to native");
+  return read / made;
+}
+
+TEST(Layouts, PackedExpertsAreReadInLargeRequests) {
+  spec::ModelSpec model = test::toy_sinks(1, 4);
+  model.hidden = 2880;
+  model.vocab = 1000;
+  auto& moe = std::get<spec::MoeFfn>(model.layers[0].ffn);
+  moe.expert_hidden = 2880;
+  const Map map = make_map(model, test::kSinkRows);  // transposed: a box of one side is spread over the other's rows
+  EXPECT_LT(amplification(map, Direction::kToNative), 4);
+  EXPECT_LT(amplification(map, Direction::kToHf), 4);
+}
+
 }  // namespace
 }  // namespace rialto::bridge

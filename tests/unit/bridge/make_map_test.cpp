@@ -94,6 +94,13 @@ TEST(MakeMap, BlocksThatTheFilesLackAreDropped) {
   EXPECT_EQ(left({"lm_head.weight"}), 0u);
   EXPECT_EQ(left({"model.layers.2.eh_proj.weight"}), 1u);
   EXPECT_EQ(left({"model.layers.3.eh_proj.weight"}), 2u);  // the first is then missing, and that is said
+  // Rows may name the only block by its number.
+  spec::ModelSpec model = test::with_mtp(test::toy_mla(2, 4), 1);
+  const ParamRow rows[] = {{"mtp.fc.weight", "mtp.layers.0.eh_proj.weight"}};
+  drop_absent_mtp(model, rows, std::vector<SourceTensor>{named("mtp.fc.weight")});
+  EXPECT_EQ(model.mtp.size(), 1u);
+  drop_absent_mtp(model, rows, std::vector<SourceTensor>{named("lm_head.weight")});
+  EXPECT_EQ(model.mtp.size(), 0u);
 }
 
 TEST(MakeMap, AMissingExpertLeavesAHoleInThePackedTensor) {
