@@ -39,7 +39,7 @@ constexpr bridge::ConfigRow kOwnConfig[] = {
     {"topk_method", kMustEqual, "\"noaux_tc\""},
     {"swiglu_limits", kMustEqual, "null"},
     {"sliding_windows", kMustEqual, "null"},
-    {"mtp_share_layers", kMustEqual, "false|null"},
+    {"mtp_share_layers", kMustEqual, "null|false"},
     {"bos_token_id", kBos, "1"},
     {"eos_token_id", kEos, "53"},
 };

@@ -30,14 +30,14 @@ constexpr bridge::ConfigRow kOwnConfig[] = {
     {"use_routing_bias", kMustEqual, "true"},
     {"use_qk_norm", kMustEqual, "true"},
     {"qk_norm_type", kMustEqual, "\"per_layer\""},
-    {"shared_intermediate_size", kMustEqual, "0|null"},
+    {"shared_intermediate_size", kMustEqual, "null|0"},
     {"attn_type_list", kKept},  // all ones: softmax attention in every layer
     {"use_mtp", kKept},         // the published files hold no block of it
     {"num_mtp_modules", kKept},
     {"mtp_transformer_layers", kKept},
-    {"layernorm_full_attention_beta", kMustEqual, "1.0|1|null"},
-    {"layernorm_linear_attention_beta", kMustEqual, "1.0|1|null"},
-    {"layernorm_mlp_beta", kMustEqual, "1.0|1|null"},
+    {"layernorm_full_attention_beta", kMustEqual, "null|1.0|1"},
+    {"layernorm_linear_attention_beta", kMustEqual, "null|1.0|1"},
+    {"layernorm_mlp_beta", kMustEqual, "null|1.0|1"},
     {"mlp_intermediate_size", kKept},  // of dense layers, which there are none of
     {"max_model_len", kKept},
     {"bos_token_id", kBos, "200034"},

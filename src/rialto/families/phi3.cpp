@@ -26,7 +26,7 @@ constexpr bridge::ConfigRow kOwnConfig[] = {
     {"mlp_bias", kMustEqual, "false"},
     {"resid_pdrop", kMustEqual, "0.0|0"},
     {"embd_pdrop", kMustEqual, "0.0|0"},
-    {"interpolate_factor", kMustEqual, "1|1.0|null"},
+    {"interpolate_factor", kMustEqual, "null|1|1.0"},
     {"lm_head_bias", kMustEqual, "false"},
     {"full_attn_mod", kKept},
     {"bos_token_id", kBos, "1"},

@@ -19,6 +19,12 @@ bool is_derived(const ConfigRow& row, const ModelParts& parts) {
          parts.attention->head_dim * parts.attention->num_heads == parts.model.hidden;
 }
 
+/// A key that may be null or absent says nothing.
+bool says_nothing(const ConfigRow& row) {
+  return row.kind == ConfigKind::kKept ||
+         (row.kind == ConfigKind::kMustEqual && accepted_values(row).front().is_null());
+}
+
 /// The model as a config.json can say it: what a checkpoint's keys look like is not its matter.
 spec::ModelSpec without_keys(spec::ModelSpec model) {
   model.per_layer_keys = false;
@@ -45,7 +51,7 @@ Json hf_from_model(const spec::ModelSpec& model) {
     // Of two spellings the first row's is written: the one that every version of transformers reads.
     const bool again =
         row.kind != ConfigKind::kMustEqual && std::find(written.begin(), written.end(), row.kind) != written.end();
-    if (row.kind == ConfigKind::kKept || again || is_derived(row, parts)) continue;
+    if (says_nothing(row) || again || is_derived(row, parts)) continue;
     written.push_back(row.kind);
     sorted[std::string(row.key)] = hf_value(row, parts);
   }

@@ -187,7 +187,6 @@ TEST(ModelFromHf, ValuesThatWouldBeAnotherModelAreRefused) {
       {"llama", "attention_dropout", 0.1},
       {"llama", "hidden_act", "gelu"},
       {"qwen2", "hidden_act", "gelu_pytorch_tanh"},
-      {"llama", "quantization_config", Json{{"bits", 4}}},
       {"llama", "partial_rotary_factor", 0.5},
       {"mistral", "is_encoder_decoder", true},
       {"llama", "dtype", "float8_e4m3fn"},
