@@ -91,6 +91,13 @@ HfPart reversed(const spec::Param& param) {
   return part;
 }
 
+/// Rows of gate and up take turns.
+HfPart alternating(const spec::Param& param) {
+  HfPart part{param.shape, {param.view[1], param.view[0], param.view[2]}, {}};
+  part.pairs.push_back({whole(part.view), whole(param.view), {1, 0, 2}});
+  return part;
+}
+
 /// The part as element `index` of `size` on a new first axis of the HF tensor.
 HfPart at_index(HfPart part, int64_t index, int64_t size) {
   part.shape.insert(part.shape.begin(), size);
@@ -146,6 +153,9 @@ std::vector<HfPart> parts_of(Op op, const spec::Param& param, int64_t num_expert
       return {packed(same(param))};
     case Op::kPackedReversed:
       return {packed(reversed(param))};
+    case Op::kPackedAlternating:
+      require(view.size() == 3 && view[0] == 2, op, param);
+      return {packed(alternating(param))};
     case Op::kLayerPrefix:
       break;
   }

@@ -12,6 +12,7 @@
 //   kPackedGateUp    {gate,up}, each [E, f, h]         every expert's [2, f, h]
 //   kPackedReversed  one, axes of V in reverse         GPT-OSS: [E, h, 2f] with gate and up alternating, [E, f, h];
 //                                                      biases [E, 2f] alternating, [E, h]
+//   kPackedAlternating one [E, 2f, h]                  every expert's [2, f, h]; rows of gate and up alternate (MXFP4)
 //   kRepeat          one, may be absent                repeats a whole native tensor: a tied head, copies of embedding
 //                                                      and head in blocks of multi-token prediction
 //   kLayerPrefix     (no tensor)                       "model.layers.{L+m}." <-> "mtp.layers.{m}.transformer_layer.":
@@ -39,6 +40,7 @@ enum class Op : uint8_t {
   kPacked,
   kPackedGateUp,
   kPackedReversed,
+  kPackedAlternating,
   kRepeat,
   kLayerPrefix,
   kTiedHead = kRepeat
@@ -101,7 +103,9 @@ constexpr size_t num_hf_tensors(Op op) {
   return op == Op::kQkv ? 3 : op == Op::kGateUp || op == Op::kPackedGateUp ? 2 : 1;
 }
 /// One HF tensor holds all experts of a layer.
-constexpr bool is_packed(Op op) { return op == Op::kPacked || op == Op::kPackedGateUp || op == Op::kPackedReversed; }
+constexpr bool is_packed(Op op) {
+  return op == Op::kPacked || op == Op::kPackedGateUp || op == Op::kPackedReversed || op == Op::kPackedAlternating;
+}
 
 constexpr std::string_view flaw_of(const ParamRow& row) {
   const PatternGroups hf = groups_of(row.hf), native = groups_of(row.native);

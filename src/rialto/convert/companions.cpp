@@ -7,7 +7,7 @@ namespace rialto::convert {
 
 std::vector<std::pair<std::string, fs::path>> companion_files(const fs::path& folder) {
   static const fs::path kOurs[] = {"config.json", fs::path(hub::kLayoutFile).filename(),
-                                   fs::path(hub::kPassThroughFile).filename()};
+                                   fs::path(hub::kPassThroughFile).filename(), fs::path(hub::kScalesFile).filename()};
   std::vector<std::pair<std::string, fs::path>> files;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
     const fs::path relative = entry.path().lexically_relative(folder);

@@ -17,6 +17,7 @@ namespace {
 std::optional<DType> new_dtype(const OpenedNative& source, const ConvertOptions& options) {
   if (!options.dtype && source.hf.layout && source.dtypes_as_recorded) return {};
   const DType dtype = options.dtype.value_or(main_dtype(source.map));
+  if (source.hf.config.contains("quantization_config")) return dtype;  // which goes, since numbers are written
   for (const char* key : {"dtype", "torch_dtype"})
     if (source.hf.config.contains(key) && source.hf.config[key] == torch_name(dtype)) return {};
   return dtype;
@@ -79,7 +80,9 @@ void write_companions(const HfSide& side, const fs::path& folder, FileOps& ops) 
 }  // namespace
 
 void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, ConvertReport& report) {
-  OpenedNative source = open_native(options.source, options.iteration, options.like);
+  OpenedNative source = open_native(options.source, options.iteration, options.like, options.dtype.has_value());
+  if (!source.dtypes_as_recorded && !source.decoded.coded.empty())  // numbers of another type than codes decode to
+    source = open_native(options.source, options.iteration, options.like, true);
   for (const std::string& notice : source.notices) progress.notice(notice);
   const std::optional<DType> dtype = new_dtype(source, options);
   if (options.dtype) {
@@ -87,8 +90,7 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
       if (piece.relation != bridge::Relation::kFill && !source.map.native[piece.native.tensor].pinned)
         source.map.hf[piece.hf.tensor].dtype = *options.dtype;
   }
-  const bool coded = !options.dtype && source.dtypes_as_recorded && !source.decoded.coded.empty();
-  const OutputPlan plan = plan_output(source, coded);
+  const OutputPlan plan = plan_output(source);
   report.family = source.resolved.family->name;
   report.architecture = source.hf.config["architectures"][0].get<std::string>();
   report.num_tensors_in = source.map.native.size();

@@ -172,7 +172,8 @@ void refuse_unused(const OpenedNative& opened) {
 
 }  // namespace
 
-OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration, const std::optional<fs::path>& like) {
+OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration, const std::optional<fs::path>& like,
+                         bool numbers) {
   OpenedNative opened;
   std::optional<store::Found> found = store::find_checkpoint(path, iteration);
   if (!found) throw Error(ErrorKind::kInput, path.string(), "no checkpoint here");
@@ -190,6 +191,11 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
   opened.resolved = resolve::model_from_hf(opened.hf.config, opened.hf.config_path);
   const families::Family& family = *opened.resolved.family;
   if (opened.hf.layout) take_recorded(opened);
+  if (numbers && !opened.decoded.coded.empty()) {
+    opened.hf.layout.reset();
+    opened.recorded.clear();
+    opened.decoded = {};
+  }
   opened.params = spec::param_table(opened.resolved.model);
   opened.map = bridge::make_map(opened.resolved.model, family.params, opened.decoded.tensors);
   if (opened.hf.layout) {

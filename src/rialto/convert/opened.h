@@ -47,8 +47,10 @@ struct OpenedNative {
 
   bridge::ByteReader reader() const;
 };
-/// `like`: take config, tokenizer and layout from this HF folder. Throws kInput, kShape.
-OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration, const std::optional<fs::path>& like);
+/// `like`: take config, tokenizer and layout from this HF folder. `numbers`: where the source held codes, its layout
+/// does not count. Throws kInput, kShape.
+OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration, const std::optional<fs::path>& like,
+                         bool numbers = false);
 
 /// Companion files of the HF side: name and path.
 std::vector<std::pair<std::string, fs::path>> companion_files(const fs::path& folder);

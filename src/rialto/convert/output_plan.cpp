@@ -2,7 +2,6 @@
 #include "rialto/convert/output_plan.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -25,13 +24,11 @@ void add(OutputPlan& plan, OutputShard& shard, const std::string& name, const Sh
   plan.bytes += bytes_of(shape, dtype);
 }
 
-OutputPlan recorded_plan(const OpenedNative& source, bool coded) {
-  std::unordered_map<std::string, int64_t> codes_of;  // stored name of codes -> index in map.hf
-  std::unordered_set<std::string> members;
+OutputPlan recorded_plan(const OpenedNative& source) {
+  std::unordered_set<std::string> members;  // of coded tensors
   std::map<std::string, int64_t> index_of;
   for (size_t i = 0; i < source.map.hf.size(); ++i) index_of[source.map.hf[i].name] = static_cast<int64_t>(i);
   for (const bridge::CodedTensor& tensor : source.decoded.coded) {
-    codes_of[source.recorded[tensor.codes].name] = index_of.at(tensor.name);
     members.insert(source.recorded[tensor.codes].name);
     members.insert(source.recorded[tensor.scales].name);
     if (tensor.shape_tensor) members.insert(source.recorded[*tensor.shape_tensor].name);
@@ -44,16 +41,8 @@ OutputPlan recorded_plan(const OpenedNative& source, bool coded) {
     shard.file = recorded.file;
     shard.metadata = recorded.metadata;
     for (const hub::LayoutTensor& tensor : recorded.tensors) {
-      const bool member = members.contains(tensor.name);
-      if (member && coded) {
+      if (members.contains(tensor.name)) {
         add(plan, shard, tensor.name, tensor.shape, tensor.dtype, OutputTensor::kCoded);
-        continue;
-      }
-      if (member) {
-        const auto codes = codes_of.find(tensor.name);
-        if (codes == codes_of.end()) continue;  // scales
-        const bridge::TensorInfo& info = source.map.hf[static_cast<size_t>(codes->second)];
-        add(plan, shard, info.name, info.shape, info.dtype, codes->second);
         continue;
       }
       const auto found = index_of.find(tensor.name);
@@ -91,8 +80,8 @@ OutputPlan own_plan(const OpenedNative& source) {
 
 }  // namespace
 
-OutputPlan plan_output(const OpenedNative& source, bool coded) {
-  return source.hf.layout ? recorded_plan(source, coded) : own_plan(source);
+OutputPlan plan_output(const OpenedNative& source) {
+  return source.hf.layout ? recorded_plan(source) : own_plan(source);
 }
 
 std::string make_index(const OutputPlan& plan) {

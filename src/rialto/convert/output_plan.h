@@ -28,9 +28,8 @@ struct OutputPlan {
   uint64_t bytes = 0;
 };
 
-/// The recorded layout where there is one; else files of at most 5 GB in the model's order. `coded`: tensors that the
-/// source stored as codes are written so again; else their numbers are written, and their scales are not.
-OutputPlan plan_output(const OpenedNative& source, bool coded);
+/// The recorded layout where there is one, codes and scales included; else files of at most 5 GB in the model's order.
+OutputPlan plan_output(const OpenedNative& source);
 
 /// model.safetensors.index.json of what is really written.
 std::string make_index(const OutputPlan& plan);

@@ -8,6 +8,7 @@ namespace rialto::families {
 namespace {
 
 using enum bridge::ConfigKind;
+using bridge::When;
 using enum bridge::Op;
 
 constexpr std::string_view kYarn =
@@ -50,9 +51,13 @@ constexpr bridge::ParamRow kOwnRows[] = {
     {"model.layers.{l}.mlp.router.bias", "decoder.layers.{l}.mlp.router.bias"},
     {"model.layers.{l}.mlp.experts.gate_up_proj", "decoder.layers.{l}.mlp.experts.linear_fc1.weight{e}",
      kPackedReversed},
+    {"model.layers.{l}.mlp.experts.gate_up_proj_blocks", "decoder.layers.{l}.mlp.experts.linear_fc1.weight{e}",
+     kPackedAlternating, When::kAlternative},
     {"model.layers.{l}.mlp.experts.gate_up_proj_bias", "decoder.layers.{l}.mlp.experts.linear_fc1.bias{e}",
      kPackedReversed},
     {"model.layers.{l}.mlp.experts.down_proj", "decoder.layers.{l}.mlp.experts.linear_fc2.weight{e}", kPackedReversed},
+    {"model.layers.{l}.mlp.experts.down_proj_blocks", "decoder.layers.{l}.mlp.experts.linear_fc2.weight{e}", kPacked,
+     When::kAlternative},
     {"model.layers.{l}.mlp.experts.down_proj_bias", "decoder.layers.{l}.mlp.experts.linear_fc2.bias{e}",
      kPackedReversed},
 };

@@ -3,6 +3,8 @@
 
 #include <unordered_map>
 
+#include "rialto/source/quantization.h"
+
 namespace rialto::source {
 
 DType decoded_type(const spec::ModelSpec& model) { return model.dtype == DType::kF32 ? DType::kF32 : DType::kBF16; }
@@ -11,6 +13,7 @@ HfWeights open_hf_weights(const fs::path& path, const spec::ModelSpec* model) {
   hub::HfDirectory directory(path);
   resolve::Resolved resolved = resolve::model_from_hf(directory.config(), (path / "config.json").string());
   HfWeights weights{std::move(directory), std::move(resolved), {}, {}};
+  check_quantization(weights.directory.config(), (path / "config.json").string());
   std::vector<bridge::SourceTensor> stored;
   for (const auto& [name, tensor] : weights.directory.tensors())
     stored.push_back({name, tensor.entry.shape, tensor.entry.dtype});

@@ -163,7 +163,7 @@ TEST(Codecs, Mxfp4) {
   Memory memory;
   memory.add("experts.gate_up_proj_blocks", {2, 3, 2, 16}, DType::kU8, random_bytes(192, 4));
   memory.add("experts.gate_up_proj_scales", {2, 3, 2}, DType::kU8, random_bytes(12, 5));
-  EXPECT_EQ(find_coded(memory.tensors, DType::kBF16).tensors[0].name, "experts.gate_up_proj");
+  EXPECT_EQ(find_coded(memory.tensors, DType::kBF16).tensors[0].name, "experts.gate_up_proj_blocks");
   EXPECT_EQ(find_coded(memory.tensors, DType::kBF16).tensors[0].shape, (Shape{2, 3, 64}));
   expect_decodes(memory, [&](int64_t i) {
     const int byte = static_cast<int>(memory.bytes[0][static_cast<size_t>(i / 2)]);

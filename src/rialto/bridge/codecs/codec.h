@@ -1,6 +1,8 @@
 // Tensors that a file stores as narrow codes and scales. The bridge addresses them by decoded elements; a codec says
 // which stored members those need.
 //
+// Decoded tensors are named X, and X_blocks where they are MXFP4.
+//
 // | codec       | codes                          | scales                                   | value |
 // |-------------|--------------------------------|------------------------------------------|--------------------------|
 // | kFp8Block   | X, F8_E4M3 [R,C]               | X_scale_inv, F32 [R/128, C/128] (up)     | code * scale | |

@@ -32,7 +32,7 @@ class Finder {
       else if (stored_[i].dtype == DType::kF8E5M2)
         refuse(name, "is stored as F8_E5M2, which no published model uses for weights");
       else if (name.ends_with("_blocks") && stored_[i].dtype == DType::kU8)
-        add_mxfp4(i, name.substr(0, name.size() - 7));
+        add_mxfp4(i);
       else if (name.ends_with("_packed") && stored_[i].dtype == DType::kI32)
         add_int4(i, name.substr(0, name.size() - 7));
     }
@@ -105,8 +105,10 @@ class Finder {
     add(std::move(coded), want);
   }
 
-  void add_mxfp4(uint32_t codes, const std::string& name) {
-    const uint32_t scales = need(stored_[codes].name, name + "_scales");
+  /// Keeps its stored name: numbers of that name's stem would lie in another order (transformers transposes them).
+  void add_mxfp4(uint32_t codes) {
+    const std::string& name = stored_[codes].name;
+    const uint32_t scales = need(name, name.substr(0, name.size() - 7) + "_scales");
     require_scale_type(scales, {DType::kU8});
     Shape shape = stored_[codes].shape;
     if (shape.size() < 3 || shape.back() != kMxfp4Group / 2)

@@ -22,7 +22,7 @@ constexpr bridge::ConfigRow kRows[] = {
     {"unsloth_fixed", kKept},
     {"unsloth_version", kKept},
     // what would make it another model
-    {"quantization_config", kMustEqual, "null"},
+    {"quantization_config", kKept},  // source/quantization.cpp reads it
     {"per_layer_config", kMustEqual, "null|{}"},
     {"is_encoder_decoder", kMustEqual, "false"},
     {"add_cross_attention", kMustEqual, "false"},
