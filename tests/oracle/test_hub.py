@@ -14,6 +14,7 @@ import torch
 
 import programs
 import toys
+import training_runs
 from hub_server import Hub, digest
 
 LLAMA = toys.BY_NAME["llama"]
@@ -98,6 +99,22 @@ def test_convert_gives_what_the_folder_gives(hub, there, shelf, tmp_path):
         programs.rialto("verify", spelling, tmp_path / "b", env=there)
     assert not hub.requests
     programs.refused(programs.rialto("convert", folder, tmp_path / "c", "--revision", "v1", exit_code=2), "--revision", folder)
+
+
+def test_logits_and_training_take_names(hub, there, shelf, tmp_path):
+    folder = shelf.path(LLAMA)
+    hub.add(NAME, files_of(folder))
+    (tmp_path / "rows.json").write_text("[[1, 2, 3, 4]]")
+    for model, out in ((folder, "a"), (NAME, "b")):
+        programs.rialto("logits", model, "--tokens", tmp_path / "rows.json", "--out", tmp_path / out, env=there)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    row = [1, 2, 3, 4, 5, 6, 7, 8, 1]
+    values = {"dataset.data_path": training_runs.repeated_row(tmp_path / "data", row, 16), "dataset.seq_length": len(row) - 1,
+              "train.train_iters": 2}
+    reports = [training_runs.train(tmp_path / out, {**values, "checkpoint.pretrained_checkpoint": model}, env=there)
+               for model, out in ((folder, "by-path"), (NAME, "by-name"))]
+    assert reports[0].pop("seconds") and reports[1].pop("seconds")
+    assert reports[0] == reports[1]
 
 
 def test_an_existing_path_wins(hub, there, shelf, tmp_path):

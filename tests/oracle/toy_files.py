@@ -56,7 +56,8 @@ def as_own(folder, name):
     config = read_config(folder)
     for theirs, own in RENAMED_KEYS.get(name, {}).items():
         config[own] = config.pop(theirs)
-    config.pop("layer_types", None)
+    for of_transformers_5 in ("layer_types", "rope_interleave"):
+        config.pop(of_transformers_5, None)
     if name == "sarvam_mla":
         del config["num_nextn_predict_layers"]   # its own code knows none
     if config["rope_scaling"]:

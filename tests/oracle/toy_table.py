@@ -118,8 +118,8 @@ TOYS = [Toy(family, family) for family in FAMILY_TABLE if family not in ("mistra
     Toy("qwen3-yarn", "qwen3", {"rope_parameters": YARN}, old_rope=True),
     Toy("phi3-window", "phi3", {"sliding_window": 7, "num_key_value_heads": 3}),
     Toy("phi3-partial", "phi3", {"hidden_size": 72, "rope_parameters": {**DEFAULT, "partial_rotary_factor": 0.5}, "tie_word_embeddings": True}),
-    Toy("phi3-long", "phi3", {"rope_parameters": LONGROPE, "original_max_position_embeddings": 8}),     # every prompt is beyond 8
-    Toy("phi3-short", "phi3", {"rope_parameters": LONGROPE, "original_max_position_embeddings": 64}),   # and none beyond 64
+    Toy("phi3-long", "phi3", {"rope_parameters": LONGROPE, "original_max_position_embeddings": 16, "max_position_embeddings": 64}),   # generation passes 16
+    Toy("phi3-short", "phi3", {"rope_parameters": LONGROPE, "original_max_position_embeddings": 64}),   # nothing passes 64
     Toy("mixtral-window", "mixtral", {"sliding_window": 7, "tie_word_embeddings": True}, old_rope=True),
     Toy("qwen3_moe-renormalized", "qwen3_moe", {"norm_topk_prob": True, "rope_parameters": YARN, "mlp_only_layers": [1]}),
     Toy("qwen3_moe-packed", "qwen3_moe", {"norm_topk_prob": True, "tie_word_embeddings": True}, packed=True),

@@ -1,6 +1,7 @@
 """Makes the toys of toy_table.py and saves them as their families are published. Norms, biases, sinks and selection biases are
 random; a seed is taken only if the top two logits of a greedy generation, and a router's last chosen and first refused expert,
-are never closer than MARGIN."""
+are never closer than MARGIN, and if transformers' own fp32 gradients are sure by comparison with fp64."""
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -12,11 +13,13 @@ from safetensors.torch import load_file, save_file
 from torch.overrides import TorchFunctionMode
 from transformers.core_model_loading import revert_weight_conversion
 
+import closeness
 import plain_models
 import toy_files
 from toy_table import BY_NAME, DEFAULT, FAMILIES, FAMILY_TABLE, LLAMA3, NEW_TOKENS, TOYS, Toy  # noqa: F401
 
 MARGIN = 1e-4
+UNSURE = 0.4   # of the tolerance of gradients: how far the reference itself may be off
 SELECTION_BIASES = ("e_score_correction_bias", "expert_bias")
 # One toy a family for Megatron, which wants an even vocabulary (TP 2 without padding, whose row would enter the softmax) and
 # an even number of layers (PP 2). Its llama3 scaling always starts from 8192 positions.
@@ -105,6 +108,19 @@ def routing_margin(model, rows):
     return margins.smallest
 
 
+def unsureness(model, rows):
+    """The largest error of the model's fp32 gradients, in tolerances (closeness.assert_gradients_close)."""
+    ids, sides = torch.tensor(rows), []
+    for dtype in (torch.float32, torch.float64):
+        side = copy.deepcopy(model).to(dtype)
+        if dtype == torch.float64 and hasattr(side, "set_experts_implementation"):
+            side.set_experts_implementation("eager")   # torch's grouped product takes no fp64
+        side(ids, labels=ids).loss.backward()
+        sides.append({name: p.grad for name, p in side.named_parameters() if p.grad is not None})
+    largest = max(g.abs().max().item() for g in sides[1].values())
+    return max((sides[0][name] - g).abs().max().item() / (closeness.TOLERANCE * max(g.abs().max().item(), 1e-3 * largest)) for name, g in sides[1].items())
+
+
 def cast(model, dtype):
     """Every stored tensor to dtype, but those that the model keeps in fp32."""
     stays = getattr(model, "_keep_in_fp32_modules_strict", None) or (SELECTION_BIASES if isinstance(model, plain_models.PlainModel) else ())
@@ -135,6 +151,8 @@ def first_safe(toy, dtype):
         if dtype == torch.float32:
             tokens, margin = greedy(model, prompt(toy), NEW_TOKENS)
             if margin < MARGIN or toy.values["eos_token_id"] in tokens or routing_margin(model, [prompt(toy) + tokens]) < MARGIN:
+                continue
+            if unsureness(model, token_rows(toy)) > UNSURE:
                 continue
         return cast(model, dtype)
     raise AssertionError(f"{toy.name}: no seed keeps logits and routes {MARGIN} apart")
@@ -194,12 +212,13 @@ def loaded(folder, **options):
     return model
 
 
-def gradients(model, packed=False):
-    """{name in the file: gradient} after a backward pass: experts, packed in memory, under their names in the file."""
+def gradients(model):
+    """{published name: gradient} after a backward pass: experts are packed in memory, and one by one in published files."""
     found = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
     found = {name: value for name, value in found.items() if not name.endswith(SELECTION_BIASES)}
-    if packed or isinstance(model, plain_models.PlainModel):
+    if isinstance(model, plain_models.PlainModel):
         return found
+    model._weight_conversions = None   # what a packed file was loaded with has nothing to undo; None is the class's own
     return {name: value.clone() for name, value in revert_weight_conversion(model, found).items()}
 
 
