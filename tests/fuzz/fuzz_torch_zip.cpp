@@ -1,4 +1,4 @@
-// torch.save archives: directory, one tensor, any value.
+// torch.save archives: directory, one tensor, a state dict, any value.
 #include <cstdlib>
 
 #include "rialto/base/error.h"
@@ -12,6 +12,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     const StoredTensor tensor = locate_tensor(file, 0, size);
     if (tensor.offset > size || tensor.size > size - tensor.offset) std::abort();
+  } catch (const rialto::Error&) {
+  }
+  try {
+    for (const auto& [name, tensor] : locate_state_dict(file))
+      if (tensor.offset > size || tensor.size > size - tensor.offset) std::abort();
   } catch (const rialto::Error&) {
   }
   try {
