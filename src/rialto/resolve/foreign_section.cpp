@@ -104,6 +104,9 @@ std::vector<std::optional<int64_t>> foreign_windows(const YamlSection& model, in
 std::vector<bool> foreign_moe_layers(const YamlSection& model, int64_t num_layers) {
   std::vector<bool> moe(static_cast<size_t>(num_layers), false);
   if (!model.find("num_moe_experts")) return moe;
+  if (model.size("num_moe_experts", kMaxExperts) * num_layers > kMaxExpertsOfModel)
+    throw model.bad(model.need("num_moe_experts"), "num_moe_experts",
+                    fmt::format("at most {} in all layers", kMaxExpertsOfModel));
   const Node* freq = model.find("moe_layer_freq");
   const bool list = freq && freq->kind == Node::Kind::kList && freq->items.size() == moe.size();
   if (freq && !list && !(freq->kind == Node::Kind::kInt && freq->integer > 0))

@@ -116,6 +116,10 @@ void add_layers(const HfConfig& config, spec::ModelSpec& model) {
   LayerMaker maker(config, model);
   const std::vector<std::optional<int64_t>> windows = read_windows(config, num_layers);
   const std::vector<bool> moe = read_moe_layers(config, num_layers);
+  if (config.has(ConfigKind::kExperts) &&
+      config.integer(ConfigKind::kExperts, 1, kMaxExperts) * num_layers > kMaxExpertsOfModel)
+    throw config.bad(ConfigKind::kExperts, "makes too many experts",
+                     {.want = fmt::format("at most {} in all layers", kMaxExpertsOfModel)});
   bool mixed = false, some_dense = false;
   for (size_t layer = 0; layer < windows.size(); ++layer) {
     mixed |= windows[layer].has_value();

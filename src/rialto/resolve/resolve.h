@@ -24,11 +24,12 @@ Resolved model_from_hf(const Json& config, const std::string& where);
 /// config.json for a model without a source (random weights, or a foreign native checkpoint): canonical keys only.
 Json hf_from_model(const spec::ModelSpec& model);
 
-/// run_config.yaml as Megatron Bridge reads it (`model:` with GPTModelProvider, and every section it indexes).
+/// run_config.yaml as Megatron Bridge reads it (`model:` with the family's provider, and every section it indexes). Its
+/// `rialto:` section holds the model as a config.json. Throws kConfig for a model that its family cannot describe.
 std::string run_config_from_model(const spec::ModelSpec& model, const std::string& sections_yaml = "");
-/// The `model:` section of a run_config.yaml (ours or Bridge's). Throws kInput naming a key that cannot be derived.
-/// A window_size of [n, 0] is n + 1 keys, as Megatron computes it; the family of a file without our `rialto:` section
-/// is inferred from the values.
+/// The model of a run_config.yaml. Ours: the config.json it holds, with which the `model:` section must agree. Another
+/// program's: its `model:` section, the family inferred from the values; a window_size of [n, 0] is n + 1 keys, as
+/// Megatron computes it. Throws kInput naming a key that was edited, or that cannot be derived.
 spec::ModelSpec model_from_run_config(const Node& run_config);
 
 }  // namespace rialto::resolve

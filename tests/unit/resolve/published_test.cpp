@@ -282,6 +282,7 @@ TEST(Published, RoutersThatDoNotFitAreRefused) {
     const char* says;
   } cases[] = {{"DeepSeek V3", "num_experts_per_tok", 257, "'num_experts_per_tok'"},
                {"DeepSeek V3", "n_group", 7, "'n_group'"},
+               {"DeepSeek V3", "n_routed_experts", 65536, "'n_routed_experts'"},
                {"DeepSeek V3", "topk_group", 9, "'topk_group'"},
                {"DeepSeek V3", "scoring_func", "softmax", "'scoring_func'"},
                {"DeepSeek V3", "topk_method", "greedy", "'topk_method'"},
