@@ -191,8 +191,8 @@ def test_missing_config_key(key, hf, tmp_path):
 
 @pytest.mark.parametrize("key,value", [("hidden_size", "36"), ("hidden_size", -36), ("num_hidden_layers", 2.5), ("num_hidden_layers", 10**9), ("vocab_size", None),
                                        ("rms_norm_eps", "small"), ("tie_word_embeddings", "no"), ("mlp_bias", True), ("hidden_act", "gelu"),
-                                       ("no_such_key", 3), ("rope_parameters", {"rope_type": "yarn", "rope_theta": 1e4, "factor": 2.0}),
-                                       ("num_key_value_heads", 4), ("quantization_config", {"quant_method": "fp8"})])
+                                       ("no_such_key", 3), ("rope_parameters", {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}),
+                                       ("num_key_value_heads", 4), ("quantization_config", {"quant_method": "awq"})])
 def test_config_that_cannot_be_computed(key, value, hf, tmp_path):
     edit_config(hf, **{key: value})
     refuses_to_convert(hf, tmp_path / "out", "config.json", key)
