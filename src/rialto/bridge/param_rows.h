@@ -12,7 +12,7 @@
 //   kPackedGateUp    {gate,up}, each [E, f, h]         every expert's [2, f, h]
 //   kPackedReversed  one, axes of V in reverse         GPT-OSS: [E, h, 2f] with gate and up alternating, [E, f, h];
 //                                                      biases [E, 2f] alternating, [E, h]
-//   kPackedAlternating one [E, 2f, h]                  every expert's [2, f, h]; rows of gate and up alternate (MXFP4)
+//   kPackedAlternating  one [E, 2f, h]                 every expert's [2, f, h]; rows of gate and up alternate (MXFP4)
 //   kRepeat          one, may be absent                repeats a whole native tensor: a tied head, copies of embedding
 //                                                      and head in blocks of multi-token prediction
 //   kLayerPrefix     (no tensor)                       "model.layers.{L+m}." <-> "mtp.layers.{m}.transformer_layer.":
@@ -42,8 +42,7 @@ enum class Op : uint8_t {
   kPackedReversed,
   kPackedAlternating,
   kRepeat,
-  kLayerPrefix,
-  kTiedHead = kRepeat
+  kLayerPrefix
 };
 
 enum class When : uint8_t {

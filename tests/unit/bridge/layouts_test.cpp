@@ -115,6 +115,20 @@ TEST(Layouts, ReversedExpertsAlternateGateAndUpInColumns) {
   }
 }
 
+TEST(Layouts, AlternatingExpertsTakeTurnsInRows) {
+  std::vector<ParamRow> rows(std::begin(test::kSinkRows), std::end(test::kSinkRows));
+  for (ParamRow& row : rows)
+    if (row.hf == "layers.{l}.gate_up") row.op = Op::kPackedAlternating;
+  const Layout layout(test::toy_sinks(), rows);
+  ASSERT_EQ(layout.hf_shape("layers.1.gate_up"), (Shape{kExperts, 2 * kWidth, kHidden}));
+  for (const int64_t e : {0, 3})
+    for (const int64_t up : {0, 1})
+      for (const int64_t f : {0, 7, 11})
+        for (const int64_t h : {0, 23})
+          EXPECT_EQ(layout.in_hf("layers.1.gate_up", {e, 2 * f + up, h}),
+                    layout.in_native("decoder.layers.1.mlp.experts.linear_fc1.weight" + std::to_string(e), {up, f, h}));
+}
+
 std::vector<SourceTensor> names(std::initializer_list<const char*> list) {
   std::vector<SourceTensor> source;
   for (const char* name : list) source.push_back({name, {}, DType::kF32});

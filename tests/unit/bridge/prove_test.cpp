@@ -155,6 +155,17 @@ TEST(Prove, AnAxisWithoutACounterpartIsOneElementLong) {
   EXPECT_NE(complaint(wide).find("permutation"), std::string::npos);
 }
 
+TEST(Prove, SizesOfAPieceAreComparedEvenWhereBothSidesAreTiled) {
+  for (const auto& [native_rows, hf_rows] : {std::pair(1, 2), {2, 1}}) {
+    Map map;
+    map.native.push_back({"n", {3, 3}, {3, 3}});
+    map.hf.push_back({"a", {hf_rows, 3}, {hf_rows, 3}});
+    map.pieces.push_back({.hf = {0, {0, 0}, {hf_rows, 3}}, .native = {0, {0, 0}, {native_rows, 3}}});
+    map.pieces.push_back({.hf = {}, .native = {0, {native_rows, 0}, {3, 3}}, .relation = Relation::kFill});
+    EXPECT_NE(complaint(map).find("another size"), std::string::npos) << native_rows;
+  }
+}
+
 TEST(Prove, TimeDoesNotGrowWithSizes) {
   // A million rows a piece and 20,000 pieces: counting would take for ever.
   Map map;

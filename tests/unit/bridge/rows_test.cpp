@@ -25,7 +25,7 @@ TEST(Rows, FlawsAreSeen) {
   static_assert(!sound({{"a", "{b,c}"}}));          // several parameters
   static_assert(!sound({{"a", "c"}, {"b", "c"}}));  // native name twice
   static_assert(!sound({{"a", "b"}, {"a", "c"}}));  // HF name twice
-  static_assert(sound({{"a", "b", Op::kSame, When::kUntied}, {"a", "c", Op::kTiedHead, When::kTied}}));
+  static_assert(sound({{"a", "b", Op::kSame, When::kUntied}, {"a", "c", Op::kRepeat, When::kTied}}));
   static_assert(!sound({{"a{", "b"}}) && !sound({{"a}", "b"}}) && !sound({{"a{x}", "b"}}) &&
                 !sound({{"{q,,v}", "b", Op::kQkv}}));
   static_assert(!sound({{"", "b"}}));

@@ -23,7 +23,7 @@ inline constexpr bridge::ParamRow kToyRows[] = {
     {"model.layers.{l}.mlp.down_proj.weight", "decoder.layers.{l}.mlp.linear_fc2.weight"},
     {"model.norm.weight", "decoder.final_layernorm.weight"},
     {"lm_head.weight", "output_layer.weight", bridge::Op::kSame, bridge::When::kUntied},
-    {"lm_head.weight", "embedding.word_embeddings.weight", bridge::Op::kTiedHead, bridge::When::kTied},
+    {"lm_head.weight", "embedding.word_embeddings.weight", bridge::Op::kRepeat, bridge::When::kTied},
 };
 
 inline std::vector<bridge::SourceTensor> source_of(const bridge::Map& map) {

@@ -11,7 +11,7 @@ inline constexpr bridge::ParamRow kEndRows[] = {
     {"model.embed_tokens.weight", "embedding.word_embeddings.weight"},
     {"model.norm.weight", "decoder.final_layernorm.weight"},
     {"lm_head.weight", "output_layer.weight", bridge::Op::kSame, bridge::When::kUntied},
-    {"lm_head.weight", "embedding.word_embeddings.weight", bridge::Op::kTiedHead, bridge::When::kTied},
+    {"lm_head.weight", "embedding.word_embeddings.weight", bridge::Op::kRepeat, bridge::When::kTied},
 };
 
 inline constexpr bridge::ParamRow kAttentionRows[] = {
@@ -97,7 +97,7 @@ inline constexpr bridge::ParamRow kBailingRows[] = {
     {"model.word_embeddings.weight", "embedding.word_embeddings.weight"},
     {"model.norm.weight", "decoder.final_layernorm.weight"},
     {"lm_head.weight", "output_layer.weight", bridge::Op::kSame, bridge::When::kUntied},
-    {"lm_head.weight", "embedding.word_embeddings.weight", bridge::Op::kTiedHead, bridge::When::kTied},
+    {"lm_head.weight", "embedding.word_embeddings.weight", bridge::Op::kRepeat, bridge::When::kTied},
     {"model.layers.{l}.input_layernorm.weight", "decoder.layers.{l}.self_attention.linear_qkv.layer_norm_weight"},
     {"model.layers.{l}.attention.query_key_value.weight", "decoder.layers.{l}.self_attention.linear_qkv.weight",
      bridge::Op::kFusedQkv},
