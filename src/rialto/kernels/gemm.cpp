@@ -45,10 +45,8 @@ void gemm_forward_out(at::Tensor y, const at::Tensor& x, const at::Tensor& w, co
 }
 
 at::Tensor gemm_grad_input(const at::Tensor& dy, const at::Tensor& w, at::ScalarType out, GemmRecipe) {
-  // fp32 gradients of an fp32 product with stored bf16 weights (a router) stay fp32.
   const at::Tensor b = gemm_operand(w);
-  const auto type = at::promote_types(dy.scalar_type(), b.scalar_type());
-  return at::mm(dy.to(type), b.to(type)).to(out);
+  return at::mm(dy.to(b.scalar_type()), b).to(out);
 }
 
 void gemm_grad_input_out(at::Tensor dx, const at::Tensor& dy, const at::Tensor& w, GemmRecipe) {

@@ -69,6 +69,9 @@ INSTANTIATE_TEST_SUITE_P(
                c.scheduler.lr_decay_style = "WSD";
                c.scheduler.lr_wsd_decay_iters = 101;
              }},
+        Case{"model.moe_aux_loss_coeff", [](RunConfig& c) { c.model.moe_aux_loss_coeff = -0.1; }},
+        Case{"model.moe_router_bias_update_rate", [](RunConfig& c) { c.model.moe_router_bias_update_rate = NAN; }},
+        Case{"model.mtp_loss_scaling_factor", [](RunConfig& c) { c.model.mtp_loss_scaling_factor = -1; }},
         Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.model.tensor_model_parallel_size = 2; }},
         Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.model.pipeline_model_parallel_size = 2; }},
         Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path.clear(); }},

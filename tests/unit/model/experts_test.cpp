@@ -113,7 +113,7 @@ TEST(Experts, KeepThroughTheHook) {
   const at::Tensor x = at::randn({5, spec.hidden}), y = block->forward({.save = &hook, .sink = nullptr}, x, nullptr);
   y.sum().backward();
   const std::vector<std::string> want = {
-      "linear.input",         "router.logits", "router.experts",  "grouped_linear.input", "activation.input",
+      "router.input",         "router.logits", "router.experts",  "grouped_linear.input", "activation.input",
       "grouped_linear.input", "combine.rows",  "combine.weights", "linear.input",         "activation.input",
       "linear.input",         "linear.input",  "gate.rows",       "gate.logits"};
   EXPECT_EQ(hook.names, want);

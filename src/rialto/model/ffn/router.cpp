@@ -50,6 +50,31 @@ kernels::RouterOptions options_of(const spec::MoeFfn& moe, const std::string& wh
           .scale = r.scale};
 }
 
+/// x W^T + b in fp32 (fp64 for fp64) whatever the dtype of both. Keeps x as it is.
+at::Tensor wide_product(const Recorder& recorder, const at::Tensor& x_TH, const Linear& layer) {
+  const Weight& weight = *layer.weight;
+  const at::Tensor bias = layer.bias ? layer.bias->data : at::Tensor();
+  const auto wide = kernels::wide_type(x_TH);
+  Tape tape(recorder, {x_TH, weight.data, bias});
+  const at::Tensor y = kernels::gemm_forward(x_TH.to(wide), weight.data.to(wide), bias, wide);
+  const bool want_dx = tape.wants(0), want_dw = tape.wants(1), want_db = tape.wants(2);
+  tape.keep(want_dw ? x_TH : at::Tensor(), "router.input");
+  tape.record(
+      {y},
+      [recorder, want_dx, want_dw, want_db, wide, w = weight.data, dw = weight.main_grad,
+       db = layer.bias ? layer.bias->main_grad : at::Tensor(),
+       type = x_TH.scalar_type()](const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
+        const at::Tensor dy = douts[0];
+        Grads dins(3);
+        if (want_dx) dins[0] = kernels::gemm_grad_input(dy, w.to(wide), type);
+        if (want_dw) recorder.weight_gradient([=, x = kept[0]] { kernels::gemm_grad_weight(dw, dy, x.to(wide)); });
+        if (want_db) recorder.weight_gradient([=] { kernels::bias_grad(db, dy); });
+        return dins;
+      },
+      "router_product");
+  return y;
+}
+
 void add_loss(Routing& routing, const at::Tensor& loss) {
   routing.loss = routing.loss.defined() ? at::add(routing.loss, loss) : loss;
 }
@@ -64,7 +89,7 @@ Router::Router(const spec::MoeFfn& spec, const Parts& parts)
 }
 
 Routes Router::forward(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const {
-  const at::Tensor logits = linear(recorder, x_TH.to(kernels::wide_type(x_TH)), product_);
+  const at::Tensor logits = wide_product(recorder, x_TH, product_);
   Routes routes = route(recorder, logits, selection_bias_ ? selection_bias_->data : at::Tensor(), options_);
   if (!routing) return routes;
   if (routing->aux_loss_coeff != 0)
