@@ -40,7 +40,8 @@ TOYS = [
 
 
 @pytest.mark.parametrize("toy", TOYS, ids=lambda t: t.name)
-def test_megatron_core_computes_the_same_logits(toy, shelf, megatron, tmp_path):
+def test_megatron_core_computes_the_same_logits(toy, shelf, megatron, tmp_path, proves):
+    proves(toy.family, "core logits")
     source, rows = shelf.path(toy), toys.token_rows(toy)
     programs.rialto("convert", source, tmp_path / "native")
     config = toys.load(source).config.to_dict() if not toys.FAMILY_TABLE[toy.family].model_type else json.loads((source / "config.json").read_text())

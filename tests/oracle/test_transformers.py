@@ -90,7 +90,7 @@ def test_greedy_generation_of_32_tokens(toy, shelf, native, proves):
     ids = toys.prompt(toy)
     want, margin = toys.greedy(toys.load(shelf.path(toy)), ids, toys.NEW_TOKENS)
     assert margin >= toys.MARGIN
-    for source in (shelf.path(toy), native(toy)):
+    for source in (shelf.path(toy), native(toy))[: 2 if toy.name == toy.family else 1]:
         report = programs.rialto_json("generate", source, "--prompt-tokens", json.dumps(ids), "--max-new-tokens", toys.NEW_TOKENS, "--greedy",
                                       program="rialto-train")
         assert report["tokens"] == want
@@ -144,7 +144,8 @@ def test_dtype_casts_as_torch_does(family, shelf, tmp_path):
     programs.rialto("convert", tmp_path / "native", tmp_path / "back")
     got = toys.tensors(tmp_path / "back")
     for name, value in toys.tensors(source).items():
-        closeness.assert_same_bits(name, got[name], value.to(torch.bfloat16))
+        kept = name.endswith(toys.SELECTION_BIASES)   # routers choose in fp32, whatever the model's dtype
+        closeness.assert_same_bits(name, got[name], value if kept else value.to(torch.bfloat16))
 
 
 @pytest.mark.parametrize("family", [f for f in toys.FAMILIES if not toys.FAMILY_TABLE[f].plain])
