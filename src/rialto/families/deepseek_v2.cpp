@@ -25,6 +25,7 @@ constexpr bridge::ConfigRow kOwnConfig[] = {
     {"topk_group", kTopGroups, "null"},
     {"norm_topk_prob", kMustEqual, "false"},
     {"scoring_func", kMustEqual, "\"softmax\""},
+    {"routed_scaling_factor", kRouteScale, "1.0"},
     {"bos_token_id", kBos, "1"},
     {"eos_token_id", kEos, "2"},
 };

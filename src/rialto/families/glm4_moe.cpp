@@ -28,6 +28,7 @@ constexpr bridge::ConfigRow kOwnConfig[] = {
     {"n_group", kRouterGroups, "1"},
     {"topk_group", kTopGroups, "1"},
     {"norm_topk_prob", kRenormalize, "true"},
+    {"routed_scaling_factor", kRouteScale, "1.0"},
     {"bos_token_id", kBos, "null"},
     {"eos_token_id", kEos, "null"},
 };

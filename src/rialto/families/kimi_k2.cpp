@@ -24,6 +24,7 @@ constexpr bridge::ConfigRow kOwnConfig[] = {
     {"topk_group", kTopGroups, "1"},
     {"norm_topk_prob", kRenormalize, "true"},
     {"scoring_func", kMustEqual, "\"sigmoid\""},
+    {"routed_scaling_factor", kRouteScale, "2.5"},
     {"bos_token_id", kBos, "0"},
     {"eos_token_id", kEos, "1"},
 };

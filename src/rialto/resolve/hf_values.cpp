@@ -51,12 +51,15 @@ int64_t last_moe(const ModelParts& parts) {
   return parts.is_moe.rend() - std::find(parts.is_moe.rbegin(), parts.is_moe.rend(), true) - 1;
 }
 
-/// The distance of the first two layers with experts.
+/// The distance of the first two layers with experts, where every layer that has them is a multiple of it; else 1.
 int64_t sparse_step(const ModelParts& parts) {
   const auto first = std::find(parts.is_moe.begin(), parts.is_moe.end(), true);
   if (first == parts.is_moe.end()) return 1;
   const auto second = std::find(first + 1, parts.is_moe.end(), true);
-  return second == parts.is_moe.end() ? 1 : second - first;
+  if (second == parts.is_moe.end()) return 1;
+  for (size_t layer = 0; layer < parts.is_moe.size(); ++layer)
+    if (parts.is_moe[layer] && static_cast<int64_t>(layer + 1) % (second - first) != 0) return 1;
+  return second - first;
 }
 
 /// For readers that know no layer_types: the first layer with a window.
@@ -177,6 +180,8 @@ Json moe_value(const ConfigRow& row, const ModelParts& parts) {
     case ConfigKind::kFirstDense:
     case ConfigKind::kFirstMoe:
       return first_moe(parts);
+    case ConfigKind::kSparseStep:
+      return sparse_step(parts);
     case ConfigKind::kLastMoe:
       return last_moe(parts);
     case ConfigKind::kDenseLayers:

@@ -31,7 +31,6 @@ inline constexpr bridge::ConfigRow kDeepseekMoeConfig[] = {
     {"moe_intermediate_size", bridge::ConfigKind::kExpertHidden},
     {"n_shared_experts", bridge::ConfigKind::kSharedExperts, "null"},
     {"moe_layer_freq", bridge::ConfigKind::kMustEqual, "1|null"},
-    {"routed_scaling_factor", bridge::ConfigKind::kRouteScale, "1.0"},
 };
 
 /// Multi-token prediction. Where the key is absent there is none: transformers' own default of one block is not in
