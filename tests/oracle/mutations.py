@@ -130,7 +130,7 @@ def mutate_hf(source, target, draw, kind):
     number = draw.choice(numbers)
     entry = file.entries[number]
     name = entry[0]
-    named = (name,)
+    named = (name, name.rsplit("_scale", 1)[0])   # scales are named by their codes
     if kind in ("drop", "scale"):
         del file.entries[number]
         if index and draw.random() < 0.5:   # from the index too: nobody lists it any more
@@ -172,6 +172,20 @@ def reshape(entry, draw):
     entry[2] = shape
 
 
+def span(place):
+    """Where a stored chunk lies."""
+    return place.relative_path, place.offset, place.length
+
+
+def with_one_key(keys, places):
+    """Those whose bytes no other key names: of two keys for the same bytes, either may go."""
+    owners = {}
+    for index, place in places.items():
+        owners.setdefault(span(place), set()).add(index.fqn)
+    shared = {key for names in owners.values() if len(names) > 1 for key in names}
+    return [key for key in keys if key not in shared]
+
+
 def mutate_native(source, target, draw, kind):
     """Writes a damaged copy of a native root to `target`, without its manifest: as if another program had written it so."""
     shutil.copytree(source, target)
@@ -181,6 +195,8 @@ def mutate_native(source, target, draw, kind):
         metadata = pickle.load(f)
     entries, places = dict(metadata.state_dict_metadata), dict(metadata.storage_data)
     keys = sorted(k for k, v in entries.items() if isinstance(v, TensorStorageMetadata) and not k.startswith("optimizer."))
+    if kind in ("drop", "rename", "swap", "reshape", "duplicate"):
+        keys = with_one_key(keys, places)
     if kind == "swap":   # two layers or two experts exchanged; without such a key, nothing to swap: a flip
         keys = [k for k in keys if len(entries[k].chunks) > 1] or keys
     key = draw.choice(keys)

@@ -37,6 +37,14 @@ TEST(Compare, Relative) {
   EXPECT_FALSE(equal({0}, {1e-30f}, {.max_ulp = {}, .rtol = 0.5}));
 }
 
+TEST(Compare, CodesByTheirBits) {  // 0x38 is 1 in FP8, but what it means takes its scale
+  const std::vector<uint8_t> a = {0x38, 0x38, 0x80}, b = {0x38, 0x39, 0x00};
+  Comparison comparison(DType::kF8E4M3, DType::kF8E4M3, {});
+  comparison.add(std::as_bytes(std::span(a)), std::as_bytes(std::span(b)));
+  EXPECT_NE(comparison.text({3}).find("2 of 3 values differ, first at (1): 56 and 57"), std::string::npos)
+      << comparison.text({3});
+}
+
 TEST(Compare, SaysWhereAndHowMany) {
   std::vector<float> a(12, 1), b = a;
   b[7] = 2;
