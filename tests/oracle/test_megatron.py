@@ -100,6 +100,7 @@ def assert_bf16_step_agrees(before, after, want):
 @pytest.mark.parametrize("family", toys.MEGATRON)
 def test_megatron_goes_on_from_our_checkpoint(family, layout, optimizer, ours, megatron, proves):
     proves(family, "megatron")
+    proves(family, "core logits")
     run = ours(family)
     batch = batch_of(run.toy)
     step = {"rows": batch, "learning_rate": LEARNING_RATE}
@@ -183,6 +184,7 @@ def run_config(config):
 @pytest.mark.parametrize("family", toys.MEGATRON)
 def test_we_go_on_from_megatrons_checkpoint(family, layout, optimizer, ours, megatron, tmp_path, proves):
     proves(family, "megatron")
+    proves(family, "core logits")
     run = ours(family)   # for the data and the recipe
     theirs = Theirs(run.toy, run.source, layout, optimizer, megatron, tmp_path)
     logits, _ = evaluate(theirs.root, theirs.rows, tmp_path)

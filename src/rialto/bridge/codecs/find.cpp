@@ -88,7 +88,8 @@ class Finder {
   void add_fp8(uint32_t codes) {
     const std::string& name = stored_[codes].name;
     std::optional<uint32_t> scales = take(name + "_scale_inv");
-    if (!scales) scales = need(name, name + "_scale");
+    if (!scales) scales = take(name + "_scale");
+    if (!scales) scales = need(name, name + "_scale_inv");  // says so
     require_scale_type(*scales, {DType::kF32, DType::kBF16});
     CodedTensor coded{.name = name, .shape = stored_[codes].shape, .codes = codes, .scales = *scales};
     set_matrix(coded);
