@@ -127,3 +127,22 @@ def test_damaged_codes(shelf, tmp_path, seed, full):
         damaged = tmp_path / str(number)
         check(mutations.mutate_hf(source, damaged, draw, kinds[number % len(kinds)]), damaged, source, tmp_path / "out")
         shutil.rmtree(damaged)
+
+
+def test_a_value_that_the_published_type_cannot_hold(shelf, tmp_path):
+    """A selection bias is fp32 here and was bf16 in the files: a change of its last bit is a change."""
+    import torch_dist
+    programs.rialto("convert", shelf.path(toys.BY_NAME["minimax_m2"], torch.bfloat16), tmp_path / "native")
+    shutil.copytree(tmp_path / "native", tmp_path / "changed")
+    folder = next((tmp_path / "changed").glob("iter_*"))
+    (folder / "manifest.json").unlink()
+    bias = torch_dist.tensors(folder)["decoder.layers.mlp.router.expert_bias"][0].contiguous()
+    path = folder / "__0_0.distcp"
+    data = bytearray(path.read_bytes())
+    at = data.find(bias.numpy().tobytes())
+    assert at > 0 and bias.dtype == torch.float32
+    data[at] ^= 1
+    path.write_bytes(data)
+    for other in (tmp_path / "native", shelf.path(toys.BY_NAME["minimax_m2"], torch.bfloat16)):
+        done = programs.rialto("verify", other, tmp_path / "changed", exit_code=4)
+        assert "e_score_correction_bias" in done.stdout

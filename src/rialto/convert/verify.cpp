@@ -1,4 +1,5 @@
 // Two checkpoints of any kind, compared in Hugging Face names, block by block.
+#include <array>
 #include <memory>
 #include <set>
 
@@ -9,6 +10,7 @@
 #include "rialto/bridge/names.h"
 #include "rialto/convert/compare.h"
 #include "rialto/convert/convert.h"
+#include "rialto/convert/dtypes.h"
 #include "rialto/convert/opened.h"
 #include "rialto/source/hf_weights.h"
 
@@ -21,7 +23,8 @@ constexpr int64_t kBlockElements = 2 << 20;
 struct SideTensor {
   DType dtype = DType::kF32;
   Shape shape;
-  std::function<void(int64_t begin, int64_t end, std::span<std::byte> out)> read;
+  /// Returns how many values the type cannot hold as they are stored.
+  std::function<uint64_t(int64_t begin, int64_t end, std::span<std::byte> out)> read;
 };
 
 struct Side {
@@ -58,6 +61,7 @@ void add_hf_tensors(Side& side, bool decode) {
         tensors[i].dtype, tensors[i].shape,
         [read, i, width = size_of(tensors[i].dtype)](int64_t begin, int64_t, std::span<std::byte> out) {
           read(i, static_cast<uint64_t>(begin) * width, out);
+          return uint64_t{0};
         }};
 }
 
@@ -77,7 +81,8 @@ Side open_hf_side(const fs::path& path, bool decode) {
   return side;
 }
 
-Side open_native_side(const fs::path& path, VerifyReport& report) {
+/// Two native checkpoints are compared as they are stored: the type that a Hugging Face file had may hold less.
+Side open_native_side(const fs::path& path, bool other_is_native, VerifyReport& report) {
   Side side;
   side.kind = "megatron";
   side.native = std::make_unique<OpenedNative>(open_native(path, {}, {}));
@@ -90,12 +95,13 @@ Side open_native_side(const fs::path& path, VerifyReport& report) {
   side.config_is_original = native.hf.config_bytes.has_value();
   side.model = native.resolved.model;
   side.family = native.resolved.family;
+  if (other_is_native) follow_native(native.map);
   side.executor = std::make_unique<bridge::Executor>(native.map, bridge::Direction::kToHf, native.reader());
   for (uint32_t i = 0; i < native.map.hf.size(); ++i)
     side.tensors[native.map.hf[i].name] = {
         native.map.hf[i].dtype, native.map.hf[i].shape,
         [executor = side.executor.get(), i](int64_t begin, int64_t end, std::span<std::byte> out) {
-          executor->produce_range(i, begin, end, out);
+          return executor->produce_range(i, begin, end, out);
         }};
   if (!native.hf.layout || !native.hf.pass_through) return side;
   for (const hub::LayoutShard& shard : native.hf.layout->shards)
@@ -109,6 +115,7 @@ Side open_native_side(const fs::path& path, VerifyReport& report) {
                                        for (size_t i = 0; i < bytes.size(); ++i, ++at)
                                          if (at >= from && at - from < out.size()) out[at - from] = bytes[i];
                                      });
+                                     return uint64_t{0};
                                    }};
     }
   return side;
@@ -116,7 +123,7 @@ Side open_native_side(const fs::path& path, VerifyReport& report) {
 
 Side open_side(const fs::path& path, bool other_is_native, VerifyReport& report) {
   if (!fs::exists(path)) throw Error(ErrorKind::kInput, path.string(), "there is nothing here");
-  if (store::is_native_checkpoint(path)) return open_native_side(path, report);
+  if (store::is_native_checkpoint(path)) return open_native_side(path, other_is_native, report);
   if (hub::is_hf_directory(path)) return open_hf_side(path, other_is_native);
   throw Error(ErrorKind::kInput, path.string(), "neither a Hugging Face model nor a Megatron checkpoint");
 }
@@ -157,13 +164,17 @@ class Verifier {
   /// Shapes equal already.
   Comparison compare_values(const SideTensor& a, const SideTensor& b) {
     Comparison comparison(a.dtype, b.dtype, tolerance_);
+    rounded_ = 0;
     const int64_t count = num_elements(a.shape);
     for (int64_t begin = 0; begin < count; begin += kBlockElements) {
       const int64_t end = std::min(count, begin + kBlockElements);
       buffer_a_.resize(static_cast<size_t>(end - begin) * size_of(a.dtype));
       buffer_b_.resize(static_cast<size_t>(end - begin) * size_of(b.dtype));
-      parallel_for(2, 2,
-                   [&](size_t which) { which == 0 ? a.read(begin, end, buffer_a_) : b.read(begin, end, buffer_b_); });
+      std::array<uint64_t, 2> rounded = {};
+      parallel_for(2, 2, [&](size_t which) {
+        rounded[which] = which == 0 ? a.read(begin, end, buffer_a_) : b.read(begin, end, buffer_b_);
+      });
+      rounded_ += rounded[0] + rounded[1];
       comparison.add(buffer_a_, buffer_b_);
       check_cancelled(progress_, "verify");
       progress_.update(done_ + static_cast<uint64_t>(end) * size_of(a.dtype));
@@ -178,10 +189,12 @@ class Verifier {
     if (a.dtype != b.dtype && (tolerance_.exact() || !is_floating(a.dtype) || !is_floating(b.dtype)))
       return differs(name, "dtype", fmt::format("{} and {}", torch_name(a.dtype), torch_name(b.dtype)));
     const Comparison comparison = compare_values(a, b);
-    if (comparison.equal())
-      ++report_.equal;
-    else
+    if (!comparison.equal())
       differs(name, "differs", comparison.text(a.shape));
+    else if (rounded_ > 0 && tolerance_.exact())
+      differs(name, "differs", fmt::format("{} values are stored wider than {} holds", rounded_, torch_name(a.dtype)));
+    else
+      ++report_.equal;
   }
 
   /// A tied head may be carried or not; tensors that are recomputed from the config may be kept or not.
@@ -242,6 +255,7 @@ class Verifier {
   Progress& progress_;
   std::vector<std::byte> buffer_a_, buffer_b_;
   uint64_t done_ = 0;
+  uint64_t rounded_ = 0;  ///< of the last comparison
 };
 
 }  // namespace
