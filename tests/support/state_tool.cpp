@@ -1,9 +1,9 @@
-// Loads a bf16 training state from an iter folder (ours or Megatron's) and saves it again under another root, so that a test
-// can compare what was read with what was there:
+// Loads a bf16 training state from an iter folder (ours or Megatron's) and saves it again under another root, so that a
+// test can compare what was read with what was there:
 //   state_tool resave ITER_DIR ROOT
 //   state_tool step ITER_DIR ROOT DATA_PREFIX SEQ_LENGTH BATCH LR
-// `step` takes one optimizer step between, with gradients computed in fp32 at the bf16 weights: two programs agree on those to
-// 1e-5, which bf16 arithmetic hides.
+// `step` takes one optimizer step between, with gradients computed in fp32 at the bf16 weights: two programs agree on
+// those to 1e-5, which bf16 arithmetic hides.
 #include <cstdio>
 #include <string>
 
@@ -40,10 +40,12 @@ struct State {
   }
 };
 
-void step(State& state, const fs::path& iter_dir, const data::GptDatasetOptions& options, int64_t batch_size, double lr) {
+void step(State& state, const fs::path& iter_dir, const data::GptDatasetOptions& options, int64_t batch_size,
+          double lr) {
   const generate::LoadedModel twin = generate::open_model(iter_dir, DType::kF32, at::kCPU, true, nullptr);
   const data::GptDataset dataset(options);
-  const train::GlobalBatch batch = train::make_global_batch(dataset, 0, batch_size, batch_size, twin.spec.vocab, at::kCPU);
+  const train::GlobalBatch batch =
+      train::make_global_batch(dataset, 0, batch_size, batch_size, twin.spec.vocab, at::kCPU);
   train::run_iteration(*twin.model, *twin.weights, batch, [] {});
   state.weights.flat_grad().copy_(twin.weights->flat_grad());
   state.optimizer.step(lr, optim::clip_scale(optim::grad_norm(state.weights), kClip));
@@ -52,10 +54,12 @@ void step(State& state, const fs::path& iter_dir, const data::GptDatasetOptions&
 
 int run(const std::vector<std::string>& a) {
   const bool steps = a.size() == 7 && a[0] == "step";
-  if (!steps && !(a.size() == 3 && a[0] == "resave")) throw Error(ErrorKind::kUsage, "state_tool", "see the file's first lines");
+  if (!steps && !(a.size() == 3 && a[0] == "resave"))
+    throw Error(ErrorKind::kUsage, "state_tool", "see the file's first lines");
   State state{fs::path(a[1])};
   if (steps) {
-    step(state, a[1], {.prefix = a[3], .seq_length = std::stoll(a[4]), .num_samples = std::stoll(a[5])}, std::stoll(a[5]), std::stod(a[6]));
+    step(state, a[1], {.prefix = a[3], .seq_length = std::stoll(a[4]), .num_samples = std::stoll(a[5])},
+         std::stoll(a[5]), std::stod(a[6]));
   }
   state.save(a[2]);
   return 0;
