@@ -83,6 +83,17 @@ TEST(Damage, RandomBytesInMetadataNeverGetThroughSilently) {
   }
 }
 
+TEST(Damage, AnEditedManifestIsNoticedByItsOwnHash) {
+  const TempDir root;
+  const fs::path path = write_toy(root, 1) / "manifest.json";
+  std::string text = read_text_file(path);  // a fact, which nothing else checks
+  const size_t at = text.find("\"true_vocab\":");
+  ASSERT_NE(at, std::string::npos);
+  text[text.find("11", at)] = '2';
+  real_file_ops().create(path)->write(std::as_bytes(std::span(text)));
+  expect_error(ErrorKind::kInput, {"manifest.json", "own hash"}, [&] { CheckpointReader{path.parent_path()}; });
+}
+
 TEST(Damage, ManifestOfAnotherVersion) {
   const TempDir root;
   const fs::path dir = write_toy(root, 1);

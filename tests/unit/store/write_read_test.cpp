@@ -19,8 +19,24 @@ TEST(WriteRead, EveryParameterAndItsAliases) {
   EXPECT_EQ(reader.facts()["true_vocab"], 11);
   EXPECT_EQ(reader.shape("decoder.layers.mlp.linear_fc1.weight"), (Shape{3, 20, 8}));
   EXPECT_EQ(reader.dtype("embedding.word_embeddings.weight"), DType::kBF16);
-  for (const spec::Param& param : spec::param_table(toy_model()))
-    for (const std::string& alias : param.disk.aliases) EXPECT_TRUE(reader.has_tensor(alias)) << alias;
+}
+
+TEST(WriteRead, AliasesOfAChunkNameItsBytes) {
+  const TempDir root;
+  const spec::ModelSpec model = toy_model();
+  CheckpointWriter writer(real_file_ops(), root, 1);
+  const std::vector<std::byte> bytes(6, std::byte{7});
+  writer.add_chunk(
+      {.key = "own", .aliases = {"other", "third"}, .dtype = DType::kBF16, .shape = {3}, .offsets = {0}, .sizes = {3}},
+      [&](const ByteSink& sink) { sink(bytes); });
+  fill_and_commit(writer, model, 1);
+  const CheckpointReader reader(root / "iter_0000001");
+  for (const char* key : {"own", "other", "third"}) {
+    ASSERT_TRUE(reader.has_tensor(key)) << key;
+    std::vector<std::byte> got(6);
+    reader.read(key, {0}, {3}, got);
+    EXPECT_EQ(got, bytes) << key;
+  }
 }
 
 TEST(WriteRead, FilesThatMegatronLooksFor) {
