@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "rialto/base/bf16.h"
 #include "rialto/base/error.h"
 
 namespace rialto {
@@ -13,15 +14,6 @@ namespace rialto {
 namespace {
 
 #define RIALTO_INLINE __attribute__((always_inline)) inline
-
-RIALTO_INLINE float from_bf16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
-
-RIALTO_INLINE uint16_t to_bf16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1)) >> 16;
-  const uint32_t nan = (bits >> 16) | 0x40u;  // stays a NaN, quiet, with its sign
-  return static_cast<uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? nan : rounded);
-}
 
 RIALTO_INLINE float from_f16(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
@@ -71,8 +63,8 @@ struct F32 {
 };
 struct BF16 {
   using Stored = uint16_t;
-  static RIALTO_INLINE float decode(uint16_t bits) { return from_bf16(bits); }
-  static RIALTO_INLINE uint16_t encode(float value) { return to_bf16(value); }
+  static RIALTO_INLINE float decode(uint16_t bits) { return widen_bf16(bits); }
+  static RIALTO_INLINE uint16_t encode(float value) { return round_to_bf16(value); }
 };
 struct F16 {
   using Stored = uint16_t;
@@ -173,8 +165,8 @@ uint64_t cast_from(const void* src, void* dst, DType to, size_t count, bool& kno
 
 }  // namespace
 
-float bf16_to_f32(uint16_t bits) { return from_bf16(bits); }
-uint16_t f32_to_bf16(float value) { return to_bf16(value); }
+float bf16_to_f32(uint16_t bits) { return widen_bf16(bits); }
+uint16_t f32_to_bf16(float value) { return round_to_bf16(value); }
 float f16_to_f32(uint16_t bits) { return from_f16(bits); }
 uint16_t f32_to_f16(float value) { return to_f16(value); }
 

@@ -3,12 +3,12 @@
 //
 // Decoded tensors are named X, and X_blocks where they are MXFP4.
 //
-// | codec       | codes                          | scales                                   | value |
-// |-------------|--------------------------------|------------------------------------------|--------------------------|
-// | kFp8Block   | X, F8_E4M3 [R,C]               | X_scale_inv, F32 [R/128, C/128] (up)     | code * scale | |
-// kFp8Tensor  | X, F8_E4M3                     | X_scale_inv or X_scale, one number       | code * scale             |
-// | kMxfp4      | X_blocks, U8 [..., C/32, 16]   | X_scales, U8 [..., C/32]                 | e2m1 * 2^(scale - 127) |
-// | kInt4Group  | X_packed, I32 [R, C/8]         | X_scale, BF16 [R, C/group], and X_shape  | (code - 8) * scale |
+//   codec       codes                        scales                              value
+//   ----------  ---------------------------  ----------------------------------  ----------------------
+//   kFp8Block   X, F8_E4M3 [R,C]             X_scale_inv, F32 [R/128, C/128] up  code * scale
+//   kFp8Tensor  X, F8_E4M3                   X_scale_inv or X_scale, one number  code * scale
+//   kMxfp4      X_blocks, U8 [.., C/32, 16]  X_scales, U8 [.., C/32]             e2m1 * 2^(scale - 127)
+//   kInt4Group  X_packed, I32 [R, C/8]       X_scale, BF16 [R, C/g]; X_shape     (code - 8) * scale
 //
 // Sources: DeepSeek-V3 inference/kernel.py weight_dequant; OCP Microscaling spec 1.0 and transformers
 // integrations/mxfp4.py; compressed-tensors pack_quantized.

@@ -9,20 +9,10 @@
 
 #include "rialto/base/error.h"
 #include "rialto/base/number.h"
-#include "rialto/bridge/codecs/codec.h"
-#include "rialto/bridge/codecs/lanes.h"
+#include "rialto/bridge/codecs/run.h"
 
 namespace rialto::bridge {
 namespace {
-
-using namespace lanes;
-
-/// Where elements go: fp32 or bf16.
-struct Output {
-  std::byte* bytes;
-  DType dtype;
-  void* at(int64_t element) const { return bytes + static_cast<size_t>(element) * size_of(dtype); }
-};
 
 float scale_of(const CodedTensor& tensor, const std::byte* scales, int64_t index) {
   switch (tensor.scale_dtype) {
@@ -39,17 +29,6 @@ float scale_of(const CodedTensor& tensor, const std::byte* scales, int64_t index
       return value;
     }
   }
-}
-
-/// `count` codes from element `at` of `codes` on, times `scale`.
-void decode_run(Codec codec, const std::byte* codes, int64_t at, int64_t count, float scale, void* out, DType to) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(codes);
-  if (codec == Codec::kFp8Block || codec == Codec::kFp8Tensor)
-    to == DType::kBF16 ? decode_fp8(bytes + at, count, scale, static_cast<uint16_t*>(out))
-                       : decode_fp8(bytes + at, count, scale, static_cast<float*>(out));
-  else
-    to == DType::kBF16 ? decode_nibbles(codec == Codec::kMxfp4, bytes, at, count, scale, static_cast<uint16_t*>(out))
-                       : decode_nibbles(codec == Codec::kMxfp4, bytes, at, count, scale, static_cast<float*>(out));
 }
 
 /// Memory of one call: codes and scales of its elements.
@@ -94,7 +73,7 @@ void decode(const CodedTensor& tensor, const ByteReader& read, int64_t first, in
   if (count == 0) return;
   if (out.size() != static_cast<size_t>(count) * size_of(to) || (to != DType::kBF16 && to != DType::kF32))
     throw Error(ErrorKind::kInternal, tensor.name, "asked for decoded bytes that do not fit");
-  const int64_t bits = tensor.codec == Codec::kFp8Block || tensor.codec == Codec::kFp8Tensor ? 8 : 4;
+  const int64_t bits = is_fp8(tensor.codec) ? 8 : 4;
   const int64_t first_byte = first * bits / 8, last_byte = ((first + count) * bits + 7) / 8;
   const int64_t first_scale = first / tensor.cols / tensor.block_rows * tensor.scale_cols();
   const int64_t last_scale = ((first + count - 1) / tensor.cols / tensor.block_rows + 1) * tensor.scale_cols();
@@ -104,30 +83,31 @@ void decode(const CodedTensor& tensor, const ByteReader& read, int64_t first, in
   std::byte* scales = Scratch::grow(scratch.scales, scratch.scales_size, scale_bytes);
   read(tensor.codes, static_cast<uint64_t>(first_byte), {codes, static_cast<size_t>(last_byte - first_byte)});
   read(tensor.scales, static_cast<uint64_t>(first_scale) * size_of(tensor.scale_dtype), {scales, scale_bytes});
-  const Output output{out.data(), to};
   const int64_t shift = first_byte * 8 / bits;  // element that codes[0] begins with
   for (int64_t at = first; at < first + count;) {
     const int64_t row = at / tensor.cols, col = at % tensor.cols;
     const int64_t block_end = std::min((col / tensor.block_cols + 1) * tensor.block_cols, tensor.cols);
     const int64_t run = std::min(block_end - col, first + count - at);
     const int64_t index = row / tensor.block_rows * tensor.scale_cols() + col / tensor.block_cols - first_scale;
-    decode_run(tensor.codec, codes, at - shift, run, scale_of(tensor, scales, index), output.at(at - first), to);
+    const float scale = scale_of(tensor, scales, index);
+    if (to == DType::kBF16)
+      decode_run(tensor.codec, codes, at - shift, run, scale, reinterpret_cast<uint16_t*>(out.data()) + (at - first));
+    else
+      decode_run(tensor.codec, codes, at - shift, run, scale, reinterpret_cast<float*>(out.data()) + (at - first));
     at += run;
   }
 }
 
 ByteReader decoding_reader(const DecodedSource& source, ByteReader stored, DType decoded) {
   for (const CodedTensor& tensor : source.coded) check_stored_shape(tensor, stored);
-  // tensors[i] is a stored tensor, or a coded one behind them.
-  const auto num_coded = static_cast<uint32_t>(source.coded.size());
-  return [coded = source.coded, where = source.stored, stored = std::move(stored), num_coded, decoded](
+  return [coded = source.coded, where = source.stored, stored = std::move(stored), decoded](
              uint32_t index, uint64_t begin, std::span<std::byte> out) {
     const uint32_t at = where.at(index);
     if (at >= kCodedBase) {
       const size_t width = size_of(decoded);
-      if (at - kCodedBase >= num_coded || begin % width != 0 || out.size() % width != 0)
+      if (begin % width != 0 || out.size() % width != 0)
         throw Error(ErrorKind::kInternal, "codecs", "asked for bytes that are no decoded elements");
-      decode(coded[at - kCodedBase], stored, static_cast<int64_t>(begin / width),
+      decode(coded.at(at - kCodedBase), stored, static_cast<int64_t>(begin / width),
              static_cast<int64_t>(out.size() / width), decoded, out);
     } else {
       stored(at, begin, out);

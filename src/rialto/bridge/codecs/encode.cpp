@@ -6,39 +6,29 @@
 
 #include "rialto/base/error.h"
 #include "rialto/base/number.h"
-#include "rialto/bridge/codecs/codec.h"
-#include "rialto/bridge/codecs/lanes.h"
+#include "rialto/bridge/codecs/run.h"
 
 namespace rialto::bridge {
 namespace {
-
-bool is_fp8(Codec codec) { return codec == Codec::kFp8Block || codec == Codec::kFp8Tensor; }
 
 /// One block's rows inside a row-major matrix of `step` columns.
 struct Block {
   Codec codec;
   const float* values;
-  uint8_t* codes;
+  std::byte* codes;
   int64_t step, rows, cols;
   const float* row(int64_t r) const { return values + r * step; }
-  uint8_t* row_codes(int64_t r) const { return codes + code_bytes(codec, r * step); }
+  std::byte* row_codes(int64_t r) const { return codes + code_bytes(codec, r * step); }
 };
 
 void put_codes(const Block& block, float scale) {
   for (int64_t r = 0; r < block.rows; ++r) {
+    auto* codes = reinterpret_cast<uint8_t*>(block.row_codes(r));
     if (is_fp8(block.codec))
-      lanes::encode_fp8(block.row(r), block.cols, scale, block.row_codes(r));
+      lanes::encode_fp8(block.row(r), block.cols, scale, codes);
     else
-      lanes::encode_nibbles(block.codec == Codec::kMxfp4, block.row(r), block.cols, scale, block.row_codes(r));
+      lanes::encode_nibbles(block.codec == Codec::kMxfp4, block.row(r), block.cols, scale, codes);
   }
-}
-
-template <class T>
-void decode_row(const Block& block, int64_t r, float scale, T* out) {
-  if (is_fp8(block.codec))
-    lanes::decode_fp8(block.row_codes(r), block.cols, scale, out);
-  else
-    lanes::decode_nibbles(block.codec == Codec::kMxfp4, block.row_codes(r), 0, block.cols, scale, out);
 }
 
 /// Room for one row of a block, decoded.
@@ -53,10 +43,10 @@ bool gives_back(const Block& block, float scale, DType type, Row& row) {
   row.narrow.resize(row.wide.size());
   for (int64_t r = 0; r < block.rows; ++r) {
     if (type == DType::kBF16) {
-      decode_row(block, r, scale, row.narrow.data());
+      decode_run(block.codec, block.row_codes(r), 0, block.cols, scale, row.narrow.data());
       cast_elements(row.narrow.data(), DType::kBF16, row.wide.data(), DType::kF32, row.wide.size());
     } else {
-      decode_row(block, r, scale, row.wide.data());
+      decode_run(block.codec, block.row_codes(r), 0, block.cols, scale, row.wide.data());
     }
     if (std::memcmp(row.wide.data(), block.row(r), row.wide.size() * sizeof(float)) != 0) return false;
   }
@@ -102,7 +92,6 @@ int64_t encode(const CodedTensor& tensor, std::span<const float> values, int64_t
       codes.size() != static_cast<size_t>(code_bytes(tensor.codec, rows * tensor.cols)) ||
       scales.size() != static_cast<size_t>(down * across))
     throw Error(ErrorKind::kInternal, tensor.name, "asked to encode rows that do not fit the blocks");
-  auto* const bytes = reinterpret_cast<uint8_t*>(codes.data());
   int64_t changed = 0;
   Row row;
   for (int64_t i = 0; i < down; ++i) {
@@ -110,7 +99,7 @@ int64_t encode(const CodedTensor& tensor, std::span<const float> values, int64_t
       const int64_t at = i * tensor.block_rows * tensor.cols + j * tensor.block_cols;
       const Block block{.codec = tensor.codec,
                         .values = values.data() + at,
-                        .codes = bytes + code_bytes(tensor.codec, at),
+                        .codes = codes.data() + code_bytes(tensor.codec, at),
                         .step = tensor.cols,
                         .rows = std::min(tensor.block_rows, rows - i * tensor.block_rows),
                         .cols = std::min(tensor.block_cols, tensor.cols - j * tensor.block_cols)};

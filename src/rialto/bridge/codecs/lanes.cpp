@@ -7,19 +7,15 @@
 #include <cmath>
 #include <limits>
 
+#include "rialto/base/bf16.h"
+
 namespace rialto::bridge::lanes {
 namespace {
 
 #define RIALTO_INLINE __attribute__((always_inline)) inline
 
-RIALTO_INLINE uint16_t to_bf16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1)) >> 16;
-  const uint32_t nan = (bits >> 16) | 0x40u;
-  return static_cast<uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? nan : rounded);
-}
 RIALTO_INLINE void put(float* out, float value) { *out = value; }
-RIALTO_INLINE void put(uint16_t* out, float value) { *out = to_bf16(value); }
+RIALTO_INLINE void put(uint16_t* out, float value) { *out = round_to_bf16(value); }
 
 /// Exponent and mantissa move to fp32's places; the difference of the biases, 120, is a multiplication, which makes
 /// subnormal codes right as well.
