@@ -65,7 +65,7 @@ ElementSource stored_param(const store::CheckpointReader& reader, const spec::Pa
 Source open_source(const fs::path& path, std::optional<int64_t> iteration) {
   Source source;
   if (hub::is_hf_directory(path)) {
-    source.model = source::open_hf_weights(path).resolved.model;
+    source.model = source::hf_model(path);
     source.path = path;
     return source;
   }

@@ -55,8 +55,10 @@ void CodedOutput::push_encoded(const bridge::CodedTensor& tensor, Role role, con
                   std::numeric_limits<float>::quiet_NaN());
     old_scales.resize(scales.size() * size_of(tensor.scale_dtype));
     const auto at = static_cast<uint64_t>(row / tensor.block_rows * tensor.scale_cols()) * size_of(tensor.scale_dtype);
-    if (source_.hf.scales && source_.hf.scales(scales_name, at, old_scales))
+    if (source_.hf.scales) {
+      source_.hf.scales(scales_name, at, old_scales);
       bridge::widen_scales(tensor, old_scales, scales);
+    }
     codes.resize(static_cast<size_t>(bridge::code_bytes(tensor.codec, elements)));
     const int64_t changed = bridge::encode(tensor, values, row, rows, dtype, scales, codes);
     if (role == Role::kCodes) {

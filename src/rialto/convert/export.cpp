@@ -1,6 +1,7 @@
 // Native -> Hugging Face.
 #include <fmt/format.h>
 
+#include "rialto/base/blocks.h"
 #include "rialto/base/error.h"
 #include "rialto/convert/coded_output.h"
 #include "rialto/convert/destination.h"
@@ -23,6 +24,11 @@ std::optional<DType> new_dtype(const OpenedNative& source, const ConvertOptions&
   return dtype;
 }
 
+/// Places in the file are not given yet.
+uint64_t bytes_of(const formats::SafetensorsEntry& entry) {
+  return static_cast<uint64_t>(num_elements(entry.shape)) * size_of(entry.dtype);
+}
+
 void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs::path& folder, FileOps& ops,
                    Progress& progress, ConvertReport& report) {
   bridge::Executor executor(source.map, bridge::Direction::kToHf, source.reader());
@@ -30,11 +36,14 @@ void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs:
   uint64_t rounded = 0;
   Pump pump([&](const ByteSink& sink) {
     for (const OutputShard& shard : plan.shards)
-      for (const OutputTensor& tensor : shard.tensors) {
+      for (size_t i = 0; i < shard.tensors.size(); ++i) {
+        const OutputTensor& tensor = shard.tensors[i];
         if (tensor.index == OutputTensor::kCoded)
           coded.push(tensor.name, sink);
         else if (tensor.index == OutputTensor::kPassedThrough)
-          source.hf.pass_through(tensor.name, sink);
+          for_each_block(
+              bytes_of(shard.entries[i]),
+              [&](uint64_t at, std::span<std::byte> out) { source.hf.pass_through(tensor.name, at, out); }, sink);
         else
           rounded += executor.produce(static_cast<uint32_t>(tensor.index), sink);
       }
@@ -42,17 +51,15 @@ void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs:
   uint64_t done = 0;
   progress.begin("convert", plan.bytes, "bytes");
   for (const OutputShard& shard : plan.shards) {
-    formats::write_safetensors(
-        ops, folder / shard.file, shard.entries, shard.metadata, [&](size_t index, const formats::ByteSink& sink) {
-          const formats::SafetensorsEntry& entry = shard.entries[index];
-          const uint64_t bytes = static_cast<uint64_t>(num_elements(entry.shape)) * size_of(entry.dtype);
-          pump.take(bytes, [&](std::span<const std::byte> part) {
-            check_cancelled(progress, source.found.iter_dir.string());
-            sink(part);
-            done += part.size();
-            progress.update(done);
-          });
-        });
+    formats::write_safetensors(ops, folder / shard.file, shard.entries, shard.metadata,
+                               [&](size_t index, const formats::ByteSink& sink) {
+                                 pump.take(bytes_of(shard.entries[index]), [&](std::span<const std::byte> part) {
+                                   check_cancelled(progress, source.found.iter_dir.string());
+                                   sink(part);
+                                   done += part.size();
+                                   progress.update(done);
+                                 });
+                               });
   }
   progress.end();
   pump.finish();

@@ -15,7 +15,6 @@ namespace rialto::convert {
 namespace {
 
 constexpr size_t kMaxListed = 10;
-constexpr size_t kBlockBytes = 4u << 20;
 
 HfSide hf_side_of(const std::shared_ptr<hub::HfDirectory>& like) {
   HfSide side;
@@ -23,19 +22,8 @@ HfSide hf_side_of(const std::shared_ptr<hub::HfDirectory>& like) {
   side.config_path = (like->path() / "config.json").string();
   side.config_bytes = read_text_file(like->path() / "config.json");
   side.layout = hub::layout_of(*like);
-  side.pass_through = [like](const std::string& name, const ByteSink& sink) {
-    const hub::HfTensor& tensor = like->tensors().at(name);
-    std::vector<std::byte> block(std::min<uint64_t>(kBlockBytes, tensor.entry.size()));
-    for (uint64_t at = 0; at < tensor.entry.size(); at += block.size()) {
-      const std::span part(block.data(),
-                           static_cast<size_t>(std::min<uint64_t>(block.size(), tensor.entry.size() - at)));
-      like->read(tensor, at, part);
-      sink(part);
-    }
-  };
-  side.scales = [like](const std::string& name, uint64_t begin, std::span<std::byte> out) {
+  side.pass_through = side.scales = [like](const std::string& name, uint64_t begin, std::span<std::byte> out) {
     like->read(like->tensors().at(name), begin, out);
-    return true;
   };
   return side;
 }
@@ -54,37 +42,23 @@ HfSide hf_side_like(const fs::path& path) {
   return side;
 }
 
-/// Ranges of the tensors of one safetensors file, whose header is read once.
-std::function<bool(const std::string&, uint64_t, std::span<std::byte>)> read_scales(const fs::path& path) {
-  struct Scales {
+/// The tensors of one safetensors file, whose header is read once; none where there is no file.
+KeptReader read_kept(const fs::path& path) {
+  if (!fs::exists(path)) return {};
+  struct Kept {
     ReadFile file;
     uint64_t data_start = 0;
     std::unordered_map<std::string, formats::SafetensorsEntry> entries;
   };
-  const auto scales = std::make_shared<Scales>(Scales{ReadFile(path), 0, {}});
-  formats::SafetensorsHeader header = formats::read_safetensors_header(scales->file);
-  scales->data_start = header.data_start;
-  for (formats::SafetensorsEntry& entry : header.entries) scales->entries.emplace(entry.name, entry);
-  return [scales](const std::string& name, uint64_t begin, std::span<std::byte> out) {
-    const auto found = scales->entries.find(name);
-    if (found == scales->entries.end() || begin + out.size() > found->second.size())
-      throw Error(ErrorKind::kInput, scales->file.path().string(), fmt::format("holds no whole '{}'", name));
-    scales->file.read_at(scales->data_start + found->second.begin + begin, out);
-    return true;
-  };
-}
-
-std::function<void(const std::string&, const ByteSink&)> read_pass_through(const fs::path& path) {
-  return [path](const std::string& name, const ByteSink& sink) {
-    const ReadFile file(path);
-    const formats::SafetensorsHeader header = formats::read_safetensors_header(file);
-    for (const formats::SafetensorsEntry& entry : header.entries) {
-      if (entry.name != name) continue;
-      std::vector<std::byte> bytes(entry.size());
-      file.read_at(header.data_start + entry.begin, bytes);
-      return sink(bytes);
-    }
-    throw Error(ErrorKind::kInput, path.string(), fmt::format("holds no '{}'", name));
+  const auto kept = std::make_shared<Kept>(Kept{ReadFile(path), 0, {}});
+  const formats::SafetensorsHeader header = formats::read_safetensors_header(kept->file);
+  kept->data_start = header.data_start;
+  for (const formats::SafetensorsEntry& entry : header.entries) kept->entries.emplace(entry.name, entry);
+  return [kept](const std::string& name, uint64_t begin, std::span<std::byte> out) {
+    const auto found = kept->entries.find(name);
+    if (found == kept->entries.end() || begin + out.size() > found->second.size())
+      throw Error(ErrorKind::kInput, kept->file.path().string(), fmt::format("holds no whole '{}'", name));
+    kept->file.read_at(kept->data_start + found->second.begin + begin, out);
   };
 }
 
@@ -97,9 +71,8 @@ HfSide hf_side_recorded(const store::CheckpointReader& checkpoint) {
   side.companions = folder;
   const fs::path layout = checkpoint.path() / hub::kLayoutFile;
   if (fs::exists(layout)) side.layout = hub::parse_layout(read_json_file(layout), layout.string());
-  if (fs::exists(checkpoint.path() / hub::kPassThroughFile))
-    side.pass_through = read_pass_through(checkpoint.path() / hub::kPassThroughFile);
-  if (fs::exists(checkpoint.path() / hub::kScalesFile)) side.scales = read_scales(checkpoint.path() / hub::kScalesFile);
+  side.pass_through = read_kept(checkpoint.path() / hub::kPassThroughFile);
+  side.scales = read_kept(checkpoint.path() / hub::kScalesFile);
   return side;
 }
 

@@ -19,6 +19,9 @@ namespace rialto::convert {
 
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 
+/// Stored bytes of a named tensor from `begin` on. Throws kInput when there are none.
+using KeptReader = std::function<void(const std::string& name, uint64_t begin, std::span<std::byte> out)>;
+
 /// Where the HF side of a native checkpoint comes from.
 struct HfSide {
   Json config;
@@ -26,10 +29,8 @@ struct HfSide {
   std::optional<std::string> config_bytes;  ///< config.json as it was; none when derived
   std::optional<fs::path> companions;       ///< folder with tokenizer and template files
   std::optional<hub::SourceLayout> layout;  ///< none: ours to choose
-  /// Bytes of a tensor that is in the layout but not in the model; none: such tensors were not kept.
-  std::function<void(const std::string& name, const ByteSink& sink)> pass_through;
-  /// Stored bytes of the scales of a coded tensor as the source had them, from `begin`; false: not known.
-  std::function<bool(const std::string& name, uint64_t begin, std::span<std::byte> out)> scales;
+  KeptReader pass_through;  ///< tensors that are in the layout but not in the model; none: they were not kept
+  KeptReader scales;        ///< of coded tensors, as the source had them; none: not known
 };
 
 /// A native checkpoint. `map.native` has the dtypes that are stored, `map.hf` those that an exact write-back has.

@@ -42,16 +42,8 @@ struct Side {
 
 /// Tensors as they are stored; coded ones as numbers where `decode`, since the other side has them so.
 void add_hf_tensors(Side& side, bool decode) {
-  const hub::HfDirectory* const directory = side.directory.get();
-  std::vector<bridge::SourceTensor> stored;
-  std::vector<const hub::HfTensor*> held;
-  for (const auto& [name, tensor] : directory->tensors()) {
-    stored.push_back({name, tensor.entry.shape, tensor.entry.dtype});
-    held.push_back(&tensor);
-  }
-  const bridge::ByteReader raw = [directory, held](uint32_t index, uint64_t begin, std::span<std::byte> out) {
-    directory->read(*held[index], begin, out);
-  };
+  const std::vector<bridge::SourceTensor> stored = source::stored_tensors(*side.directory);
+  const bridge::ByteReader raw = source::stored_reader(*side.directory);
   const DType type = side.model ? source::decoded_type(*side.model) : DType::kBF16;
   const bridge::DecodedSource decoded = decode ? bridge::find_coded(stored, type) : bridge::DecodedSource{};
   const bridge::ByteReader read = decode ? bridge::decoding_reader(decoded, raw, type) : raw;
@@ -107,16 +99,11 @@ Side open_native_side(const fs::path& path, bool other_is_native, VerifyReport& 
   for (const hub::LayoutShard& shard : native.hf.layout->shards)
     for (const hub::LayoutTensor& tensor : shard.tensors) {
       if (side.tensors.contains(tensor.name)) continue;
-      side.tensors[tensor.name] = {tensor.dtype, tensor.shape,
-                                   [&native, tensor](int64_t begin, int64_t, std::span<std::byte> out) {
-                                     uint64_t at = 0;
-                                     const uint64_t from = static_cast<uint64_t>(begin) * size_of(tensor.dtype);
-                                     native.hf.pass_through(tensor.name, [&](std::span<const std::byte> bytes) {
-                                       for (size_t i = 0; i < bytes.size(); ++i, ++at)
-                                         if (at >= from && at - from < out.size()) out[at - from] = bytes[i];
-                                     });
-                                     return uint64_t{0};
-                                   }};
+      side.tensors[tensor.name] = {
+          tensor.dtype, tensor.shape, [&native, tensor](int64_t begin, int64_t, std::span<std::byte> out) {
+            native.hf.pass_through(tensor.name, static_cast<uint64_t>(begin) * size_of(tensor.dtype), out);
+            return uint64_t{0};
+          }};
     }
   return side;
 }

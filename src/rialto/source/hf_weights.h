@@ -8,21 +8,28 @@
 
 namespace rialto::source {
 
+/// A folder's tensors in name order, which numbers them.
+std::vector<bridge::SourceTensor> stored_tensors(const hub::HfDirectory& directory);
+/// Reads stored bytes by that number. The directory must outlive the reader.
+bridge::ByteReader stored_reader(const hub::HfDirectory& directory);
+
 struct HfWeights {
   hub::HfDirectory directory;
   resolve::Resolved resolved;
-  bridge::DecodedSource decoded;  ///< of the folder's tensors in name order
+  bridge::DecodedSource decoded;  ///< of stored_tensors(directory)
   bridge::Map map;                ///< matched and proven; native dtypes lose nothing
 
   /// Reads map.hf tensors, decoded. The object must outlive the reader.
   bridge::ByteReader reader() const;
-  /// The folder's tensors in name order, which is how `decoded` numbers them.
-  std::vector<const hub::HfTensor*> stored() const;
 };
 
 /// `model`: build the map for this model instead of the one that config.json describes. Throws kInput on anything
 /// missing, extra, reshaped, unknown, or coded without its scales; kShape when the map is not complete.
 HfWeights open_hf_weights(const fs::path& path, const spec::ModelSpec* model = nullptr);
+
+/// The model whose weights the folder holds: config.json's, without prediction blocks that the files lack. Throws as
+/// open_hf_weights does for config and codes; tensors are not matched.
+spec::ModelSpec hf_model(const fs::path& path);
 
 /// The type that elements of coded tensors are given: the config's, unless that is none that weights can have.
 DType decoded_type(const spec::ModelSpec& model);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "rialto/base/blocks.h"
 #include "rialto/base/error.h"
 #include "rialto/store/checkpoint.h"
 #include "rialto/store/data_files.h"
@@ -162,13 +163,7 @@ void CheckpointWriter::add_file(const std::string& relative, const std::function
 void CheckpointWriter::copy_file(const std::string& relative, const fs::path& from) {
   const ReadFile source(from);
   add_file(relative, [&](const ByteSink& sink) {
-    std::vector<std::byte> block(static_cast<size_t>(std::min<uint64_t>(1u << 20, source.size())));
-    for (uint64_t at = 0; at < source.size();) {
-      const std::span part(block.data(), static_cast<size_t>(std::min<uint64_t>(block.size(), source.size() - at)));
-      source.read_at(at, part);
-      sink(part);
-      at += part.size();
-    }
+    for_each_block(source.size(), [&](uint64_t at, std::span<std::byte> out) { source.read_at(at, out); }, sink);
   });
 }
 
