@@ -2,6 +2,7 @@
 // Source: transformers configuration_deepseek_v3.py, modeling_deepseek_v3.py; of MTP tensors: the published files.
 #include "rialto/families/common/config_tables.h"
 #include "rialto/families/common/param_tables.h"
+#include "rialto/families/common/routers.h"
 #include "rialto/families/family.h"
 
 namespace rialto::families {
@@ -17,24 +18,17 @@ constexpr bridge::ConfigRow kOwnConfig[] = {
     {"tie_word_embeddings", kTied, "false"},
     {"initializer_range", kInitStd, "0.02"},
     {"rope_theta", kRopeTheta, "10000.0"},
-    {"rope_interleave", kRopeAdjacent, "true"},
     {"hidden_act", kActivation, "\"silu\""},
     {"first_k_dense_replace", kFirstDense, "3"},
-    {"topk_method", kMustEqual, "\"noaux_tc\""},
     {"n_group", kRouterGroups, "8"},
     {"topk_group", kTopGroups, "4"},
-    {"norm_topk_prob", kRenormalize, "true"},
-    {"scoring_func", kMustEqual, "\"sigmoid\""},
     {"routed_scaling_factor", kRouteScale, "2.5"},
     {"bos_token_id", kBos, "0"},
     {"eos_token_id", kEos, "1"},
 };
-constexpr auto kConfig = join(kDecoderConfig, kRopeConfig, kLatentConfig, kDeepseekMoeConfig, kMtpConfig, kOwnConfig);
+constexpr auto kConfig =
+    join(kDecoderConfig, kRopeConfig, kLatentConfig, kDeepseekMoeConfig, kMtpConfig, kNoauxConfig, kOwnConfig);
 static_assert(bridge::flaw_of(kConfig).empty());
-
-constexpr auto kParams = join(kEndRows, kLatentRows, kMlpRows, kMoeRows, kPackedMoeRows, kSharedExpertRows,
-                              kSelectionBiasRows, kDeepseekMtpRows);
-static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"DeepseekV3ForCausalLM"};
 
@@ -46,15 +40,10 @@ const Family deepseek_v3_family = {
     .title = "DeepSeek V3 / R1, Moonlight",
     .architectures = kArchitectures,
     .model_type = "deepseek_v3",
-    .traits = {.latent = true,
-               .pairing = spec::RopePairing::kAdjacent,
-               .router = {.score = spec::RouterScore::kSigmoid,
-                          .selection_bias = true,
-                          .renormalize = true,
-                          .renormalize_eps = 1e-20}},
+    .traits = {.latent = true, .pairing = spec::RopePairing::kAdjacent, .router = kSigmoidRouter},
     .provider = "megatron.bridge.models.mla_provider.MLAModelProvider",
     .config = kConfig,
-    .params = kParams,
+    .params = kDeepseekV3Params,
     .ignored = kRopeBuffers,
 };
 

@@ -3,6 +3,7 @@
 // conversion_mapping.py; of MTP tensors: the published files.
 #include "rialto/families/common/config_tables.h"
 #include "rialto/families/common/param_tables.h"
+#include "rialto/families/common/routers.h"
 #include "rialto/families/family.h"
 
 namespace rialto::families {
@@ -72,10 +73,7 @@ const Family exaone_moe_family = {
     .traits = {.qk_norm = true,
                .window_pattern = 4,
                .no_rope_without_window = true,
-               .router = {.score = spec::RouterScore::kSigmoid,
-                          .selection_bias = true,
-                          .renormalize = true,
-                          .renormalize_eps = 1e-20},
+               .router = kSigmoidRouter,
                .mtp_dense = true},
     .provider = "megatron.bridge.models.exaone.exaone_moe.exaone_moe_provider.ExaoneMoeModelProvider",
     .config = kConfig,

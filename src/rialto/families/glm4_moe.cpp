@@ -2,6 +2,7 @@
 // configuration_glm4_moe.py, modeling_glm4_moe.py; of MTP tensors: the published files.
 #include "rialto/families/common/config_tables.h"
 #include "rialto/families/common/param_tables.h"
+#include "rialto/families/common/routers.h"
 #include "rialto/families/family.h"
 
 namespace rialto::families {
@@ -49,10 +50,7 @@ const Family glm4_moe_family = {
     .title = "GLM-4.5 / 4.6 / 4.7",
     .architectures = kArchitectures,
     .model_type = "glm4_moe",
-    .traits = {.router = {.score = spec::RouterScore::kSigmoid,
-                          .selection_bias = true,
-                          .renormalize = true,
-                          .renormalize_eps = 1e-20}},
+    .traits = {.router = kSigmoidRouter},
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

@@ -2,6 +2,7 @@
 // Source: transformers configuration_hy_v3.py, modeling_hy_v3.py; names of tensors in files: conversion_mapping.py.
 #include "rialto/families/common/config_tables.h"
 #include "rialto/families/common/param_tables.h"
+#include "rialto/families/common/routers.h"
 #include "rialto/families/family.h"
 
 namespace rialto::families {
@@ -69,11 +70,7 @@ const Family hy_v3_family = {
     .title = "Hunyuan 3",
     .architectures = kArchitectures,
     .model_type = "hy_v3",
-    .traits = {.qk_norm = true,
-               .router = {.score = spec::RouterScore::kSigmoid,
-                          .selection_bias = true,
-                          .renormalize = true,
-                          .renormalize_eps = 1e-20}},
+    .traits = {.qk_norm = true, .router = kSigmoidRouter},
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

@@ -1,6 +1,7 @@
 // Kimi K2: DeepSeek V3 with one group of experts. Source: the published modeling_deepseek.py and config.json.
 #include "rialto/families/common/config_tables.h"
 #include "rialto/families/common/param_tables.h"
+#include "rialto/families/common/routers.h"
 #include "rialto/families/family.h"
 
 namespace rialto::families {
@@ -16,24 +17,17 @@ constexpr bridge::ConfigRow kOwnConfig[] = {
     {"tie_word_embeddings", kTied, "false"},
     {"initializer_range", kInitStd, "0.02"},
     {"rope_theta", kRopeTheta, "10000.0"},
-    {"rope_interleave", kRopeAdjacent, "true"},
     {"hidden_act", kActivation, "\"silu\""},
     {"first_k_dense_replace", kFirstDense, "3"},
-    {"topk_method", kMustEqual, "\"noaux_tc\""},
     {"n_group", kRouterGroups, "1"},
     {"topk_group", kTopGroups, "1"},
-    {"norm_topk_prob", kRenormalize, "true"},
-    {"scoring_func", kMustEqual, "\"sigmoid\""},
     {"routed_scaling_factor", kRouteScale, "2.5"},
     {"bos_token_id", kBos, "0"},
     {"eos_token_id", kEos, "1"},
 };
-constexpr auto kConfig = join(kDecoderConfig, kRopeConfig, kLatentConfig, kDeepseekMoeConfig, kMtpConfig, kOwnConfig);
+constexpr auto kConfig =
+    join(kDecoderConfig, kRopeConfig, kLatentConfig, kDeepseekMoeConfig, kMtpConfig, kNoauxConfig, kOwnConfig);
 static_assert(bridge::flaw_of(kConfig).empty());
-
-constexpr auto kParams = join(kEndRows, kLatentRows, kMlpRows, kMoeRows, kPackedMoeRows, kSharedExpertRows,
-                              kSelectionBiasRows, kDeepseekMtpRows);
-static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"KimiK2ForCausalLM"};
 
@@ -45,15 +39,10 @@ const Family kimi_k2_family = {
     .title = "Kimi K2",
     .architectures = kArchitectures,
     .model_type = "kimi_k2",
-    .traits = {.latent = true,
-               .pairing = spec::RopePairing::kAdjacent,
-               .router = {.score = spec::RouterScore::kSigmoid,
-                          .selection_bias = true,
-                          .renormalize = true,
-                          .renormalize_eps = 1e-20}},
+    .traits = {.latent = true, .pairing = spec::RopePairing::kAdjacent, .router = kSigmoidRouter},
     .provider = "megatron.bridge.models.mla_provider.MLAModelProvider",
     .config = kConfig,
-    .params = kParams,
+    .params = kDeepseekV3Params,
     .ignored = kRopeBuffers,
 };
 

@@ -2,6 +2,7 @@
 // published configuration_sarvam_moe.py and modeling_sarvam_moe.py, which follow DeepSeek V3's.
 #include "rialto/families/common/config_tables.h"
 #include "rialto/families/common/param_tables.h"
+#include "rialto/families/common/routers.h"
 #include "rialto/families/family.h"
 
 namespace rialto::families {
@@ -58,12 +59,7 @@ const Family sarvam_mla_family = {
     .title = "Sarvam 105B",
     .architectures = kArchitectures,
     .model_type = "sarvam_mla",
-    .traits = {.latent = true,
-               .pairing = spec::RopePairing::kAdjacent,
-               .router = {.score = spec::RouterScore::kSigmoid,
-                          .selection_bias = true,
-                          .renormalize = true,
-                          .renormalize_eps = 1e-20}},
+    .traits = {.latent = true, .pairing = spec::RopePairing::kAdjacent, .router = kSigmoidRouter},
     .provider = "megatron.bridge.models.sarvam.sarvam_provider.SarvamMLAModelProvider",
     .config = kConfig,
     .params = kParams,

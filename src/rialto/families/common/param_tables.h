@@ -133,4 +133,9 @@ inline constexpr bridge::IgnoredRow kRopeBuffers[] = {
     {"model.rotary_emb.inv_freq", "recomputed from rope_theta"},
 };
 
+/// DeepSeek V3's tensors, all of them.
+inline constexpr auto kDeepseekV3Params = join(kEndRows, kLatentRows, kMlpRows, kMoeRows, kPackedMoeRows,
+                                               kSharedExpertRows, kSelectionBiasRows, kDeepseekMtpRows);
+static_assert(bridge::flaw_of(kDeepseekV3Params).empty());
+
 }  // namespace rialto::families
