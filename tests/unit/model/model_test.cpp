@@ -94,24 +94,7 @@ TEST(Model, DocumentInTwoPlacesIsRefused) {
 }
 
 TEST(Model, StagesChainToTheWhole) {
-  for (const bool tied : {false, true}) {
-    const spec::ModelSpec spec = toy_spec({.layers = 3, .tied = tied});
-    Weights weights = toy_weights(spec, at::kFloat), split_weights = toy_weights(spec, at::kFloat);
-    const Model model(spec, weights, {}, whole(spec));
-    const Model front(spec, split_weights, {}, {.embedding = true, .head = false, .first = 0, .last = 1});
-    const Model back(spec, split_weights, {}, {.embedding = false, .head = true, .first = 1, .last = 3});
-    const Batch batch = toy_batch(spec, 2, 12);
-    const AttentionContext context{.positions_BS = batch.positions_BS, .documents_BS = {}, .cache = nullptr};
-    const LossSum one = model.forward_loss(batch);
-    const LossSum two = back.loss(back.blocks(front.blocks(front.embed(batch.tokens_BS), context), context),
-                                  batch.labels_BS, batch.loss_weights_BS);
-    EXPECT_TRUE(at::equal(one.sum, two.sum));
-    backward(one, 0.1);
-    backward(two, 0.1);
-    EXPECT_TRUE(at::equal(weights.flat_grad(), split_weights.flat_grad()));
-    EXPECT_THROW(front.logits(at::zeros({1, 1, spec.hidden})), Error);
-    EXPECT_THROW(back.embed(batch.tokens_BS), Error);
-  }
+  for (const bool tied : {false, true}) expect_stages_chain(toy_spec({.layers = 3, .tied = tied}));
 }
 
 TEST(Model, FrozenWeightsStayWithoutGradient) {

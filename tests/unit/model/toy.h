@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "plain_model.h"
+#include "rialto/base/error.h"
 #include "rialto/model/model.h"
 
 namespace rialto::model {
@@ -92,6 +93,25 @@ inline void expect_gradients(const Weights& weights, const PlainModel& plain, do
     expect_close(w.main_grad, want.defined() ? want : at::zeros_like(w.main_grad), tolerance, w.param.name,
                  1e-3 * largest);
   }
+}
+
+/// Two stages, cut behind the first layer, compute the loss and the gradients of the whole, bit for bit.
+inline void expect_stages_chain(const spec::ModelSpec& spec) {
+  Weights weights = toy_weights(spec, at::kFloat), split_weights = toy_weights(spec, at::kFloat);
+  const Model model(spec, weights, {}, whole(spec));
+  const Model front(spec, split_weights, {}, {.embedding = true, .head = false, .first = 0, .last = 1});
+  const Model back(spec, split_weights, {}, {.embedding = false, .head = true, .first = 1, .last = whole(spec).last});
+  const Batch batch = toy_batch(spec, 2, 12);
+  const AttentionContext context{.positions_BS = batch.positions_BS, .documents_BS = {}, .cache = nullptr};
+  const LossSum one = model.forward_loss(batch);
+  const LossSum two = back.loss(back.blocks(front.blocks(front.embed(batch.tokens_BS), context), context),
+                                batch.labels_BS, batch.loss_weights_BS);
+  EXPECT_TRUE(at::equal(one.sum, two.sum));
+  backward(one, 0.1);
+  backward(two, 0.1);
+  EXPECT_TRUE(at::equal(weights.flat_grad(), split_weights.flat_grad()));
+  EXPECT_THROW(front.logits(at::zeros({1, 1, spec.hidden})), Error);
+  EXPECT_THROW(back.embed(batch.tokens_BS), Error);
 }
 
 }  // namespace rialto::model

@@ -57,23 +57,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, Variant,
                          [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Variants, StagesChainToTheWhole) {
-  for (const auto make : {sandwich, grouped_experts}) {
-    const spec::ModelSpec spec = make();
-    const auto layers = static_cast<int64_t>(spec.layers.size());
-    Weights weights = toy_weights(spec, at::kFloat), split_weights = toy_weights(spec, at::kFloat);
-    const Model model(spec, weights, {}, whole(spec));
-    const Model front(spec, split_weights, {}, {.embedding = true, .head = false, .first = 0, .last = 1});
-    const Model back(spec, split_weights, {}, {.embedding = false, .head = true, .first = 1, .last = layers});
-    const Batch batch = toy_batch(spec, 2, 12);
-    const AttentionContext context{.positions_BS = batch.positions_BS, .documents_BS = {}, .cache = nullptr};
-    const LossSum one = model.forward_loss(batch);
-    const LossSum two = back.loss(back.blocks(front.blocks(front.embed(batch.tokens_BS), context), context),
-                                  batch.labels_BS, batch.loss_weights_BS);
-    EXPECT_TRUE(at::equal(one.sum, two.sum));
-    backward(one, 0.1);
-    backward(two, 0.1);
-    EXPECT_TRUE(at::equal(weights.flat_grad(), split_weights.flat_grad()));
-  }
+  for (const auto make : {sandwich, grouped_experts}) expect_stages_chain(make());
 }
 
 TEST(Variants, CachedDecodingEqualsOnePass) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "rialto/resolve/resolve.h"
+#include "tests/unit/resolve/complaint.h"
 #include "tests/unit/resolve/published.h"
 
 namespace rialto::resolve {
@@ -39,13 +40,7 @@ spec::ModelSpec read(const std::string& own, const std::string& target = "GPTMod
   return model_from_run_config(parse_yaml(yaml, "run_config.yaml"));
 }
 std::string complaint(const std::string& own) {
-  try {
-    read(own);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput) << error.what();
-    return error.what();
-  }
-  return "";
+  return test::complaint_of([&] { read(own); });
 }
 const MoeFfn& moe_of(const spec::ModelSpec& model) { return std::get<MoeFfn>(model.layers.back().ffn); }
 

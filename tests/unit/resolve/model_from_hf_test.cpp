@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "rialto/resolve/resolve.h"
+#include "tests/unit/resolve/complaint.h"
 #include "tests/unit/resolve/configs.h"
 
 namespace rialto::resolve {
@@ -19,13 +20,7 @@ const Attention& attention_of(const spec::ModelSpec& model, size_t layer = 0) {
 }
 
 std::string complaint(const Json& json) {
-  try {
-    model_of(json);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput) << error.what();
-    return error.what();
-  }
-  return "";
+  return test::complaint_of([&] { model_of(json); });
 }
 std::string complaint_with(const std::string& family, const std::string& key, const Json& value) {
   Json json = config_of(family);

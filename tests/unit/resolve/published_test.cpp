@@ -10,6 +10,7 @@
 
 #include "rialto/bridge/plan.h"
 #include "rialto/resolve/resolve.h"
+#include "tests/unit/resolve/complaint.h"
 
 namespace rialto::resolve {
 namespace {
@@ -40,13 +41,7 @@ Json shortened(const test::Published& published) {
 }
 
 std::string complaint(const Json& json) {
-  try {
-    model_of(json);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput) << error.what();
-    return error.what();
-  }
-  return "";
+  return test::complaint_of([&] { model_of(json); });
 }
 
 TEST(Published, EveryFamilyHasOne) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "rialto/resolve/resolve.h"
+#include "tests/unit/resolve/complaint.h"
 #include "tests/unit/resolve/configs.h"
 
 namespace rialto::resolve {
@@ -75,13 +76,7 @@ std::string with(const std::string& key, const std::string& value) {
 }
 
 std::string complaint(const std::string& yaml) {
-  try {
-    read(yaml);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInput) << error.what();
-    return error.what();
-  }
-  return "";
+  return test::complaint_of([&] { read(yaml); });
 }
 
 TEST(RunConfig, EveryFamilyRoundTrips) {
