@@ -14,6 +14,9 @@ SKIP = re.compile(r"GTEST_SKIP\(\)|DISABLED_|pytest\.skip\(|@pytest\.mark\.skip(
 REASON = re.compile(r"(GTEST_SKIP\(\)\s*<<|skip\(\s*f?\"|reason=)")
 FOREIGN = re.compile(r"pypi\.org|crates\.io|registry\.npmjs|static\.rust-lang|deb\.debian\.org|/work/|/farm/|/root/|\.\./shared")
 EXIT = re.compile(r"\b(std::(exit|abort|quick_exit)|_exit)\s*\(|(?<![\w.>:])exit\s*\(|\bsignal\s*\(|\bsigaction\s*\(|\bfork\s*\(")
+# What ATen computes through MKL's vector functions: see src/rialto/kernels/dispatch.h.
+MKL = re.compile(r"(?:\bat::|[\w)\]]\.)(a?cos|a?sin|a?tan|tanh|exp|expm1|log|log1p|log2|log10|logsumexp|erfc?|sqrt)_?\(")
+TORCH_ROOMS = tuple(f"src/rialto/{room}/" for room in "kernels comm model optim checkpoint generate train cli_train".split())
 LONG = 400
 
 
@@ -44,6 +47,8 @@ def main():
             if name.startswith("src/rialto/") and not name.startswith(("src/rialto/cli/", "src/rialto/cli_train/")):
                 if EXIT.search(line.split("//")[0]):
                     found.append(f"{where} a library must not exit, fork or install signal handlers: {line.strip()[:100]}")
+            if name.startswith(TORCH_ROOMS) and not name.endswith("_ref.cpp") and MKL.search(line.split("//")[0]):
+                found.append(f"{where} a function that ATen takes from MKL (kernels/dispatch.h says why not): {line.strip()[:100]}")
         lines = text.count("\n")
         if code and lines > LONG:
             long_files.append(f"{lines:6} {name}")

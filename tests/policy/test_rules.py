@@ -44,6 +44,7 @@ def test_policy_patterns_catch_what_they_are_for():
     bare = "GTEST_" "SKIP();"
     assert policy.UNFINISHED.search("// TO" "DO later")
     assert policy.SKIP.search(bare) and not policy.REASON.search(bare)
+    assert policy.MKL.search("at::cos(angles)") and policy.MKL.search("logits.tanh_()") and not policy.MKL.search("std::exp(x)")
     assert policy.EXIT.search("  std::exit(1);") and not policy.EXIT.search("exit_code(kind)")
 
 

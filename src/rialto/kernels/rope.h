@@ -13,6 +13,10 @@ struct RopeTable {
   bool defined() const { return cos_TP.defined(); }
 };
 
+/// Angles are position * frequency; cos and sin are multiplied by `factor`. positions int64 [T], frequencies fp32 [P],
+/// one device.
+RopeTable make_rope_table(const at::Tensor& positions_T, const at::Tensor& frequencies_P, double factor, bool adjacent);
+
 struct Heads {
   at::Tensor q_TND, k_TGD, v_TGD;
 };
@@ -26,11 +30,13 @@ at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType
 at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel = 0);
 
 namespace ref {
+RopeTable make_rope_table(const at::Tensor& positions_T, const at::Tensor& frequencies_P, double factor, bool adjacent);
 Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out);
 at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType out);
 at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel = 0);
 }  // namespace ref
 namespace cpu {
+RopeTable make_rope_table(const at::Tensor& positions_T, const at::Tensor& frequencies_P, double factor, bool adjacent);
 Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out);
 at::Tensor merge_heads(const Heads& grads, const RopeTable& rope, at::ScalarType out);
 at::Tensor rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel = 0);

@@ -23,6 +23,12 @@ void check(const RopeTable& rope, int64_t first_channel, int64_t head_dim) {
 
 }  // namespace
 
+RopeTable ref::make_rope_table(const at::Tensor& positions_T, const at::Tensor& frequencies_P, double factor,
+                               bool adjacent) {
+  const at::Tensor angles = positions_T.to(at::kFloat).unsqueeze(1) * frequencies_P.unsqueeze(0);
+  return {at::cos(angles) * factor, at::sin(angles) * factor, adjacent};
+}
+
 at::Tensor ref::rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel) {
   if (!rope.defined()) return x;
   const auto wide = wide_type(x);
@@ -53,6 +59,12 @@ at::Tensor ref::merge_heads(const Heads& grads, const RopeTable& rope, at::Scala
   const at::Tensor q = ref::rotate(grads.q_TND, rope, true).reshape({tokens, groups, -1, head_dim});
   const at::Tensor k = ref::rotate(grads.k_TGD, rope, true).unsqueeze(2);
   return at::cat({q, k, grads.v_TGD.unsqueeze(2)}, 2).reshape({tokens, -1}).to(out);
+}
+
+RopeTable make_rope_table(const at::Tensor& positions_T, const at::Tensor& frequencies_P, double factor,
+                          bool adjacent) {
+  return positions_T.is_cpu() ? cpu::make_rope_table(positions_T, frequencies_P, factor, adjacent)
+                              : ref::make_rope_table(positions_T, frequencies_P, factor, adjacent);
 }
 
 Heads split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, const RopeTable& rope, at::ScalarType out) {

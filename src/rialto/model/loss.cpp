@@ -4,6 +4,7 @@
 
 #include "rialto/kernels/cross_entropy.h"
 #include "rialto/kernels/dispatch.h"
+#include "rialto/kernels/soft_cap.h"
 #include "rialto/model/functions.h"
 
 namespace rialto::model {
@@ -28,7 +29,7 @@ at::Tensor head_logits(const at::Tensor& x_TH, const Head& head) {
   const at::NoGradGuard no_grad;
   const at::Tensor x = x_TH.detach();
   at::Tensor logits = kernels::gemm_forward(x, head.weight->data, {}, kernels::wide_type(x), head.recipe);
-  if (head.softcap) logits.div_(*head.softcap).tanh_().mul_(*head.softcap);
+  if (head.softcap) kernels::soft_cap(logits, *head.softcap, /*want_slope=*/false);
   return logits;
 }
 
@@ -48,11 +49,7 @@ at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH
     const int64_t count = std::min(chunk, tokens - first);
     const at::Tensor x = kernels::gemm_operand(x_TH.narrow(0, first, count));
     at::Tensor logits = kernels::gemm_forward(x, w, {}, wide, head.recipe), slope;
-    if (head.softcap) {
-      logits.div_(*head.softcap).tanh_();
-      if (want_dx || want_dw) slope = 1 - logits.square();
-      logits.mul_(*head.softcap);
-    }
+    if (head.softcap) slope = kernels::soft_cap(logits, *head.softcap, want_dx || want_dw);
     rows.narrow(0, first, count)
         .copy_(kernels::cross_entropy_rows(logits, labels_T.narrow(0, first, count),
                                            loss_weights_T.narrow(0, first, count), want_dx || want_dw));

@@ -103,9 +103,8 @@ kernels::RopeTable rope_table(const spec::Rope& rope, const at::Tensor& position
   const bool by_length = std::holds_alternative<spec::LongRopeScaling>(rope.scaling) && positions_T.numel() > 0;
   if (by_length) num_positions = std::max(num_positions, positions_T.max().item<int64_t>() + 1);
   const at::Tensor frequencies = inverse_frequencies(rope, num_positions).to(positions_T.device());
-  const at::Tensor angles = positions_T.to(at::kFloat).unsqueeze(1) * frequencies.unsqueeze(0);
-  const double factor = amplitude(rope.scaling);
-  return {at::cos(angles) * factor, at::sin(angles) * factor, rope.pairing == spec::RopePairing::kAdjacent};
+  return kernels::make_rope_table(positions_T, frequencies, amplitude(rope.scaling),
+                                  rope.pairing == spec::RopePairing::kAdjacent);
 }
 
 }  // namespace rialto::model

@@ -6,6 +6,7 @@
 #include "rialto/base/error.h"
 #include "rialto/kernels/cross_entropy.h"
 #include "rialto/kernels/embedding.h"
+#include "rialto/kernels/soft_cap.h"
 
 namespace rialto::kernels {
 namespace {
@@ -34,6 +35,19 @@ TEST(CrossEntropy, RefusesLabelsOutsideTheVocabulary) {
   at::Tensor logits = random({2, 4});
   for (const int64_t bad : {-1, 4}) {
     EXPECT_THROW(cross_entropy_rows(logits, at::tensor({int64_t{0}, bad}), at::ones({2}), true), Error);
+  }
+}
+
+TEST(SoftCap, EqualsReference) {
+  at::manual_seed(6);
+  for (const int64_t width : {1, 8, 53}) {
+    const at::Tensor logits = random({7, width}) * 20;
+    at::Tensor fast = logits.clone(), plain = logits.clone(), alone = logits.clone();
+    const at::Tensor slope = cpu::soft_cap(fast, 30, true);
+    expect_close(slope, ref::soft_cap(plain, 30, true), 1e-6, "slope");
+    expect_close(fast, plain, 1e-6, "value");
+    EXPECT_FALSE(soft_cap(alone, 30, false).defined());
+    EXPECT_TRUE(at::equal(alone, fast));
   }
 }
 

@@ -34,6 +34,17 @@ TEST(Rope, SplitsAndMergesLikeReference) {
   }
 }
 
+TEST(Rope, TableHoldsEveryTokensAngles) {
+  const at::Tensor positions = at::tensor({int64_t{0}, int64_t{1}, int64_t{5}, int64_t{4095}, int64_t{131071}});
+  const at::Tensor frequencies = at::tensor({1.0F, 0.37F, 1e-2F, 1e-4F});
+  const RopeTable table = make_rope_table(positions, frequencies, 1.25, true);
+  EXPECT_TRUE(table.adjacent);
+  // The angle is an fp32 number, as in transformers; its cosine and sine are exact to rounding.
+  const at::Tensor angles = (positions.to(at::kFloat).unsqueeze(1) * frequencies.unsqueeze(0)).to(at::kDouble);
+  expect_close(table.cos_TP, at::cos(angles) * 1.25, 2e-7, "cos");
+  expect_close(table.sin_TP, at::sin(angles) * 1.25, 2e-7, "sin");
+}
+
 TEST(Rope, RotatesSomeChannelsOfAHead) {
   at::manual_seed(14);
   const int64_t tokens = 21, pairs = 10;

@@ -20,6 +20,11 @@ at::Tensor normalised(const at::Tensor& scores, kernels::RouterScore score) {
   return score == kernels::RouterScore::kSoftmax ? scores : scores / (scores.sum(-1, true) + kScoreEps);
 }
 
+/// Of each row, [T,1]. Through log_softmax, which does not take MKL's functions (kernels/dispatch.h says why).
+at::Tensor log_sum_exp(const at::Tensor& x_TE) {
+  return x_TE.amax({-1}, true) - at::log_softmax(x_TE, -1).amax({-1}, true);
+}
+
 }  // namespace
 
 at::Tensor load_balancing_loss(const Recorder& recorder, const at::Tensor& logits_TE, int64_t top_k,
@@ -51,13 +56,13 @@ at::Tensor load_balancing_loss(const Recorder& recorder, const at::Tensor& logit
 
 at::Tensor router_z_loss(const Recorder& recorder, const at::Tensor& logits_TE, double coeff) {
   Tape tape(recorder, {logits_TE});
-  const at::Tensor loss = at::logsumexp(logits_TE, {-1}).square().mean() * coeff;
+  const at::Tensor loss = log_sum_exp(logits_TE).square().mean() * coeff;
   tape.keep(logits_TE, "z_loss.logits");
   tape.record(
       {loss},
       [coeff](const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
         const double factor = 2 * coeff / static_cast<double>(kept[0].size(0));
-        return {at::softmax(kept[0], -1) * at::logsumexp(kept[0], {-1}, true) * (douts[0] * factor)};
+        return {at::softmax(kept[0], -1) * log_sum_exp(kept[0]) * (douts[0] * factor)};
       },
       "router_z_loss");
   return loss;
