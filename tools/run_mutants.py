@@ -74,7 +74,7 @@ def main():
     if not patches:
         sys.exit(f"error: no mutant has '{args.name}' in its name")
     sync_copy()
-    built = build()  # everything once: what a mutant does not touch stays built
+    built = build("all")  # everything once: what a mutant does not touch stays built
     if built.returncode:
         sys.exit(f"error: the unchanged tree does not build\n{built.stdout[-2000:]}")
     survived = 0

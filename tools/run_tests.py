@@ -86,7 +86,7 @@ class Runner:
         self.suite(name, body)
 
     def build(self, preset):
-        self.one(f"build {preset}", ["./dev", "build", preset], timeout=3000)
+        self.one(f"build {preset}", ["./dev", "build", preset, "all"], timeout=3000)
         return self.tests and self.tests[-1].status == "passed"
 
     def gtest(self, suite, preset):
