@@ -28,6 +28,12 @@ def run(program, *arguments, exit_code=0, env=None, timeout=300, cwd=None):
     return done
 
 
+def start(program, *arguments, env=None):
+    """The program, left running; its output is read with communicate()."""
+    return subprocess.Popen([str(folder() / program), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            env={**os.environ, **ENVIRONMENT, **(env or {})})
+
+
 def rialto(*arguments, **options):
     return run("rialto", *arguments, **options)
 

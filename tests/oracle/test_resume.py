@@ -1,11 +1,14 @@
 """A run that is stopped and resumed in a new process is the same run, bit for bit."""
 import random
+import signal
+import time
 
 import pytest
 import torch
 
 import closeness
 import conftest
+import programs
 import torch_dist
 import toys
 import training_runs
@@ -89,3 +92,26 @@ def test_more_records_than_the_checkpoint_are_dropped(data, tmp_path):
     path.write_text("\n".join([*lines, later, lines[0][:17]]))
     training_runs.train(tmp_path / "b", values)
     assert [r["iteration"] for r in training_runs.records(path)] == list(range(1, 9))
+
+
+@pytest.mark.parametrize("launcher, code", [({}, 75), ({"TORCHELASTIC_RUN_ID": "none"}, 0)], ids=["alone", "torchrun"])
+def test_a_signal_saves_and_the_run_goes_on(launcher, code, data, tmp_path):
+    """SIGTERM ends a run after its step, with a checkpoint; torchrun would take 75 for a crash and start the ranks again."""
+    values = {**data, **RANDOM_MODEL, "train.train_iters": 100000, "checkpoint.save": tmp_path / "run", "checkpoint.load": tmp_path / "run"}
+    (tmp_path / "a").mkdir()
+    running = programs.start("rialto-train", "train", training_runs.write_recipe(tmp_path / "a" / "recipe.yaml", values), env=launcher)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not (metrics.exists() and metrics.read_text().count("\n") >= 3) and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == code, output
+    stopped = training_runs.records(metrics)[-1]["iteration"]
+    assert (tmp_path / "run" / "latest_checkpointed_iteration.txt").read_text().strip() == str(stopped)
+
+    end = {"train.exit_interval": stopped + 3}
+    training_runs.train(tmp_path / "b", {**values, **end})
+    training_runs.train(tmp_path / "c", {**values, **end, "checkpoint.save": tmp_path / "straight", "checkpoint.load": tmp_path / "straight"})
+    assert training_runs.records(metrics) == training_runs.records(tmp_path / "straight" / "metrics.jsonl")
+    assert_same_checkpoint(tmp_path / "straight" / f"iter_{stopped + 3:07d}", tmp_path / "run" / f"iter_{stopped + 3:07d}")
