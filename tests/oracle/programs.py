@@ -18,10 +18,10 @@ def folder():
     return Path(path)
 
 
-def run(program, *arguments, exit_code=0, env=None, timeout=300, cwd=None):
+def run(program, *arguments, exit_code=0, env=None, timeout=300, cwd=None, preexec_fn=None):
     """stdout and stderr of the program; asserts its exit code (None: any)."""
     command = [str(folder() / program), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd,
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd, preexec_fn=preexec_fn,
                           env={**os.environ, **ENVIRONMENT, **(env or {})})
     if exit_code is not None and done.returncode != exit_code:
         raise Failed(f"{' '.join(command)}\nexit code {done.returncode}, want {exit_code}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")

@@ -52,16 +52,20 @@ void check_destination(const fs::path& source, const fs::path& destination, bool
                 {.hint = "remove it yourself if it may go"});
 }
 
-void check_room(const fs::path& destination, uint64_t bytes) {
+void check_room(const fs::path& destination, uint64_t bytes, std::vector<std::string>* notices) {
   fs::path existing = resolved_path(destination);
   while (!fs::exists(existing) && existing.has_parent_path() && existing != existing.parent_path())
     existing = existing.parent_path();
   std::error_code error;
   const fs::space_info space = fs::space(existing, error);
-  if (!error && space.available < bytes)
-    throw Error(
-        ErrorKind::kIo, destination.string(), "not enough space",
-        {.got = fmt::format("{} MiB free", space.available >> 20), .want = fmt::format("{} MiB", (bytes >> 20) + 1)});
+  if (error || space.available >= bytes) return;
+  const uint64_t free_mib = space.available >> 20, want_mib = (bytes >> 20) + 1;
+  if (notices) {
+    notices->push_back(fmt::format("the output takes {} MiB; {} has {} MiB free", want_mib, existing.string(), free_mib));
+    return;
+  }
+  throw Error(ErrorKind::kIo, destination.string(), "not enough space",
+              {.got = fmt::format("{} MiB free", free_mib), .want = fmt::format("{} MiB", want_mib)});
 }
 
 Staging::Staging(FileOps& ops, const fs::path& destination, bool replace)

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "rialto/base/file_ops.h"
 
@@ -12,8 +14,8 @@ namespace rialto::convert {
 void check_destination(const fs::path& source, const fs::path& destination, bool overwrite,
                        const std::optional<fs::path>& like);
 
-/// Throws kIo when the file system of `destination` has less room than `bytes`.
-void check_room(const fs::path& destination, uint64_t bytes);
+/// The file system of `destination` has less room than `bytes`: throws kIo, or says so in `notices` (a dry run).
+void check_room(const fs::path& destination, uint64_t bytes, std::vector<std::string>* notices);
 
 /// A folder `.tmp.NAME` beside NAME. Without commit() it is removed and NAME is as it was.
 class Staging {

@@ -109,7 +109,7 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   for (const bridge::Ignored& ignored : source.map.ignored)
     report.ignored.push_back(fmt::format("{}: {}; {}", ignored.name, ignored.reason,
                                          source.hf.pass_through ? "written back as it was" : "not written"));
-  check_room(options.destination, plan.bytes);
+  check_room(options.destination, plan.bytes, options.dry_run ? &report.notices : nullptr);
   if (options.dry_run) return;
 
   Staging staging(ops, options.destination, options.overwrite);

@@ -51,7 +51,7 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
         "{} tensors decoded ({}); their scales are kept, so that unchanged weights go back as the codes they were",
         source.decoded.coded.size(), bridge::name_of(source.decoded.coded.front().codec)));
   const uint64_t total = bytes_of(source.map.native);
-  check_room(options.destination, total);
+  check_room(options.destination, total, options.dry_run ? &report.notices : nullptr);
   if (options.dry_run) return;
 
   Staging staging(ops, options.destination, options.overwrite);

@@ -62,8 +62,13 @@ TEST(Destination, OverwriteReplacesModelsOnly) {
 
 TEST(Destination, NoRoom) {
   const TempDir dir;
-  expect_error(ErrorKind::kIo, {"not enough space"}, [&] { check_room(dir / "x", uint64_t{1} << 60); });
-  check_room(dir / "deep/er", 1000);
+  expect_error(ErrorKind::kIo, {"not enough space"}, [&] { check_room(dir / "x", uint64_t{1} << 60, nullptr); });
+  std::vector<std::string> notices;
+  check_room(dir / "deep/er", 1000, &notices);
+  EXPECT_TRUE(notices.empty());
+  check_room(dir / "x", uint64_t{1} << 60, &notices);  // a dry run goes on, and says so
+  ASSERT_EQ(notices.size(), 1U);
+  EXPECT_THAT(notices[0], testing::HasSubstr("MiB free"));
 }
 
 }  // namespace
