@@ -1,5 +1,9 @@
 // rialto models
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
 #include "rialto/cli/command.h"
+#include "rialto/cli/family_draft.h"
 #include "rialto/cli/model_rows.h"
 #include "rialto/cli/models_table.h"
 
@@ -33,6 +37,50 @@ void add_show(CLI::App& models, Context& context) {
   });
 }
 
+struct NewOptions {
+  std::string name, from, out;
+  bool overwrite = false, json = false;
+};
+
+int make_new(const NewOptions& options, FileOps& ops) {
+  const std::string out = options.out.empty() ? options.name + ".cpp" : options.out;
+  const FamilyDraft draft = draft_family(options.name, read_draft_source(options.from));
+  const std::string text = family_file(draft);
+  const Json report = draft_to_json(draft, out);
+  if (out == "-") {  // the file alone on stdout
+    fmt::print("{}", text);
+    fmt::print(stderr, "{}", options.json ? to_python_json(report) + "\n" : draft_to_text(report));
+    return 0;
+  }
+  if (fs::exists(out) && !options.overwrite)
+    throw Error(ErrorKind::kConfig, out, "already exists", {.hint = "choose another --out or add --overwrite"});
+  write_file_atomically(ops, out, text);
+  print_report(options.json, report, draft_to_text(report));
+  return 0;
+}
+
+void add_new(CLI::App& models, Context& context) {
+  CLI::App* command = models.add_subcommand("new", "Start a family's file from a model that no family has");
+  const auto options = std::make_shared<NewOptions>();
+  command->add_option("name", options->name, "Of the family and its file: foo, foo_moe")->required();
+  command
+      ->add_option("--from", options->from,
+                   "Hugging Face folder: config.json, and weights or only their index (then names without shapes)")
+      ->required();
+  command->add_option("--out", options->out, "The file to write; - for stdout (default: NAME.cpp)");
+  command->add_flag("--overwrite", options->overwrite, "Replace an existing file");
+  command->add_flag("--json", options->json, "Report as JSON");
+  command->footer(
+      R"(The file is the nearest known family's with the new names. What its rows do not explain is said, and stands in the
+file as comments: tensors that no row names, config keys without a row, rows without a tensor.
+
+Examples:
+  rialto models new foo --from Foo-1B
+  rialto models new foo --from Foo-1B --out src/rialto/families/foo.cpp)");
+  command->callback(
+      [options, &context] { context.action = [options, &context] { return make_new(*options, *context.ops); }; });
+}
+
 }  // namespace
 
 void add_models(CLI::App& app, Context& context) {
@@ -45,6 +93,7 @@ void add_models(CLI::App& app, Context& context) {
       "generate\n"
       "(the same tokens), megatron (Megatron itself opens the checkpoint, and we open its), resume (bit for bit).");
   add_show(*command, context);
+  add_new(*command, context);
   command->callback([options, &context, command] {
     if (!command->get_subcommands().empty()) return;
     context.action = [options] {

@@ -2,9 +2,9 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "rialto/base/error.h"
+#include "rialto/resolve/architecture.h"
 #include "rialto/resolve/hf_config.h"
 #include "rialto/resolve/hf_ffn.h"
 #include "rialto/resolve/hf_layers.h"
@@ -16,23 +16,6 @@ namespace rialto::resolve {
 namespace {
 
 using bridge::ConfigKind;
-
-const families::Family& family_of(const Json& config, const std::string& where) {
-  const auto found = config.find("architectures");
-  if (found == config.end() || !found->is_array() || found->empty() || !found->front().is_string())
-    throw Error(ErrorKind::kInput, where, "does not say which model it is",
-                {.want = "\"architectures\": [\"...ForCausalLM\"]"});
-  const std::string name = found->front().get<std::string>();
-  if (const families::Family* family = families::find_by_architecture(name)) return *family;
-  std::vector<std::string> known;
-  for (const families::Family* family : families::registry())
-    known.insert(known.end(), family->architectures.begin(), family->architectures.end());
-  const std::string near = nearest(name, known);
-  throw Error(ErrorKind::kInput, where, "the architecture is not known",
-              {.got = name,
-               .want = fmt::format("one of {}", fmt::join(known, ", ")),
-               .hint = near.empty() ? "" : fmt::format("the nearest is {}", near)});
-}
 
 /// Null is what transformers takes it for: float32.
 DType read_dtype(const HfConfig& config) {

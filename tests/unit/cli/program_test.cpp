@@ -43,7 +43,7 @@ TEST(Program, VersionAndHelp) {
   EXPECT_EQ(version.code, 0);
   EXPECT_TRUE(version.out.starts_with("rialto 0.")) << version.out;
   for (const char* command :
-       {"", "convert", "verify", "inspect", "models", "data", "data tokenize", "data train-tokenizer"}) {
+       {"", "convert", "verify", "inspect", "models", "models new", "data", "data tokenize", "data train-tokenizer"}) {
     const Ran help = rialto(std::string(command) + " --help");
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_NE(help.out.find("Usage"), std::string::npos) << command;
@@ -102,6 +102,65 @@ TEST(Program, ConvertVerifyInspect) {
   EXPECT_EQ(differs.code, 4);
   EXPECT_NE(differs.out.find("model.norm.weight"), std::string::npos);
   expect_refused(rialto("convert " + hf + " " + native + "2", "RIALTO_TEST_FAULT=full:write:100"), 1, "No space left");
+}
+
+TEST(Program, ModelsNewWritesAFamilyFile) {
+  const TempDir dir;
+  Json config = convert::toy_config();
+  const std::vector<convert::ToyTensor> tensors = convert::toy_tensors(config);
+  config["architectures"] = {"FooForCausalLM"};
+  convert::write_hf(dir / "hf", config, tensors);
+  const std::string from = " --from " + (dir / "hf").string(), out = (dir / "foo.cpp").string();
+  const Ran made = rialto("models new foo" + from + " --json --out " + out);
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_EQ(parse_json(made.out, "out")["matched"], tensors.size());
+  const std::string text = read_text_file(out);
+  EXPECT_NE(text.find("const Family foo_family"), std::string::npos);
+
+  std::ofstream(dir / "foo.cpp") << "edited";
+  expect_refused(rialto("models new foo" + from + " --out " + out), 2, "already exists");
+  EXPECT_EQ(read_text_file(out), "edited");
+  ASSERT_EQ(rialto("models new foo" + from + " --overwrite --out " + out).code, 0);
+  EXPECT_EQ(read_text_file(out), text);
+  const Ran printed = rialto("models new foo" + from + " --out -");
+  EXPECT_EQ(printed.out, text);
+  EXPECT_NE(printed.err.find("matched "), std::string::npos);
+  ASSERT_EQ(std::system(("cd " + dir.operator const fs::path&().string() + " && " RIALTO_PROGRAM " models new bar" +
+                         from + " >out")
+                            .c_str()),
+            0);
+  EXPECT_TRUE(fs::exists(dir / "bar.cpp"));
+
+  expect_refused(rialto("models new qwen3" + from + " --out " + out), 2, "qwen3");
+  expect_refused(rialto("models new Foo" + from + " --out " + out), 2, "Foo");
+  expect_refused(rialto("models new foo --from /nonexistent"), 3, "no config.json");
+  expect_refused(rialto("models new foo"), 2, "--from");
+  convert::write_toy_hf(dir / "llama");
+  expect_refused(rialto("models new foo --from " + (dir / "llama").string()), 2, "family 'llama'");
+}
+
+TEST(Program, PythonOfARepositoryIsNeverRun) {
+  const TempDir dir;
+  Json config = convert::toy_config();
+  const std::vector<convert::ToyTensor> tensors = convert::toy_tensors(config);
+  config["auto_map"] = {{"AutoConfig", "configuration_foo.FooConfig"}, {"AutoModelForCausalLM", "modeling_foo.Foo"}};
+  convert::write_hf(dir / "hf", config, tensors);
+  const std::string hf = (dir / "hf").string();
+  for (const char* name : {"modeling_foo.py", "configuration_foo.py"})
+    convert::write_text(dir / "hf" / name, "open('" + (dir / "ran").string() + "', 'w')\n");
+  // A known architecture says what is computed: the code is not needed, and the config goes there and back.
+  ASSERT_EQ(rialto("convert " + hf + " " + (dir / "native").string()).code, 0);
+  ASSERT_EQ(rialto("convert " + (dir / "native").string() + " " + (dir / "back").string()).code, 0);
+  EXPECT_EQ(read_text_file(dir / "hf" / "config.json"), read_text_file(dir / "back" / "config.json"));
+
+  config["architectures"] = {"LlamoForCausalLM"};
+  convert::write_hf(dir / "hf", config, tensors);
+  const Ran refused = rialto("convert " + hf + " " + (dir / "out").string());
+  for (const char* word : {"LlamoForCausalLM", "'auto_map': modeling_foo.Foo", "never run", "Qwen3ForCausalLM",
+                           "the nearest is LlamaForCausalLM", "rialto models new"})
+    expect_refused(refused, 3, word);
+  EXPECT_FALSE(fs::exists(dir / "ran"));
+  EXPECT_FALSE(fs::exists(dir / "out"));
 }
 
 TEST(Program, NeedsOnlyTheCLibraries) {

@@ -12,7 +12,9 @@ namespace {
 
 using spec::Attention;
 using test::config_of;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 spec::ModelSpec model_of(const Json& json) { return model_from_hf(json, "config.json").model; }
 const Attention& attention_of(const spec::ModelSpec& model, size_t layer = 0) {
@@ -260,6 +262,28 @@ TEST(ModelFromHf, UnknownArchitecturesListTheKnown) {
     EXPECT_NE(complaint(json), "");
   }
   EXPECT_NE(complaint(Json::array()), "");
+}
+
+TEST(ModelFromHf, CodeOfTheRepositoryIsNamedAndNotRun) {
+  Json json = config_of("llama");
+  json["auto_map"] = {{"AutoConfig", "configuration_foo.FooConfig"},
+                      {"AutoModelForCausalLM", "modeling_foo.FooForCausalLM"}};
+  EXPECT_EQ(complaint(json), "");  // the architecture is known: no code is needed
+  json["architectures"] = {"FooForCausalLM"};
+  EXPECT_THAT(complaint(json), AllOf(HasSubstr("'auto_map': modeling_foo.FooForCausalLM"), HasSubstr("is never run"),
+                                     HasSubstr("got FooForCausalLM"), HasSubstr("Qwen3ForCausalLM"),
+                                     HasSubstr("the nearest is "), HasSubstr("rialto models new NAME --from DIR")));
+  for (const Json& value : {Json("modeling_x.X"), Json::array({"modeling_x.X"}), Json{{"AutoModel", "modeling_x.X"}}}) {
+    json["auto_map"] = value;
+    EXPECT_THAT(complaint(json), HasSubstr("modeling_x.X")) << value;
+  }
+  for (const Json& value : {Json(nullptr), Json::object()}) {
+    json["auto_map"] = value;
+    EXPECT_THAT(complaint(json), Not(HasSubstr("auto_map")));
+  }
+  json["auto_map"] = {{"AutoModel", "modeling_x.X"}};
+  json.erase("architectures");
+  EXPECT_THAT(complaint(json), AllOf(HasSubstr("does not say which model"), HasSubstr("modeling_x.X")));
 }
 
 }  // namespace

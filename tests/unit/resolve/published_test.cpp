@@ -18,6 +18,7 @@ namespace {
 using spec::Attention;
 using spec::LatentAttention;
 using spec::MoeFfn;
+using testing::AllOf;
 using testing::HasSubstr;
 
 spec::ModelSpec model_of(const Json& json) { return model_from_hf(json, "config.json").model; }
@@ -86,6 +87,52 @@ TEST(Published, UnknownKeysAndValuesAreRefusedByName) {
       EXPECT_THAT(complaint(json), HasSubstr("gelu_new")) << each.name;
     }
   }
+}
+
+/// An option that no model has, for a key of this kind; null where the kind takes numbers only.
+Json unknown_option(bridge::ConfigKind kind) {
+  using bridge::ConfigKind;
+  switch (kind) {
+    case ConfigKind::kActivation:
+    case ConfigKind::kTopKMethod:
+    case ConfigKind::kMustEqual:
+      return "no_such_option";
+    case ConfigKind::kRopeScaling:
+      return {{"rope_type", "no_such_option"}, {"factor", 2.0}};
+    case ConfigKind::kLayerTypes:
+    case ConfigKind::kMlpTypes:
+      return "no_such_option";  // once a layer
+    default:
+      return nullptr;
+  }
+}
+
+TEST(Published, UnknownOptionsAreRefusedByKeyAndValueInEveryFamily) {
+  std::set<std::string_view> families;
+  for (const test::Published& each : test::kPublished) {
+    const families::Family& family = *families::find_by_name(each.family);
+    families.insert(each.family);
+    std::vector<bridge::ConfigRow> rows(family.config.begin(), family.config.end());
+    for (const bridge::ConfigRow& row : families::common_config())
+      if (std::none_of(rows.begin(), rows.end(), [&](const auto& own) { return own.key == row.key; }))
+        rows.push_back(row);
+    size_t asked = 0;
+    for (const bridge::ConfigRow& row : rows) {
+      const Json option = unknown_option(row.kind);
+      if (option.is_null()) continue;
+      Json json = test::published(each.name);
+      for (const bridge::ConfigRow& other : rows)  // other spellings of the same
+        if (other.kind == row.kind && row.kind != bridge::ConfigKind::kMustEqual) json.erase(std::string(other.key));
+      const bool list = row.kind == bridge::ConfigKind::kLayerTypes || row.kind == bridge::ConfigKind::kMlpTypes;
+      json[std::string(row.key)] =
+          list ? Json(std::vector<Json>(json["num_hidden_layers"].get<size_t>(), option)) : option;
+      EXPECT_THAT(complaint(json), AllOf(HasSubstr("'" + std::string(row.key) + "'"), HasSubstr("no_such_option")))
+          << each.name << " " << row.key;
+      ++asked;
+    }
+    EXPECT_GE(asked, 10u) << each.name;
+  }
+  EXPECT_EQ(families.size(), families::registry().size());
 }
 
 TEST(Published, DeepseekV3) {

@@ -1,0 +1,54 @@
+// Reading the folder of a model that no family has.
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/bridge/codecs/codec.h"
+#include "rialto/cli/family_draft.h"
+#include "rialto/hub/hf_directory.h"
+#include "rialto/resolve/architecture.h"
+#include "rialto/source/hf_weights.h"
+
+namespace rialto::cli {
+namespace {
+
+void refuse_known(const DraftSource& source) {
+  const std::string architecture = resolve::architecture_of(source.config, source.where);
+  const families::Family* family = families::find_by_architecture(architecture);
+  if (!family) return;
+  throw Error(
+      ErrorKind::kConfig, source.where,
+      fmt::format("the architecture {} is known: family '{}' ({}) has it", architecture, family->name, family->title),
+      {.hint = fmt::format("`rialto models show {} --from DIR` prints where its tensors go", family->name)});
+}
+
+/// Codes and scales are one tensor; where they do not fit, the draft is made of what is stored.
+void add_decoded(const std::vector<bridge::SourceTensor>& stored, DraftSource& source) {
+  try {
+    source.tensors = bridge::find_coded(stored, DType::kBF16).tensors;
+  } catch (const Error& error) {
+    source.tensors = stored;
+    source.notes.push_back(fmt::format("tensors are listed as they are stored, coded ones too: {}", error.what()));
+  }
+}
+
+}  // namespace
+
+DraftSource read_draft_source(const fs::path& path) {
+  if (!hub::is_hf_directory(path))
+    throw Error(ErrorKind::kInput, path.string(), "has no config.json", {.hint = "is this a Hugging Face model?"});
+  DraftSource source;
+  source.where = (path / "config.json").string();
+  source.config = read_json_file(source.where);
+  if (!source.config.is_object()) throw Error(ErrorKind::kInput, source.where, "is not a JSON object");
+  refuse_known(source);
+  if (const auto names = hub::tensors_of_bare_index(path)) {
+    source.has_shapes = false;
+    for (const std::string& name : *names) source.tensors.push_back({name, {}, {}});
+    source.notes.push_back("none of the index's shards is here: names were compared, shapes were not");
+    return source;
+  }
+  add_decoded(source::stored_tensors(hub::HfDirectory(path)), source);
+  return source;
+}
+
+}  // namespace rialto::cli
