@@ -1,5 +1,8 @@
 // Reading the folder of a model that no family has.
+#include <algorithm>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "rialto/base/error.h"
 #include "rialto/bridge/codecs/codec.h"
@@ -19,6 +22,17 @@ void refuse_known(const DraftSource& source) {
       ErrorKind::kConfig, source.where,
       fmt::format("the architecture {} is known: family '{}' ({}) has it", architecture, family->name, family->title),
       {.hint = fmt::format("`rialto models show {} --from DIR` prints where its tensors go", family->name)});
+}
+
+/// The published code says what a config key changes: whoever adds the family reads it.
+void add_code(const fs::path& path, DraftSource& source) {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path))
+    if (entry.is_regular_file() && entry.path().extension() == ".py") names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  if (!names.empty())
+    source.notes.push_back(
+        fmt::format("the repository's Python code is never run; it is the source to read: {}", fmt::join(names, ", ")));
 }
 
 /// Codes and scales are one tensor; where they do not fit, the draft is made of what is stored.
@@ -41,6 +55,7 @@ DraftSource read_draft_source(const fs::path& path) {
   source.config = read_json_file(source.where);
   if (!source.config.is_object()) throw Error(ErrorKind::kInput, source.where, "is not a JSON object");
   refuse_known(source);
+  add_code(path, source);
   if (const auto names = hub::tensors_of_bare_index(path)) {
     source.has_shapes = false;
     for (const std::string& name : *names) source.tensors.push_back({name, {}, {}});

@@ -91,7 +91,11 @@ void add_models(CLI::App& app, Context& context) {
   command->footer(
       "Columns: convert (there and back, byte for byte), logits and gradients (as transformers computes them), "
       "generate\n"
-      "(the same tokens), megatron (Megatron itself opens the checkpoint, and we open its), resume (bit for bit).");
+      "(the same tokens), megatron (Megatron itself opens the checkpoint, and we open its), resume (bit for bit).\n"
+      "\n"
+      "Examples:\n"
+      "  rialto models show qwen3_moe                    its rows, and where the tensors of a layer go\n"
+      "  rialto models new foo --from Foo-1B             start a family for a model that none has");
   add_show(*command, context);
   add_new(*command, context);
   command->callback([options, &context, command] {

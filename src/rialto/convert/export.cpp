@@ -64,9 +64,10 @@ void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs:
   progress.end();
   pump.finish();
   report.rounded_values = rounded;
-  if (coded.changed_blocks() > 0)
-    report.notices.push_back(
-        fmt::format("{} blocks of coded tensors have changed and got new scales", coded.changed_blocks()));
+  if (coded.changed_blocks() == 0) return;
+  report.notices.push_back(
+      fmt::format("{} blocks of coded tensors have changed and got new scales", coded.changed_blocks()));
+  progress.notice(report.notices.back());
 }
 
 void write_companions(const HfSide& side, const fs::path& folder, FileOps& ops) {

@@ -5,6 +5,7 @@
 #include "rialto/convert/destination.h"
 #include "rialto/convert/dtypes.h"
 #include "rialto/convert/steps.h"
+#include "rialto/resolve/architecture.h"
 #include "rialto/source/keep.h"
 #include "rialto/store/checkpoint.h"
 #include "rialto/store/common_state.h"
@@ -20,6 +21,25 @@ uint64_t bytes_of(const std::vector<bridge::TensorInfo>& tensors) {
   for (const bridge::TensorInfo& tensor : tensors)
     bytes += static_cast<uint64_t>(num_elements(tensor.shape)) * size_of(tensor.dtype);
   return bytes;
+}
+
+/// What is worth knowing of a source that converts.
+std::vector<std::string> notices_of(const source::HfWeights& source) {
+  std::vector<std::string> notices;
+  if (&source.directory.format() == &hub::kPickleFormat)
+    notices.push_back(
+        fmt::format("the weights are read from {}; an export writes safetensors",
+                    source.directory.has_index() ? hub::kPickleFormat.index_file : hub::kPickleFormat.single_file));
+  if (const std::string code = resolve::remote_code_of(source.directory.config()); !code.empty())
+    notices.push_back(fmt::format(
+        "config.json names Python code ({}) that is neither run nor carried along: a program that runs it wants its "
+        "files beside an export",
+        code));
+  if (!source.decoded.coded.empty())
+    notices.push_back(fmt::format(
+        "{} tensors decoded ({}); their scales are kept, so that unchanged weights go back as the codes they were",
+        source.decoded.coded.size(), bridge::name_of(source.decoded.coded.front().codec)));
+  return notices;
 }
 
 }  // namespace
@@ -40,16 +60,10 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   report.num_tensors_out = source.map.native.size();
   report.num_pieces = source.map.pieces.size();
   report.parameters = static_cast<uint64_t>(spec::num_parameters(model));
-  if (&source.directory.format() == &hub::kPickleFormat)
-    report.notices.push_back(
-        fmt::format("the weights are read from {}; an export writes safetensors",
-                    source.directory.has_index() ? hub::kPickleFormat.index_file : hub::kPickleFormat.single_file));
   for (const bridge::Ignored& ignored : source.map.ignored)
     report.ignored.push_back(fmt::format("{}: {}", ignored.name, ignored.reason));
-  if (!source.decoded.coded.empty())
-    report.notices.push_back(fmt::format(
-        "{} tensors decoded ({}); their scales are kept, so that unchanged weights go back as the codes they were",
-        source.decoded.coded.size(), bridge::name_of(source.decoded.coded.front().codec)));
+  report.notices = notices_of(source);
+  for (const std::string& notice : report.notices) progress.notice(notice);
   const uint64_t total = bytes_of(source.map.native);
   check_room(options.destination, total, options.dry_run ? &report.notices : nullptr);
   if (options.dry_run) return;

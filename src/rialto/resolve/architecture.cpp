@@ -9,17 +9,6 @@
 namespace rialto::resolve {
 namespace {
 
-/// What `auto_map` would have Python load as the model: "modeling_foo.FooForCausalLM"; "" without such a key. The
-/// class for text comes first, where a repository names several.
-std::string remote_code_of(const Json& config) {
-  const auto found = config.find("auto_map");
-  if (found == config.end() || found->is_null() || found->empty()) return "";
-  for (const char* key : {"AutoModelForCausalLM", "AutoModel", "AutoConfig"})
-    if (found->is_object() && found->contains(key) && found->at(key).is_string())
-      return found->at(key).get<std::string>();
-  return found->dump();
-}
-
 /// Appended to what is wrong with a config.json without a known architecture.
 std::string not_run(const Json& config) {
   const std::string code = remote_code_of(config);
@@ -28,6 +17,16 @@ std::string not_run(const Json& config) {
 }
 
 }  // namespace
+
+std::string remote_code_of(const Json& config) {
+  const auto found = config.find("auto_map");
+  if (found == config.end() || found->is_null() || found->empty()) return "";
+  // The class for text comes first, where a repository names several.
+  for (const char* key : {"AutoModelForCausalLM", "AutoModel", "AutoConfig"})
+    if (found->is_object() && found->contains(key) && found->at(key).is_string())
+      return found->at(key).get<std::string>();
+  return found->dump();
+}
 
 std::string architecture_of(const Json& config, const std::string& where) {
   const auto found = config.find("architectures");

@@ -16,4 +16,7 @@ std::string architecture_of(const Json& config, const std::string& where);
 /// brings Python code of its own (`auto_map`) it says that the code is not run.
 const families::Family& family_of(const Json& config, const std::string& where);
 
+/// What `auto_map` would have Python load as the model: "modeling_foo.FooForCausalLM"; "" without such a key.
+std::string remote_code_of(const Json& config);
+
 }  // namespace rialto::resolve

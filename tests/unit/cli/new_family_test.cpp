@@ -302,6 +302,14 @@ TEST_F(DraftSourceTest, CodedTensorsAreSeenDecoded) {
   EXPECT_EQ(draft.num_matched, tensors.size() - 1);
 }
 
+TEST_F(DraftSourceTest, CodeOfTheRepositoryIsNamedAsTheSourceToRead) {
+  convert::write_hf(dir, config, tensors);
+  EXPECT_THAT(read_draft_source(dir).notes, IsEmpty());
+  for (const char* name : {"modeling_foo.py", "configuration_foo.py"}) convert::write_text(dir / name, "");
+  EXPECT_THAT(read_draft_source(dir).notes,
+              ElementsAre(AllOf(HasSubstr("never run"), HasSubstr("configuration_foo.py, modeling_foo.py"))));
+}
+
 TEST_F(DraftSourceTest, OtherFoldersAreRefused) {
   EXPECT_THAT(complaint(ErrorKind::kInput), HasSubstr("no config.json"));
   convert::write_hf(dir, convert::toy_config(), tensors);

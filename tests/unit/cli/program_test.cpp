@@ -149,7 +149,9 @@ TEST(Program, PythonOfARepositoryIsNeverRun) {
   for (const char* name : {"modeling_foo.py", "configuration_foo.py"})
     convert::write_text(dir / "hf" / name, "open('" + (dir / "ran").string() + "', 'w')\n");
   // A known architecture says what is computed: the code is not needed, and the config goes there and back.
-  ASSERT_EQ(rialto("convert " + hf + " " + (dir / "native").string()).code, 0);
+  const Ran there = rialto("convert " + hf + " " + (dir / "native").string());
+  ASSERT_EQ(there.code, 0) << there.err;
+  EXPECT_NE(there.err.find("note: config.json names Python code (modeling_foo.Foo)"), std::string::npos) << there.err;
   ASSERT_EQ(rialto("convert " + (dir / "native").string() + " " + (dir / "back").string()).code, 0);
   EXPECT_EQ(read_text_file(dir / "hf" / "config.json"), read_text_file(dir / "back" / "config.json"));
 
