@@ -45,7 +45,7 @@ std::vector<int64_t> steps(int64_t prefill, int64_t count) {
 INSTANTIATE_TEST_SUITE_P(Pieces, CachedForward,
                          testing::Values(Case{{}, steps(10, 5)}, Case{{}, steps(1, 70)}, Case{{}, {60, 30, 1, 50}},
                                          Case{16, steps(5, 30)}, Case{16, steps(40, 20)},
-                                         Case{16, {10, 20, 1, 1, 16, 3, 1}}, Case{100, {90, 1, 30, 1, 1}},
+                                         Case{16, {10, 20, 1, 16, 5, 3, 1}}, Case{100, {90, 1, 30, 1, 1}},
                                          Case{1, {3, 1, 2}}));
 
 /// Layers of several kinds in one model: a window with sinks, no positions, another base, latents.
