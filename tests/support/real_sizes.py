@@ -74,17 +74,17 @@ def attention(prefix, hidden, heads, groups, dim):
             | linear(f"{prefix}.v_proj", groups * dim, hidden) | linear(f"{prefix}.o_proj", hidden, heads * dim))
 
 
-def llama(hidden, ffn, layers, heads, groups):
-    """Llama 3.1: tensors and config."""
-    vocab, dim = 128256, 128
+def llama(hidden, ffn, layers, heads, groups, dim=128, factor=8.0):
+    """Llama 3.1 and 3.2: config and tensors."""
+    vocab = 128256
     tensors = ends(hidden, vocab)
     for i in range(layers):
         p = f"model.layers.{i}"
         tensors |= norms(p, hidden) | attention(f"{p}.self_attn", hidden, heads, groups, dim) | unit(f"{p}.mlp", hidden, ffn)
     return dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=layers,
-                num_attention_heads=heads, num_key_value_heads=groups, vocab_size=vocab, hidden_act="silu", max_position_embeddings=131072,
+                num_attention_heads=heads, num_key_value_heads=groups, head_dim=dim, vocab_size=vocab, hidden_act="silu", max_position_embeddings=131072,
                 rms_norm_eps=1e-5, rope_theta=500000.0, tie_word_embeddings=False, torch_dtype="bfloat16", attention_bias=False, mlp_bias=False,
-                rope_scaling=dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=8192)), tensors
+                rope_scaling=dict(rope_type="llama3", factor=factor, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=8192)), tensors
 
 
 def llama_405b():
@@ -95,20 +95,23 @@ def llama_8b(layers=32):
     return llama(4096, 14336, layers, 32, 8)
 
 
-def qwen3_235b():
-    hidden, width, layers, experts, vocab = 4096, 1536, 94, 128, 151936
+def qwen3_moe(hidden, width, layers, experts, vocab, heads):
     tensors = ends(hidden, vocab)
     for i in range(layers):
         p = f"model.layers.{i}"
-        tensors |= norms(p, hidden) | attention(f"{p}.self_attn", hidden, 64, 4, 128)
+        tensors |= norms(p, hidden) | attention(f"{p}.self_attn", hidden, heads, 4, 128)
         tensors |= plain(f"{p}.self_attn.q_norm.weight", 128) | plain(f"{p}.self_attn.k_norm.weight", 128) | linear(f"{p}.mlp.gate", experts, hidden)
         for e in range(experts):
             tensors |= unit(f"{p}.mlp.experts.{e}", hidden, width)
-    return dict(architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe", hidden_size=hidden, intermediate_size=12288, moe_intermediate_size=width,
-                num_hidden_layers=layers, num_attention_heads=64, num_key_value_heads=4, head_dim=128, num_experts=experts, num_experts_per_tok=8,
+    return dict(architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe", hidden_size=hidden, intermediate_size=3 * hidden, moe_intermediate_size=width,
+                num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=4, head_dim=128, num_experts=experts, num_experts_per_tok=8,
                 norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[], vocab_size=vocab, hidden_act="silu", max_position_embeddings=40960,
                 rms_norm_eps=1e-6, rope_theta=1000000.0, tie_word_embeddings=False, torch_dtype="bfloat16", attention_bias=False,
                 use_sliding_window=False), tensors
+
+
+def qwen3_235b():
+    return qwen3_moe(4096, 1536, 94, 128, 151936, 64)
 
 
 def latent_layer(p, hidden, heads, make):
@@ -132,21 +135,26 @@ LATENT = dict(kv_lora_rank=512, q_lora_rank=1536, qk_nope_head_dim=128, qk_rope_
               attention_bias=False, moe_layer_freq=1)
 
 
-def deepseek_v3():
-    hidden, layers, dense, experts, vocab = 7168, 61, 3, 256, 129280
+def deepseek(layers, dense, experts, vocab, depths=0):
+    """DeepSeek V3 in FP8, with `depths` prediction blocks."""
+    hidden = 7168
     tensors = ends(hidden, vocab)
-    for i in range(layers + 1):
+    for i in range(layers + depths):
         p = f"model.layers.{i}"
         tensors |= latent_layer(p, hidden, 128, fp8_linear)
         tensors |= unit(f"{p}.mlp", hidden, 18432, fp8_linear) if i < dense else expert_layer(p, hidden, 2048, experts, fp8_linear, fp8_linear)
-        if i == layers:  # the prediction block, with its copies of embedding and head
+        if i >= layers:  # a prediction block, with its copies of embedding and head
             tensors |= plain(f"{p}.embed_tokens.weight", vocab, hidden) | plain(f"{p}.enorm.weight", hidden) | plain(f"{p}.hnorm.weight", hidden)
             tensors |= linear(f"{p}.eh_proj", hidden, 2 * hidden) | plain(f"{p}.shared_head.norm.weight", hidden) | linear(f"{p}.shared_head.head", vocab, hidden)
-    return dict(LATENT, architectures=["DeepseekV3ForCausalLM"], model_type="deepseek_v3", first_k_dense_replace=dense, n_group=8, topk_group=4,
-                n_routed_experts=experts, num_attention_heads=128, num_key_value_heads=128, num_nextn_predict_layers=1, routed_scaling_factor=2.5,
+    return LATENT | dict(architectures=["DeepseekV3ForCausalLM"], model_type="deepseek_v3", num_hidden_layers=layers, first_k_dense_replace=dense, n_group=8, topk_group=4,
+                n_routed_experts=experts, num_attention_heads=128, num_key_value_heads=128, num_nextn_predict_layers=depths, routed_scaling_factor=2.5,
                 vocab_size=vocab, max_position_embeddings=163840, rope_theta=10000,
                 rope_scaling=dict(type="yarn", factor=40, beta_fast=32, beta_slow=1, mscale=1.0, mscale_all_dim=1.0, original_max_position_embeddings=4096),
                 quantization_config=dict(quant_method="fp8", fmt="e4m3", activation_scheme="dynamic", weight_block_size=[128, 128])), tensors
+
+
+def deepseek_v3():
+    return deepseek(61, 3, 256, 129280, depths=1)
 
 
 def kimi_k2():

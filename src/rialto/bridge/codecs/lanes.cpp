@@ -17,12 +17,14 @@ namespace {
 RIALTO_INLINE void put(float* out, float value) { *out = value; }
 RIALTO_INLINE void put(uint16_t* out, float value) { *out = round_to_bf16(value); }
 
-/// Exponent and mantissa move to fp32's places; the difference of the biases, 120, is a multiplication, which makes
-/// subnormal codes right as well.
+/// Exponent and mantissa move to fp32's places, 120 being the difference of the biases; codes below 8 are subnormal,
+/// multiples of 2^-9. No fp32 subnormal on the way: Intel takes 150 cycles for each.
 RIALTO_INLINE float from_e4m3(uint8_t code) {
   const uint32_t magnitude = code & 0x7Fu;
-  const float value = std::bit_cast<float>(magnitude << 20) * 0x1p120f;
-  const uint32_t bits = magnitude == 0x7Fu ? 0x7FC00000u : std::bit_cast<uint32_t>(value);
+  const uint32_t normal = (magnitude << 20) + (120u << 23);
+  const float subnormal = static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-9f;
+  uint32_t bits = magnitude < 8u ? std::bit_cast<uint32_t>(subnormal) : normal;
+  bits = magnitude == 0x7Fu ? 0x7FC00000u : bits;
   return std::bit_cast<float>(bits | (static_cast<uint32_t>(code & 0x80u) << 24));
 }
 
