@@ -91,7 +91,6 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   OpenedNative source = open_native(options.source, options.iteration, options.like, options.dtype.has_value());
   if (!source.dtypes_as_recorded && !source.decoded.coded.empty())  // numbers of another type than codes decode to
     source = open_native(options.source, options.iteration, options.like, true);
-  for (const std::string& notice : source.notices) progress.notice(notice);
   const std::optional<DType> dtype = new_dtype(source, options);
   if (options.dtype) {
     for (const bridge::Piece& piece : source.map.pieces)
@@ -111,6 +110,7 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
     report.ignored.push_back(fmt::format("{}: {}; {}", ignored.name, ignored.reason,
                                          source.hf.pass_through ? "written back as it was" : "not written"));
   check_room(options.destination, plan.bytes, options.dry_run ? &report.notices : nullptr);
+  for (const std::string& notice : report.notices) progress.notice(notice);
   if (options.dry_run) return;
 
   Staging staging(ops, options.destination, options.overwrite);

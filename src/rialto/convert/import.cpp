@@ -63,9 +63,9 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   for (const bridge::Ignored& ignored : source.map.ignored)
     report.ignored.push_back(fmt::format("{}: {}", ignored.name, ignored.reason));
   report.notices = notices_of(source);
-  for (const std::string& notice : report.notices) progress.notice(notice);
   const uint64_t total = bytes_of(source.map.native);
   check_room(options.destination, total, options.dry_run ? &report.notices : nullptr);
+  for (const std::string& notice : report.notices) progress.notice(notice);
   if (options.dry_run) return;
 
   Staging staging(ops, options.destination, options.overwrite);
