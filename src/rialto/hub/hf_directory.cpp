@@ -66,10 +66,9 @@ bool is_companion_file(const std::string& name) {
                                         "added_tokens.json",
                                         "vocab.json",
                                         "vocab.txt",
-                                        "merges.txt",
-                                        "spiece.model"};
+                                        "merges.txt"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end() || name.starts_with("tokenizer") ||
-         name.starts_with("chat_template");
+         name.starts_with("chat_template") || name.ends_with(".model") || name.ends_with(".tiktoken");
 }
 
 struct HfDirectory::Impl {

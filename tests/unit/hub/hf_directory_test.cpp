@@ -170,14 +170,15 @@ TEST_F(HfDirectoryTest, HostileConfigs) {
 
 TEST_F(HfDirectoryTest, CompanionsAreCarriedWeightsAreNot) {
   put_shard("model.safetensors", {"a"});
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja",
-                           "merges.txt", "README.md", "modeling.py", "pytorch_model.bin"})
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "merges.txt",
+        "tiktoken.model", "qwen.tiktoken", "README.md", "modeling.py", "pytorch_model.bin"})
     put(name, "{}");
   fs::create_directories(dir / "additional_chat_templates");
   put("additional_chat_templates/tool.jinja", "x");
   EXPECT_THAT(HfDirectory(dir).companion_files(),
               ElementsAre("additional_chat_templates/tool.jinja", "chat_template.jinja", "generation_config.json",
-                          "merges.txt", "tokenizer.json", "tokenizer_config.json"));
+                          "merges.txt", "qwen.tiktoken", "tiktoken.model", "tokenizer.json", "tokenizer_config.json"));
 }
 
 TEST_F(HfDirectoryTest, GenerationConfigFallsBackToConfig) {
