@@ -3,10 +3,11 @@ Written from the configurations themselves and knows nothing of rialto."""
 import megatron_cpu  # noqa: F401  (first: it makes megatron run on a CPU)
 import torch
 from megatron.core.models.gpt import GPTModel
-from megatron.core.models.gpt.gpt_layer_specs import get_gpt_decoder_block_spec, get_gpt_layer_local_spec
+from megatron.core.models.gpt.gpt_layer_specs import get_gpt_decoder_block_spec, get_gpt_layer_local_spec, get_gpt_mtp_block_spec
 from megatron.core.transformer import multi_latent_attention
 from megatron.core.transformer.attention import SelfAttention
 from megatron.core.transformer.dot_product_attention import DotProductAttention
+from megatron.core.transformer.multi_token_prediction import MTPLossAutoScaler, MTPLossLoggingHelper
 from megatron.core.transformer.transformer_config import MLATransformerConfig, TransformerConfig
 
 
@@ -91,8 +92,20 @@ def attention_of(config):
     return values
 
 
-def build(config):
-    """The whole model in fp32; every parameter is NaN until it is loaded."""
+def prediction_of(config, core, spec):
+    """Core's own blocks of multi-token prediction, or None. K-EXAONE's have dense layers without window and positions."""
+    if not core.mtp_num_layers:
+        return None
+    if config["model_type"] == "exaone_moe":
+        spec = get_gpt_layer_local_spec(qk_layernorm=True, normalization="RMSNorm")
+        core.no_rope_freq = core.no_rope_freq + [1]   # layers are asked for by number, and a block's comes after the last
+        core.window_attn_skip_freq = core.window_attn_skip_freq + [0]
+    return get_gpt_mtp_block_spec(core, spec, use_transformer_engine=False)
+
+
+def build(config, mtp_factor=0.0):
+    """The whole model in fp32; every parameter is NaN until it is loaded. With a factor, the blocks of multi-token prediction too:
+    their loss is then summed over tokens, as the caller sums the main loss."""
     attention = attention_of(config)
     latent = attention.pop("multi_latent_attention", False)
     values = dict(
@@ -101,6 +114,7 @@ def build(config):
         activation_func=torch.nn.functional.silu, add_bias_linear=False, normalization="RMSNorm", hidden_dropout=0.0, attention_dropout=0.0,
         use_cpu_initialization=True, params_dtype=torch.float32, bias_activation_fusion=False, bias_dropout_fusion=False,
         masked_softmax_fusion=False, apply_rope_fusion=False, gradient_accumulation_fusion=False, persist_layer_norm=False, batch_p2p_comm=False,
+        mtp_num_layers=config.get("num_nextn_predict_layers") if mtp_factor else None, mtp_loss_scaling_factor=mtp_factor, calculate_per_token_loss=True,
         **attention, **experts_of(config))
     if latent:
         multi_latent_attention.TELinear = type("NoTELinear", (), {})   # without TransformerEngine it is no type to ask isinstance of
@@ -121,8 +135,29 @@ def build(config):
             layer.submodules.self_attention.module = FullWidthNormAttention
     base, part, rope = rope_of(config)
     gpt = GPTModel(core, spec, vocab_size=config["vocab_size"], max_sequence_length=config["max_position_embeddings"], position_embedding_type="rope",
-                   rotary_base=base, rotary_percent=part, share_embeddings_and_output_weights=config.get("tie_word_embeddings", False)).eval()
+                   rotary_base=base, rotary_percent=part, share_embeddings_and_output_weights=config.get("tie_word_embeddings", False),
+                   mtp_block_spec=prediction_of(config, core, spec)).eval()
     with torch.no_grad():
         for tensor in gpt.parameters():
             tensor.fill_(float("nan"))
     return gpt
+
+
+def gradients(gpt, rows):
+    """Mean loss, mean loss of every block of multi-token prediction, and in place of every parameter its gradient by the whole
+    objective."""
+    ids = torch.tensor(rows)
+    count, length = ids.shape
+    labels, weights = ids.roll(-1, 1), torch.ones(count, length)
+    weights[:, -1] = 0
+    mask = torch.triu(torch.ones(length, length, dtype=torch.bool), 1)[None, None]
+    gpt.train()   # dropout is 0; Core notes the blocks' losses while training only
+    MTPLossLoggingHelper.tracker.clear()
+    MTPLossAutoScaler.set_loss_scale(1 / weights.sum())
+    losses = gpt(ids, torch.arange(length).expand(count, -1), mask, labels=labels, loss_mask=weights)
+    loss = (losses * weights).sum() / weights.sum()
+    loss.backward()
+    with torch.no_grad():
+        for parameter in gpt.parameters():
+            parameter.copy_(torch.zeros_like(parameter) if parameter.grad is None else parameter.grad)
+    return loss.item(), MTPLossLoggingHelper.tracker["values"].tolist()

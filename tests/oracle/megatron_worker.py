@@ -109,6 +109,17 @@ class Worker:
         gpt.load_state_dict(state["model"], strict=False)
         return megatron_models.logits(gpt, rows).tolist()
 
+    def family_gradients(self, config, path, rows, factor, out):
+        """Losses of a checkpoint with its blocks of multi-token prediction; the gradients are saved under the weights' keys."""
+        gpt = megatron_families.build(config, factor)
+        metadata = dict(megatron_models.METADATA)
+        state = dist_checkpointing.load({"model": gpt.sharded_state_dict(metadata=metadata)}, path, strict="raise_unexpected")
+        gpt.load_state_dict(state["model"], strict=False)
+        loss, blocks = megatron_families.gradients(gpt, rows)
+        os.makedirs(out)
+        dist_checkpointing.save({"model": gpt.sharded_state_dict(metadata=metadata)}, out, content_metadata=metadata)
+        return {"loss": loss, "blocks": blocks}
+
     def loss(self, rows):
         with torch.no_grad():
             return megatron_models.pipeline_loss(self.fp32_model(), rows, forward_only=True)

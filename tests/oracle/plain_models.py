@@ -112,6 +112,13 @@ class Trunk(nn.Module):
         self.word_embeddings = nn.Embedding(c.vocab_size, c.hidden_size)
         self.layers = nn.ModuleList(Layer(c, number) for number in range(c.num_hidden_layers))
         self.norm = RmsNorm(c.hidden_size, c.rms_norm_eps)
+        self.c = c
+
+    def forward(self, ids):
+        x = self.word_embeddings(ids)
+        for layer in self.layers[:self.c.num_hidden_layers]:
+            x = layer(x)
+        return SimpleNamespace(last_hidden_state=self.norm(x))
 
 
 class PlainModel(nn.Module):
@@ -124,9 +131,6 @@ class PlainModel(nn.Module):
         self.lm_head = nn.Linear(self.config.hidden_size, self.config.vocab_size, bias=False)
 
     def forward(self, ids, labels=None):
-        x = self.model.word_embeddings(ids)
-        for layer in self.model.layers:
-            x = layer(x)
-        logits = self.lm_head(self.model.norm(x))
+        logits = self.lm_head(self.model(ids).last_hidden_state)
         loss = None if labels is None else F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
         return SimpleNamespace(logits=logits, loss=loss)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 import closeness
 import conftest
 import programs
+import toy_files
 import toys
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -42,9 +43,9 @@ def our_logits(model, rows, folder, gradients=False):
 
 
 def split_mtp(gradients, toy):
-    """Those of the model, and those of the blocks behind its last layer, which transformers does not load."""
-    prefix = f"grad.model.layers.{toy.values['num_hidden_layers']}."
-    blocks = {name: g for name, g in gradients.items() if name.startswith(prefix)}
+    """Those of the model, and those of its blocks of multi-token prediction, which transformers does not load."""
+    theirs = tuple("grad." + name for m in range(toy.mtp) for name in toy_files.mtp_names(toy, m))
+    blocks = {name: g for name, g in gradients.items() if theirs and name.startswith(theirs)}
     assert bool(blocks) == bool(toy.mtp)
     return {name: g for name, g in gradients.items() if name not in blocks}, blocks
 

@@ -14,13 +14,15 @@ RENAMED_KEYS = {"sarvam_mla": {"n_routed_experts": "num_experts", "n_shared_expe
 BORROWED = {family.model_type: name for name, family in FAMILY_TABLE.items() if family.model_type and not family.plain}
 PLAIN = {family.model_type: name for name, family in FAMILY_TABLE.items() if family.plain}
 # What a block of multi-token prediction is called: the layer, its two input norms, the product of both, its own last norm.
+BEHIND = tuple("model.layers.{n}." + part for part in ("", "enorm.weight", "hnorm.weight", "eh_proj.weight", "shared_head.norm.weight"))
+PLAIN_BEHIND = (*BEHIND[:4], "model.layers.{n}.final_layernorm.weight")
 MTP_NAMES = {
-    "deepseek_v3": ("model.layers.{n}.", "enorm", "hnorm", "eh_proj", "shared_head.norm"),
-    "glm4_moe": ("model.layers.{n}.", "enorm", "hnorm", "eh_proj", "shared_head.norm"),
-    "glm4_moe_lite": ("model.layers.{n}.", "enorm", "hnorm", "eh_proj", "shared_head.norm"),
-    "ling": ("model.layers.{n}.", "enorm", "hnorm", "eh_proj", "final_layernorm"),
-    "mimo": ("model.mtp_layers.{m}.", "token_layernorm", "hidden_layernorm", "input_proj", "final_layernorm"),
+    "deepseek_v3": BEHIND, "glm4_moe": BEHIND, "glm4_moe_lite": BEHIND, "ling": PLAIN_BEHIND, "hy_v3": PLAIN_BEHIND,
+    "mimo": tuple("model.mtp_layers.{m}." + part for part in ("", "token_layernorm.weight", "hidden_layernorm.weight", "input_proj.weight",
+                                                              "final_layernorm.weight")),
+    "exaone_moe": ("mtp.layers.{m}.", "mtp.pre_fc_norm_embedding.weight", "mtp.pre_fc_norm_hidden.weight", "mtp.fc.weight", "mtp.norm.weight"),
 }
+MTP_LIKE = {"exaone_moe": 0}   # which layer the block is shaped as; otherwise the last
 MTP_COPIES = {"embed_tokens.weight": "model.embed_tokens.weight", "shared_head.head.weight": "lm_head.weight"}
 WITH_COPIES = ("deepseek_v3", "glm4_moe", "glm4_moe_lite")
 
@@ -78,27 +80,31 @@ def as_borrowed(folder, name):
     return there
 
 
-def add_mtp(folder, toy, seed=5):
-    """Adds random blocks of multi-token prediction, each shaped as the model's last layer, to the last shard."""
+def mtp_names(toy, m):
+    """Prefix of the layer, then the whole names of the two input norms, the product and the last norm of block `m`."""
+    return tuple(name.format(n=toy.values["num_hidden_layers"] + m, m=m) for name in MTP_NAMES[toy.family])
+
+
+def add_mtp(folder, toy):
+    """Adds random blocks of multi-token prediction to the last shard."""
     folder, values = Path(folder), toy.values
     layers, hidden = values["num_hidden_layers"], values["hidden_size"]
-    prefix, *inputs, product, last = MTP_NAMES[toy.family]
     path = sorted(folder.glob("*.safetensors"))[-1]
     every = {}
     for part in folder.glob("*.safetensors"):
         every.update(load_file(part))
-    draw = torch.Generator().manual_seed(seed)
-    new, of_layer = {}, f"model.layers.{layers - 1}."
+    draw = torch.Generator().manual_seed(toy.block_seed)
+    new, of_layer = {}, f"model.layers.{MTP_LIKE.get(toy.family, layers - 1)}."
     for m in range(toy.mtp):
-        at = prefix.format(n=layers + m, m=m)
+        at, *inputs, product, last = mtp_names(toy, m)
         for name, value in every.items():
             if name.startswith(of_layer):
-                noise = torch.randn(value.shape, generator=draw) * 0.3
+                noise = torch.randn(value.shape, generator=draw) * 0.2
                 new[at + name.removeprefix(of_layer)] = (noise + ("norm" in name)).to(value.dtype)
         dtype = every["model.norm.weight"].dtype
         for name in (*inputs, last):
-            new[f"{at}{name}.weight"] = (1 + 0.25 * torch.randn(hidden, generator=draw)).to(dtype)
-        new[f"{at}{product}.weight"] = (0.1 * torch.randn(hidden, 2 * hidden, generator=draw)).to(dtype)
+            new[name] = (1 + 0.25 * torch.randn(hidden, generator=draw)).to(dtype)
+        new[product] = (0.15 * torch.randn(hidden, 2 * hidden, generator=draw)).to(dtype)
         if toy.family in WITH_COPIES:
             new |= {at + copy: every[original].clone() for copy, original in MTP_COPIES.items()}
     save_file({**load_file(path), **new}, path, metadata={"format": "pt"})

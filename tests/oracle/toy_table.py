@@ -96,6 +96,7 @@ class Toy:
     old_rope: bool = False                       # config.json spelled as transformers 4 did: rope_theta, rope_scaling
     packed: bool = False                         # the file holds all experts of a layer in one tensor, as transformers 5 does in memory
     mtp: int = 0                                 # blocks of multi-token prediction that the file holds beside the model
+    block_seed: int = 5                          # of their weights: one whose routes and gradients are sure (test_mtp.py asserts it)
 
     @property
     def values(self):
@@ -127,6 +128,8 @@ TOYS = [Toy(family, family) for family in FAMILY_TABLE if family not in ("mistra
     Toy("glm4_moe-qk_norm", "glm4_moe", {"use_qk_norm": True, **GROUPS, "first_k_dense_replace": 2}),
     Toy("glm4_moe-packed", "glm4_moe", {"use_qk_norm": True, "attention_bias": False}, packed=True),
     Toy("glm4_moe-mtp", "glm4_moe", {"num_nextn_predict_layers": 1}, mtp=1),
+    Toy("mimo-mtp", "mimo", {"num_nextn_predict_layers": 1}, mtp=1, block_seed=6),
+    Toy("hy_v3-mtp", "hy_v3", {"num_nextn_predict_layers": 1}, mtp=1, block_seed=6),
     Toy("hy_v3-all_sparse", "hy_v3", {"mlp_layer_types": ["sparse", "dense", "sparse"], "num_shared_experts": 1, "tie_word_embeddings": True}),
     Toy("ling-bias", "ling", {"use_qkv_bias": True, "num_shared_experts": 1, "num_key_value_heads": 3}),
     Toy("ling-mtp", "ling", {"num_nextn_predict_layers": 1}, mtp=1),
@@ -137,6 +140,8 @@ TOYS = [Toy(family, family) for family in FAMILY_TABLE if family not in ("mistra
     Toy("deepseek_v3-yarn", "deepseek_v3", {"rope_parameters": MSCALE, "n_shared_experts": 1}, old_rope=True),
     Toy("deepseek_v3-moonlight", "deepseek_v3", {"q_lora_rank": None, "n_group": 1, "topk_group": 1}),
     Toy("deepseek_v3-mtp", "deepseek_v3", {"num_nextn_predict_layers": 1}, mtp=1),
+    Toy("deepseek_v3-mtp2", "deepseek_v3", {"num_nextn_predict_layers": 2, "n_shared_experts": 1, "num_hidden_layers": 2}, mtp=2),
+    Toy("glm4_moe_lite-mtp", "glm4_moe_lite", {"num_nextn_predict_layers": 1}, mtp=1),
     Toy("glm4_moe_lite-no_q_lora", "glm4_moe_lite", {"q_lora_rank": None, "mlp_layer_types": ["sparse", "dense", "sparse"]}),
     Toy("gemma-untied", "gemma", {"num_key_value_heads": 3, "tie_word_embeddings": False}, old_rope=True),
     Toy("gemma2-uncapped", "gemma2", {"num_hidden_layers": 4, "num_key_value_heads": 2, "attn_logit_softcapping": None, "final_logit_softcapping": None},
@@ -147,7 +152,9 @@ TOYS = [Toy(family, family) for family in FAMILY_TABLE if family not in ("mistra
                                      "tie_word_embeddings": False, "rope_parameters": {**DEFAULT, "rope_theta": 1e6}}),
     Toy("exaone_moe-dense", "exaone_moe", {"first_k_dense_replace": 2, "num_shared_experts": 1, "n_group": 1, "topk_group": 1,
                                            "tie_word_embeddings": True}),
+    Toy("exaone_moe-mtp", "exaone_moe", {"num_nextn_predict_layers": 1}, mtp=1),
     Toy("nemotron-tied", "nemotron", {"num_key_value_heads": 6, "tie_word_embeddings": True}),
 ]
 FAMILIES = list(FAMILY_TABLE)
+WITH_MTP = [toy for toy in TOYS if toy.mtp]
 BY_NAME = {toy.name: toy for toy in TOYS}

@@ -16,7 +16,7 @@ from transformers.core_model_loading import revert_weight_conversion
 import closeness
 import plain_models
 import toy_files
-from toy_table import BY_NAME, DEFAULT, FAMILIES, FAMILY_TABLE, LLAMA3, NEW_TOKENS, TOYS, Toy  # noqa: F401
+from toy_table import BY_NAME, DEFAULT, FAMILIES, FAMILY_TABLE, LLAMA3, NEW_TOKENS, TOYS, WITH_MTP, Toy  # noqa: F401
 
 MARGIN = 1e-4
 UNSURE = 0.4   # of the tolerance of gradients: how far the reference itself may be off

@@ -119,7 +119,7 @@ class Maker {
     for (Choice& choice : rows_.find(pattern_of(param), param.name)) {
       if (!holds(choice.row->when, model_)) continue;
       if (choice.row->op == Op::kRepeat) {
-        add_repeats(choice.hf, indices);
+        add_repeats(choice.hf, indices, choice.row->when == When::kWritten);
         continue;
       }
       if (by_source || (chosen && present_.empty())) continue;
@@ -133,12 +133,12 @@ class Maker {
   }
 
   /// Where only the HF side counts depths, there is a copy for each.
-  void add_repeats(const std::string& hf, Indices indices) {
+  void add_repeats(const std::string& hf, Indices indices, bool written) {
     const auto native = static_cast<uint32_t>(map_.native.size() - 1);
     const bool each = indices.depth < 0 && groups_of(hf).depths > 0;
     for (size_t depth = 0; depth < (each ? model_.mtp.size() : 1); ++depth) {
       if (each) indices.depth = static_cast<int64_t>(depth);
-      map_.optional.push_back({expand_pattern(hf, indices).front(), native});
+      map_.optional.push_back({expand_pattern(hf, indices).front(), native, written});
     }
   }
 

@@ -50,6 +50,17 @@ DType join(DType a, DType b) {
 
 bool is_plain(DType dtype) { return is_floating(dtype) && size_of(dtype) >= 2; }
 
+/// The HF tensor of the copy, as wide as the native one.
+TensorInfo& add_copy(Map& map, const OptionalCopy& copy) {
+  TensorInfo info = map.native[copy.native];
+  info.name = copy.hf;
+  const Box whole{.tensor = copy.native, .lo = Shape(info.view.size(), 0), .hi = info.view};
+  Box hf = whole;
+  hf.tensor = static_cast<uint32_t>(map.hf.size());
+  map.pieces.push_back({.hf = hf, .native = whole, .relation = Relation::kCopies});
+  return map.hf.emplace_back(std::move(info));
+}
+
 class Matcher {
  public:
   Matcher(Map& map, std::span<const SourceTensor> source) : map_(map) {
@@ -71,14 +82,7 @@ class Matcher {
     for (const OptionalCopy& copy : map_.optional) {
       const SourceTensor* tensor = take(copy.hf);
       if (!tensor) continue;
-      TensorInfo info = map_.native[copy.native];
-      info.name = copy.hf;
-      accept(info, *tensor);
-      const Box whole{.tensor = copy.native, .lo = Shape(info.view.size(), 0), .hi = info.view};
-      Box hf = whole;
-      hf.tensor = static_cast<uint32_t>(map_.hf.size());
-      map_.hf.push_back(std::move(info));
-      map_.pieces.push_back({.hf = hf, .native = whole, .relation = Relation::kCopies});
+      accept(add_copy(map_, copy), *tensor);
     }
     map_.optional.clear();
   }
@@ -141,6 +145,12 @@ void match_source(Map& map, std::span<const SourceTensor> source, std::span<cons
   matcher.match_rest(source, ignored);
   matcher.raise();
   set_native_dtypes(map);
+}
+
+void add_written_copies(Map& map) {
+  for (const OptionalCopy& copy : map.optional)
+    if (copy.written) add_copy(map, copy);
+  map.optional.clear();
 }
 
 }  // namespace rialto::bridge

@@ -49,6 +49,7 @@ enum class When : uint8_t {
   kAlways,
   kUntied,
   kTied,
+  kWritten,     ///< of Op::kRepeat: published files carry the copy, so an export writes it where no file says otherwise
   kAlternative  ///< another layout of a parameter that an earlier row names, taken when the source has its tensors
 };
 
@@ -138,6 +139,7 @@ constexpr std::string_view flaw_of(std::span<const ParamRow> rows) {
       earlier = true;
       if (row.when != When::kAlternative) return "a native name stands in two rows";
     }
+    if (row.when == When::kWritten && row.op != Op::kRepeat) return "a copy that repeats nothing";
     if (row.when == When::kAlternative && !earlier) return "an alternative to nothing";
   }
   return {};

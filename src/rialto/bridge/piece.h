@@ -52,13 +52,14 @@ struct Ignored {
 struct OptionalCopy {
   std::string hf;
   uint32_t native = 0;
+  bool written = false;  ///< published files carry it (When::kWritten)
 };
 
 struct Map {
   std::vector<TensorInfo> hf, native;  ///< native: the rows of spec::param_table, in its order
   std::vector<Piece> pieces;
   std::vector<Ignored> ignored;
-  std::vector<OptionalCopy> optional;  ///< turned into kCopies pieces by match_source
+  std::vector<OptionalCopy> optional;  ///< turned into kCopies pieces by match_source and add_written_copies
 };
 
 /// Proves that the pieces tile every tensor of both sides exactly once (copies and fills declared), that views fit

@@ -36,6 +36,11 @@ void drop_absent_mtp(spec::ModelSpec& model, std::span<const ParamRow> rows, std
 /// kInput listing (up to ten each) missing, extra, reshaped, repeated and quantised tensors.
 void match_source(Map& map, std::span<const SourceTensor> source, std::span<const IgnoredRow> ignored);
 
+/// For an export that no file's tensors shape: adds a kCopies piece for every repeated tensor that the family's
+/// published files carry (copies of embedding and head in blocks of multi-token prediction); drops the others (a tied
+/// head).
+void add_written_copies(Map& map);
+
 /// Stored bytes [begin, begin + out.size()) of tensor `index` of one side. Must be thread-safe.
 using ByteReader = std::function<void(uint32_t index, uint64_t begin, std::span<std::byte> out)>;
 using ByteSink = std::function<void(std::span<const std::byte>)>;

@@ -43,6 +43,7 @@ enum class ConfigKind : uint8_t {
   kMaxWindowLayers,  ///< the first layer with a window, where layer_types is silent
   kLayerTypes,
   kWindowPattern,  ///< N: every Nth layer has no window, where layer_types is silent
+  kWindowSizes,    ///< each layer's window again, 0 for none; null: not said
   // attention
   kAttentionBias,
   kQkNorm,
@@ -69,6 +70,7 @@ enum class ConfigKind : uint8_t {
   kSparseStep,   ///< every Nth layer has them
   kFirstMoe,     ///< number of the first layer that may
   kLastMoe,      ///< number of the last layer that may; -1: the last
+  kLayerClamps,  ///< a clamp of the gated unit for each layer: 0, none, is all that is computed; null: not said
   kMlpTypes,     ///< "dense" or "sparse" (or false, true) per layer; where given, the others are not asked
   // routing
   kTopKMethod,  ///< "greedy", or "group_limited_greedy"

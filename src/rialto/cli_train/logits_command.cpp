@@ -16,6 +16,7 @@ namespace {
 struct Options {
   Common common;
   std::string model, tokens, out, gradients, dtype = "fp32";
+  double mtp_loss_scaling_factor = 0;
 };
 
 int run(const Options& options) {
@@ -36,7 +37,7 @@ int run(const Options& options) {
     report["logits"] = options.out;
   }
   if (training) {
-    train::write_gradients(model, rows, file_ops(), options.gradients);
+    train::write_gradients(model, rows, file_ops(), options.gradients, options.mtp_loss_scaling_factor);
     report["gradients"] = options.gradients;
   }
   const std::string line = options.common.json
@@ -56,9 +57,15 @@ Run add_logits(CLI::App& app) {
       ->required();
   command->add_option("--tokens", options->tokens, "JSON file: a list of lists of ids, all of one length")->required();
   command->add_option("--out", options->out, "safetensors file; tensor `logits` [rows, length, vocabulary]");
-  command->add_option("--gradients", options->gradients,
-                      "also write `loss` (mean next-token cross entropy) and `grad.<HF name>` of every parameter to "
-                      "this safetensors file");
+  CLI::Option* gradients = command->add_option(
+      "--gradients", options->gradients,
+      "also write `loss` (mean next-token cross entropy) and `grad.<HF name>` of every parameter to "
+      "this safetensors file");
+  command
+      ->add_option("--mtp-loss-scaling-factor", options->mtp_loss_scaling_factor,
+                   "gradients of the loss with multi-token prediction, whose blocks count this over their number; also "
+                   "writes `mtp_losses`, the mean loss of each block")
+      ->needs(gradients);
   command->add_option("--dtype", options->dtype, "fp32 or bf16, of weights and compute")->capture_default_str();
   add_common(*command, options->common);
   return [options] { return run(*options); };

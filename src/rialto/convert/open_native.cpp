@@ -174,6 +174,8 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
   if (opened.hf.layout) {
     bridge::match_source(opened.map, opened.decoded.tensors, family.ignored);
     join_stacks(opened.map, opened.params);
+  } else {
+    bridge::add_written_copies(opened.map);
   }
   std::vector<DType> expected;
   for (const bridge::TensorInfo& tensor : opened.map.native) expected.push_back(tensor.dtype);

@@ -39,6 +39,7 @@ struct Traits {
   // the model
   bool scaled_embedding = false;  ///< by the root of the hidden size
   bool mtp_dense = false;         ///< MTP blocks have a dense feed-forward and no window, unlike the last layer
+  bool mtp_one_block = false;     ///< the files have names for one MTP block only
 };
 
 struct Family {

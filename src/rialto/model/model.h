@@ -32,6 +32,12 @@ struct Objective {
   double mtp_loss_scaling_factor = 0;
 };
 
+/// What one depth of multi-token prediction lost, without the objective's factor: to be reported.
+struct DepthLoss {
+  at::Tensor sum;     ///< fp32 scalar without gradient
+  double weight = 0;  ///< of the tokens that have one so far ahead
+};
+
 /// Sum of weighted token losses and sum of weights; the caller divides once.
 struct LossSum {
   at::Tensor sum;  ///< fp32 scalar with gradient
@@ -40,6 +46,7 @@ struct LossSum {
   /// Undefined: nothing.
   at::Tensor extra;
   std::vector<RoutedTokens> routed;  ///< with gradients only
+  std::vector<DepthLoss> mtp;        ///< of each depth, where `extra` counts them
 };
 
 class Model {

@@ -21,7 +21,8 @@ bool is_derived(const ConfigRow& row, const ModelParts& parts) {
 
 /// A key that may be null or absent says nothing.
 bool says_nothing(const ConfigRow& row) {
-  return row.kind == ConfigKind::kKept ||
+  return row.kind == ConfigKind::kKept || row.kind == ConfigKind::kWindowSizes ||
+         row.kind == ConfigKind::kLayerClamps ||
          (row.kind == ConfigKind::kMustEqual && accepted_values(row).front().is_null());
 }
 

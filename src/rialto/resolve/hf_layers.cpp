@@ -70,9 +70,28 @@ int64_t number_or(const HfConfig& config, ConfigKind kind, int64_t low, int64_t 
   return config.has(kind) ? config.integer_or_null(kind, low, high).value_or(otherwise) : otherwise;
 }
 
-}  // namespace
+/// transformers asks layer_types and one window for all; other programs this list. Both must compute the same.
+void check_window_sizes(const HfConfig& config, const std::vector<std::optional<int64_t>>& windows) {
+  if (!config.has(ConfigKind::kWindowSizes) || !config.says(ConfigKind::kWindowSizes)) return;
+  const Json sizes = list_of(config, ConfigKind::kWindowSizes, windows.size());
+  for (size_t layer = 0; layer < windows.size(); ++layer)
+    if (sizes[layer] != windows[layer].value_or(0))
+      throw config.bad(ConfigKind::kWindowSizes, fmt::format("disagrees about layer {}", layer),
+                       {.got = sizes[layer].dump(),
+                        .want = fmt::format("{}, as the other keys say (0: no window)", windows[layer].value_or(0))});
+}
 
-std::vector<std::optional<int64_t>> read_windows(const HfConfig& config, int64_t num_layers) {
+void check_clamps(const HfConfig& config, size_t num_layers) {
+  if (!config.has(ConfigKind::kLayerClamps) || !config.says(ConfigKind::kLayerClamps)) return;
+  const Json clamps = list_of(config, ConfigKind::kLayerClamps, num_layers);
+  for (size_t layer = 0; layer < num_layers; ++layer)
+    if (!clamps[layer].is_number() || clamps[layer] != 0.0)
+      throw config.bad(ConfigKind::kLayerClamps, fmt::format("clamps layer {}, which is not computed here", layer),
+                       {.got = clamps[layer].dump(), .want = "0 (no clamp) for every layer, or null"});
+}
+
+/// Windows by layer_types or by the rule.
+std::vector<std::optional<int64_t>> windows_of(const HfConfig& config, int64_t num_layers) {
   std::vector<std::optional<int64_t>> windows(static_cast<size_t>(num_layers));
   if (!config.has(ConfigKind::kWindow)) return windows;
   std::optional<int64_t> window = config.integer_or_null(ConfigKind::kWindow, 1, kMaxPositions);
@@ -91,8 +110,17 @@ std::vector<std::optional<int64_t>> read_windows(const HfConfig& config, int64_t
   return windows;
 }
 
+}  // namespace
+
+std::vector<std::optional<int64_t>> read_windows(const HfConfig& config, int64_t num_layers) {
+  std::vector<std::optional<int64_t>> windows = windows_of(config, num_layers);
+  check_window_sizes(config, windows);
+  return windows;
+}
+
 std::vector<bool> read_moe_layers(const HfConfig& config, int64_t num_layers) {
   std::vector<bool> moe(static_cast<size_t>(num_layers), false);
+  check_clamps(config, moe.size());
   if (!config.has(ConfigKind::kExperts)) return moe;
   if (const auto listed = moe_by_list(config, moe.size())) return *listed;
   const int64_t first = std::max(number_or(config, ConfigKind::kFirstDense, 0, kMaxLayers, 0),

@@ -114,13 +114,14 @@ void add_layers(const HfConfig& config, spec::ModelSpec& model) {
     model.layers.push_back(maker.make(windows[layer], mixed, moe[layer]));
   model.per_layer_keys = config.has(ConfigKind::kExperts) && some_dense;
   if (!config.has(ConfigKind::kMtpDepth)) return;
-  const int64_t depth = config.integer_or_null(ConfigKind::kMtpDepth, 0, kMaxMtpDepth).value_or(0);
-  const bool dense = config.family().traits.mtp_dense;
+  const families::Traits& traits = config.family().traits;
+  const int64_t most = traits.mtp_one_block ? 1 : kMaxMtpDepth;
+  const int64_t depth = config.integer_or_null(ConfigKind::kMtpDepth, 0, most).value_or(0);
   for (int64_t index = 0; index < depth; ++index)
     model.mtp.push_back({.embedding_norm = model.final_norm,
                          .hidden_norm = model.final_norm,
                          .final_norm = model.final_norm,
-                         .layer = dense ? maker.make({}, mixed, false) : model.layers.back()});
+                         .layer = traits.mtp_dense ? maker.make({}, mixed, false) : model.layers.back()});
 }
 
 }  // namespace

@@ -18,6 +18,9 @@ constexpr std::pair<std::string_view, std::string_view> kLocalSpelling[] = {
     {"self_attention.linear_kv_up_proj.layer_norm_", "self_attention.kv_layernorm."},
 };
 
+/// What Megatron-Core calls the layer inside a block of multi-token prediction, now and in its newer versions.
+constexpr std::string_view kInnerLayer = ".transformer_layer.", kNewInnerLayer = ".mtp_model_layer.";
+
 void add_unique(std::vector<KeyCandidate>& list, KeyCandidate candidate) {
   for (const KeyCandidate& known : list)
     if (known.key == candidate.key) return;
@@ -33,6 +36,11 @@ std::vector<KeyCandidate> key_candidates(const spec::Param& param, const std::st
     const size_t at = param.disk.key.find(fused);
     if (at == std::string::npos) continue;
     spellings.push_back(std::string(param.disk.key).replace(at, fused.size(), apart));
+  }
+  if (param.stack == spec::Stack::kMtp) {
+    for (size_t own = spellings.size(), i = 0; i < own; ++i)
+      if (const size_t at = spellings[i].find(kInnerLayer); at != std::string::npos)
+        spellings.push_back(std::string(spellings[i]).replace(at, kInnerLayer.size(), kNewInnerLayer));
   }
   std::vector<KeyCandidate> candidates;
   for (const std::string& key : spellings) add_unique(candidates, {prefix + key, param.disk.axes});

@@ -14,8 +14,9 @@ struct KeyCandidate {
   std::vector<spec::DiskAxis> axes;  ///< size -1: whatever the checkpoint has
 };
 
-/// In order of preference: the parameter's own key and aliases, the local layer spec's spelling, then each of them in
-/// the other form (stacked for per layer, per layer for stacked). `prefix`: "optimizer.state.exp_avg." or "".
+/// In order of preference: the parameter's own key and aliases, the local layer spec's spelling, newer Core's name
+/// for the layer inside a prediction block, then each of them in the other form (stacked for per layer, per layer for
+/// stacked). `prefix`: "optimizer.state.exp_avg." or "".
 std::vector<KeyCandidate> key_candidates(const spec::Param& param, const std::string& prefix);
 
 }  // namespace rialto::store

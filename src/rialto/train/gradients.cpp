@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "rialto/base/error.h"
 #include "rialto/bridge/plan.h"
 #include "rialto/families/family.h"
@@ -42,11 +44,17 @@ GlobalBatch next_token_batch(const std::vector<std::vector<int64_t>>& rows, at::
 }  // namespace
 
 void write_gradients(const generate::LoadedModel& model, const std::vector<std::vector<int64_t>>& rows, FileOps& ops,
-                     const fs::path& out) {
+                     const fs::path& out, double mtp_loss_scaling_factor) {
   const families::Family* family = families::find_by_name(model.spec.family);
   if (family == nullptr) throw Error(ErrorKind::kInternal, model.spec.family, "no such family");
+  if (mtp_loss_scaling_factor != 0 && model.spec.mtp.empty())
+    throw Error(ErrorKind::kUsage, "gradients", "the model holds no blocks of multi-token prediction",
+                {.got = fmt::format("mtp_loss_scaling_factor {}", mtp_loss_scaling_factor), .want = "0", .hint = {}});
   const GlobalBatch batch = next_token_batch(rows, model.weights->context().device);
-  const float loss = static_cast<float>(run_iteration(*model.model, *model.weights, batch, [] {}).loss);
+  model.model->set_objective({.mtp_loss_scaling_factor = mtp_loss_scaling_factor});
+  const Iteration iteration = run_iteration(*model.model, *model.weights, batch, [] {});
+  const auto loss = static_cast<float>(iteration.loss);
+  const std::vector<float> mtp_losses(iteration.mtp_losses.begin(), iteration.mtp_losses.end());
 
   bridge::Map map = bridge::make_map(model.spec, family->params);
   for (auto* side : {&map.hf, &map.native}) {
@@ -69,7 +77,13 @@ void write_gradients(const generate::LoadedModel& model, const std::vector<std::
 
   std::vector<formats::SafetensorsEntry> entries(1);
   entries[0].name = "loss";
-  std::vector<uint32_t> tensors(1);  // HF tensor of each entry behind the loss
+  if (!mtp_losses.empty()) {
+    formats::SafetensorsEntry& entry = entries.emplace_back();
+    entry.name = "mtp_losses";
+    entry.shape = {static_cast<int64_t>(mtp_losses.size())};
+  }
+  const size_t num_losses = entries.size();
+  std::vector<uint32_t> tensors(num_losses);  // HF tensor of each entry behind the losses
   for (uint32_t index = 0; index < map.hf.size(); ++index) {
     if (without.contains(index)) continue;
     formats::SafetensorsEntry& entry = entries.emplace_back();
@@ -80,6 +94,8 @@ void write_gradients(const generate::LoadedModel& model, const std::vector<std::
   const auto fill = [&](size_t index, const formats::ByteSink& sink) {
     if (index == 0)
       sink(std::as_bytes(std::span(&loss, 1)));
+    else if (index < num_losses)
+      sink(std::as_bytes(std::span(mtp_losses)));
     else
       executor.produce(tensors[index], sink);
   };

@@ -9,9 +9,11 @@ namespace rialto::train {
 
 /// Mean next-token cross entropy over all rows (each place but a row's last), and its gradient by every parameter, as
 /// safetensors, fp32: tensor `loss` [] and `grad.<HF name>` with the HF tensor's shape; buffers have none. The loss is
-/// the next token's alone, without router losses and multi-token prediction. `model` was opened for
-/// training; its gradients are overwritten. Rows have one length >= 2; throws kUsage otherwise.
+/// the next token's alone, without router losses. `mtp_loss_scaling_factor` (Objective's): other than 0, the gradient
+/// is that of the loss with multi-token prediction, and tensor `mtp_losses` [D] holds the mean loss of each depth.
+/// `model` was opened for training; its gradients are overwritten. Rows have one length >= 2; throws kUsage otherwise,
+/// and for a factor without blocks of multi-token prediction.
 void write_gradients(const generate::LoadedModel& model, const std::vector<std::vector<int64_t>>& rows, FileOps& ops,
-                     const fs::path& out);
+                     const fs::path& out, double mtp_loss_scaling_factor = 0);
 
 }  // namespace rialto::train

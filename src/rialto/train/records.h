@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "rialto/base/json.h"
 
@@ -11,10 +12,11 @@ namespace rialto::train {
 struct StepRecord {
   int64_t iteration = 0;  ///< from 1
   int64_t consumed_samples = 0;
-  double loss = 0;                ///< weighted mean over the global batch's tokens
-  double learning_rate = 0;       ///< that this step used
-  double next_learning_rate = 0;  ///< what Megatron's step line prints: its scheduler has moved on by then
-  double grad_norm = 0;           ///< before clipping
+  double loss = 0;                      ///< weighted mean over the global batch's tokens
+  std::vector<double> mtp_losses = {};  ///< Iteration::mtp_losses
+  double learning_rate = 0;             ///< that this step used
+  double next_learning_rate = 0;        ///< what Megatron's step line prints: its scheduler has moved on by then
+  double grad_norm = 0;                 ///< before clipping
   int64_t global_batch_size = 0;
   int64_t num_tokens = 0;
   double elapsed_ms = 0;
@@ -36,9 +38,9 @@ Json to_json(const StepRecord& record);
 Json to_json(const EvalRecord& record);
 
 /// Megatron's step line over the iterations since the last one. Source: megatron/training/training.py, training_log.
-/// `timestamp`: "2026-01-31 12:00:00"; empty: now.
+/// `timestamp`: "2026-01-31 12:00:00"; empty: now. `mean_mtp_losses`: of every depth of multi-token prediction.
 std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
-                      int64_t train_iters, std::string timestamp = {});
+                      int64_t train_iters, std::string timestamp = {}, const std::vector<double>& mean_mtp_losses = {});
 /// Three lines: dashes, the loss and its perplexity (of at most exp(20)), dashes. Source: as above,
 /// evaluate_and_print_results.
 std::string eval_lines(const EvalRecord& record);

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,29 @@
 #include "rialto/schedule/actions.h"
 
 namespace rialto::train {
+namespace {
+
+/// Losses of depths over the micro-batches of an iteration, in fp64.
+class DepthMeans {
+ public:
+  void add(const std::vector<model::DepthLoss>& depths) {
+    if (depths.size() > sums_.size()) sums_.resize(depths.size());
+    for (size_t m = 0; m < depths.size(); ++m) {
+      sums_[m].first += depths[m].sum.item<double>();
+      sums_[m].second += depths[m].weight;
+    }
+  }
+  std::vector<double> means() const {
+    std::vector<double> means;
+    for (const auto& [sum, weight] : sums_) means.push_back(weight > 0 ? sum / weight : 0);
+    return means;
+  }
+
+ private:
+  std::vector<std::pair<double, double>> sums_;
+};
+
+}  // namespace
 
 Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
                         const std::function<void()>& step) {
@@ -23,6 +47,7 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
   std::vector<model::LossSum> losses(batch.micro_batches.size());
   Iteration result;
   double sum = 0;
+  DepthMeans depths;
   for (const schedule::Action& action : schedule::pipeline_order({}, 0, static_cast<int>(losses.size()))) {
     const auto micro = static_cast<size_t>(action.microbatch);
     switch (action.act) {
@@ -32,6 +57,7 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
         break;
       case schedule::Act::kBackward:
         sum += losses[micro].sum.item<double>();
+        depths.add(losses[micro].mtp);
         // A gradient of a loss that is not finite would only spread it.
         if (std::isfinite(sum)) model::backward(losses[micro], scale);
         losses[micro] = {};
@@ -47,6 +73,7 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
     }
   }
   result.loss = sum * scale;
+  result.mtp_losses = depths.means();
   return result;
 }
 

@@ -83,6 +83,33 @@ TEST(MakeMap, CopiesOfEmbeddingAndHeadAreTakenWhereTheFileHasThem) {
   EXPECT_NO_THROW(prove_complete(map));
 }
 
+TEST(MakeMap, CopiesOfPublishedFilesAreWrittenWhereNoFileSaysOtherwise) {
+  Map map = make_map(test::with_mtp(test::toy_mla(2, 4)), test::kDeepRows);
+  const size_t own = map.hf.size();
+  add_written_copies(map);
+  std::vector<std::string> copies;
+  for (size_t i = own; i < map.hf.size(); ++i) copies.push_back(map.hf[i].name);
+  EXPECT_THAT(copies, testing::UnorderedElementsAre(
+                          "model.layers.2.embed_tokens.weight", "model.layers.3.embed_tokens.weight",
+                          "model.layers.2.shared_head.head.weight", "model.layers.3.shared_head.head.weight"));
+  EXPECT_TRUE(map.optional.empty());
+  EXPECT_NO_THROW(prove_complete(map));
+  for (const Piece& piece : map.pieces) {
+    if (piece.hf.tensor < own) continue;
+    EXPECT_EQ(piece.relation, Relation::kCopies);
+    EXPECT_EQ(map.native[piece.native.tensor].name, map.hf[piece.hf.tensor].name.ends_with("head.weight")
+                                                        ? "output_layer.weight"
+                                                        : "embedding.word_embeddings.weight");
+  }
+  // A tied head is a repetition that published files may lack.
+  Map tied = make_map(test::toy_model({.tied = true}), test::kToyRows);
+  const size_t all = tied.hf.size();
+  ASSERT_EQ(tied.optional.size(), 1u);
+  add_written_copies(tied);
+  EXPECT_EQ(tied.hf.size(), all);
+  EXPECT_TRUE(tied.optional.empty());
+}
+
 TEST(MakeMap, BlocksThatTheFilesLackAreDropped) {
   const auto left = [](std::initializer_list<const char*> names) {
     spec::ModelSpec model = test::with_mtp(test::toy_mla(2, 4));

@@ -36,6 +36,7 @@ TEST(Rows, FlawsAreSeen) {
   // depths: counted on either side, absent only from what is repeated
   static_assert(sound({{"a.{L+m}", "b.{m}"}}) && !sound({{"a.{l}", "b.{m}"}}) && !sound({{"a.{m}", "b.{L+m}"}}));
   static_assert(sound({{"a.{L+m}", "b", Op::kRepeat}}) && !sound({{"a.{L+m}", "b"}}));
+  static_assert(sound({{"a", "b", Op::kRepeat, When::kWritten}}) && !sound({{"a", "b", Op::kSame, When::kWritten}}));
   static_assert(sound({{"a.{L+m}.", "b.{m}.", Op::kLayerPrefix}}) && !sound({{"a.{L+m}", "b.{m}", Op::kLayerPrefix}}));
   static_assert(!sound({{"a.", "b.", Op::kLayerPrefix}}));
   // alternatives follow what they replace; layers may share an HF name, the whole model not

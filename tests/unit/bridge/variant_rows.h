@@ -48,8 +48,8 @@ inline constexpr bridge::ParamRow kDeepRows[] = {
     {"model.layers.{L+m}.hnorm.weight", "mtp.layers.{m}.hnorm.weight"},
     {"model.layers.{L+m}.eh_proj.weight", "mtp.layers.{m}.eh_proj.weight", kSwapHalves},
     {"model.layers.{L+m}.shared_head.norm.weight", "mtp.layers.{m}.final_layernorm.weight"},
-    {"model.layers.{L+m}.embed_tokens.weight", "embedding.word_embeddings.weight", kRepeat},
-    {"model.layers.{L+m}.shared_head.head.weight", "output_layer.weight", kRepeat},
+    {"model.layers.{L+m}.embed_tokens.weight", "embedding.word_embeddings.weight", kRepeat, When::kWritten},
+    {"model.layers.{L+m}.shared_head.head.weight", "output_layer.weight", kRepeat, When::kWritten},
     {"model.norm.weight", "decoder.final_layernorm.weight"},
     {"lm_head.weight", "output_layer.weight", kSame, When::kUntied},
 };

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "rialto/bridge/plan.h"
@@ -313,6 +314,35 @@ TEST(Published, WhichLayersHaveExperts) {
   json["mlp_layer_types"] = {"sparse", "dense", "sparse"};
   EXPECT_FALSE(is_moe(model_of(json).layers[1]));
   EXPECT_EQ(model_of(hf_from_model(model_of(json))), model_of(json));
+}
+
+TEST(Published, ExaoneListsPerLayerAreAcceptedWhereTheySayTheSame) {
+  const Json plain = test::published("K-EXAONE 236B");
+  Json said = plain;
+  said["sliding_windows"] = {128, 128, 128, 0};
+  said["swiglu_limits"] = {0, 0.0, 0.0, 0.0};
+  said["mtp_share_layers"] = true;
+  said["mtp_layer_types"] = {"full_attention"};
+  said["mtp_sliding_windows"] = Json::array({0});
+  said["mtp_num_speculative_steps"] = 1;
+  EXPECT_EQ(model_of(said), model_of(plain));
+  const struct {
+    const char* key;
+    Json value;
+    std::string got;
+  } cases[] = {{"sliding_windows", {128, 64, 128, 0}, "disagrees about layer 1; got 64"},
+               {"sliding_windows", {128, 128, 128, 4096}, "disagrees about layer 3; got 4096"},
+               {"sliding_windows", {128, 128}, "a list of 4 layers"},
+               {"swiglu_limits", {0.0, 0.0, 7.0, 0.0}, "clamps layer 2, which is not computed here; got 7.0"},
+               {"num_nextn_predict_layers", 2, "got 2"},
+               {"mtp_num_speculative_steps", 3, "got 3"},
+               {"mtp_layer_types", {"sliding_attention"}, "sliding_attention"},
+               {"mtp_sliding_windows", Json::array({128}), "[128]"}};
+  for (const auto& test_case : cases) {
+    Json json = plain;
+    json[test_case.key] = test_case.value;
+    EXPECT_THAT(complaint(json), AllOf(HasSubstr(fmt::format("'{}'", test_case.key)), HasSubstr(test_case.got)));
+  }
 }
 
 TEST(Published, RoutersThatDoNotFitAreRefused) {

@@ -40,6 +40,24 @@ TEST(Keys, PerLayerTriesStacked) {
   EXPECT_EQ(candidates[1].axes[0].index, 2);
 }
 
+TEST(Keys, TheLayerInsideAPredictionBlockHasANewerName) {
+  spec::ModelSpec model = toy_model();
+  for (int depth = 0; depth < 2; ++depth) model.mtp.push_back({{}, {}, {}, model.layers.back()});
+  const auto keys_of = [&](const std::string& name) {
+    std::vector<std::string> keys;
+    for (const spec::Param& param : spec::param_table(model))
+      if (param.name == name)
+        for (const KeyCandidate& candidate : key_candidates(param, "p.")) keys.push_back(candidate.key);
+    return keys;
+  };
+  EXPECT_EQ(keys_of("mtp.layers.1.transformer_layer.mlp.linear_fc1.layer_norm_weight"),
+            (std::vector<std::string>{"p.mtp.layers.1.transformer_layer.mlp.linear_fc1.layer_norm_weight",
+                                      "p.mtp.layers.1.transformer_layer.pre_mlp_layernorm.weight",
+                                      "p.mtp.layers.1.mtp_model_layer.mlp.linear_fc1.layer_norm_weight",
+                                      "p.mtp.layers.1.mtp_model_layer.pre_mlp_layernorm.weight"}));
+  EXPECT_EQ(keys_of("mtp.layers.0.eh_proj.weight"), std::vector<std::string>{"p.mtp.layers.0.eh_proj.weight"});
+}
+
 TEST(Keys, OutsideTheLayersThereIsOne) {
   EXPECT_EQ(key_candidates(param_named("embedding.word_embeddings.weight", false), "").size(), 1u);
 }

@@ -99,6 +99,24 @@ TEST(Iteration, GradientsAreThoseOfTheMeanObjective) {
   EXPECT_FALSE(at::allclose(run.weights.flat_grad(), plain.weights.flat_grad(), 1e-3, 1e-6));
 }
 
+TEST(Iteration, ReportsTheMeanLossOfEveryDepth) {
+  Toy run({.mtp_loss_scaling_factor = 0.3}), silent({});
+  const GlobalBatch batch = counting(2);
+  const Iteration iteration = run_iteration(run.model, run.weights, batch, [] {});
+  double sum = 0, weight = 0;
+  for (const model::Batch& micro : batch.micro_batches) {
+    const model::LossSum loss = run.model.forward_loss(micro);
+    ASSERT_EQ(loss.mtp.size(), 1U);
+    EXPECT_FLOAT_EQ(loss.extra.item<float>(), 0.3F * loss.mtp[0].sum.item<float>());
+    EXPECT_EQ(loss.mtp[0].weight, 2.0 * static_cast<double>(kTokens - 1)) << "a row's last token has none so far ahead";
+    sum += loss.mtp[0].sum.item<double>();
+    weight += loss.mtp[0].weight;
+  }
+  ASSERT_EQ(iteration.mtp_losses.size(), 1U);
+  EXPECT_NEAR(iteration.mtp_losses[0], sum / weight, 1e-9);
+  EXPECT_TRUE(run_iteration(silent.model, silent.weights, batch, [] {}).mtp_losses.empty());
+}
+
 TEST(Iteration, BothLossesFall) {
   Toy run(kAll);
   optim::AdamW adam(run.weights, {});

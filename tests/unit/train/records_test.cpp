@@ -32,6 +32,16 @@ TEST(RecordsTest, StepLineIsMegatrons) {
       " loss scale: 1.0 | grad norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:   0 |");
 }
 
+TEST(RecordsTest, LossesOfPredictionBlocksHaveMegatronsNames) {
+  StepRecord with = record();
+  with.mtp_losses = {3.5, 4.25};
+  EXPECT_EQ(to_json(with)["mtp_1 loss"], 3.5);
+  EXPECT_EQ(to_json(with)["mtp_2 loss"], 4.25);
+  EXPECT_FALSE(to_json(record()).contains("mtp_1 loss"));
+  EXPECT_THAT(step_line(with, 10.25, 1, 1, 1, {}, {3.0, 4.0}),
+              testing::HasSubstr(" lm loss: 1.025000E+01 | mtp_1 loss: 3.000000E+00 | mtp_2 loss: 4.000000E+00 |"));
+}
+
 TEST(RecordsTest, TimestampIsNowWhenNoneIsGiven) {
   EXPECT_THAT(step_line(record(), 1, 1, 1, 1),
               testing::MatchesRegex(" \\[[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\] iteration .*"));

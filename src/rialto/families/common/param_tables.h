@@ -116,8 +116,9 @@ inline constexpr bridge::ParamRow kDeepseekMtpRows[] = {
     {"model.layers.{L+m}.hnorm.weight", "mtp.layers.{m}.hnorm.weight"},
     {"model.layers.{L+m}.eh_proj.weight", "mtp.layers.{m}.eh_proj.weight"},
     {"model.layers.{L+m}.shared_head.norm.weight", "mtp.layers.{m}.final_layernorm.weight"},
-    {"model.layers.{L+m}.embed_tokens.weight", "embedding.word_embeddings.weight", bridge::Op::kRepeat},
-    {"model.layers.{L+m}.shared_head.head.weight", "output_layer.weight", bridge::Op::kRepeat},
+    {"model.layers.{L+m}.embed_tokens.weight", "embedding.word_embeddings.weight", bridge::Op::kRepeat,
+     bridge::When::kWritten},
+    {"model.layers.{L+m}.shared_head.head.weight", "output_layer.weight", bridge::Op::kRepeat, bridge::When::kWritten},
 };
 /// The same with a norm of its own and without copies (Ling, Hunyuan).
 inline constexpr bridge::ParamRow kPlainMtpRows[] = {
