@@ -86,6 +86,26 @@ def test_ten_and_ten_are_twenty(precision, start, data, shelf, tmp_path, proves)
     assert_same_checkpoint(tmp_path / "straight" / f"iter_{STEPS:07d}", tmp_path / "parts" / f"iter_{STEPS:07d}")
 
 
+EXTRA = {"load_balancing_loss", "z_loss", "mtp_1 loss"}
+
+
+@pytest.mark.parametrize("name, keys", [("deepseek_v3-mtp", EXTRA), ("mixtral", EXTRA - {"mtp_1 loss"}), ("llama", set())])
+def test_losses_beside_the_next_tokens_are_recorded_and_resume(name, keys, data, shelf, tmp_path):
+    values = {**data, "checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME[name], torch.bfloat16), "train.train_iters": 6,
+              "train.micro_batch_size": 2, "train.global_batch_size": 4, "model.moe_aux_loss_coeff": 0.02, "model.moe_z_loss_coeff": 0.001,
+              "model.mtp_loss_scaling_factor": 0.3, "optimizer.adam_eps": 1e-8}
+    training_runs.train(tmp_path / "a", {**values, "checkpoint.save": tmp_path / "straight"})
+    parts = {**values, "checkpoint.save": tmp_path / "parts", "checkpoint.load": tmp_path / "parts", "train.exit_interval": 3}
+    for part in "bc":
+        training_runs.train(tmp_path / part, parts)
+    want = training_runs.records(tmp_path / "straight" / "metrics.jsonl")
+    assert len(want) == 6 and training_runs.records(tmp_path / "parts" / "metrics.jsonl") == want
+    for record in want:
+        assert record.keys() & EXTRA == keys
+        assert all(0 < record[key] < 100 for key in keys)
+    assert_same_checkpoint(tmp_path / "straight" / "iter_0000006", tmp_path / "parts" / "iter_0000006")
+
+
 def test_more_records_than_the_checkpoint_are_dropped(data, tmp_path):
     """A run killed after its last save: what it wrote since then is written once more, not twice."""
     values = {**data, **RANDOM_MODEL, "train.train_iters": 8, "checkpoint.save": tmp_path / "run", "checkpoint.load": tmp_path / "run"}

@@ -152,22 +152,26 @@ LossSum Model::forward_loss(const Batch& batch) const {
   loss.weight = total(batch.loss_weights_BS);
   if (!training) return loss;
   if (objective.mtp_loss_scaling_factor != 0 && !impl_->mtp.empty())
-    loss.extra = impl_->mtp_loss(batch, normed, context, loss.mtp);
+    loss.extra = impl_->mtp_loss(batch, normed, context, loss.parts.mtp);
   if (routing.loss.defined()) {
     const at::Tensor routers = at::mul(routing.loss, loss.weight);
     loss.extra = loss.extra.defined() ? at::add(loss.extra, routers) : routers;
+    const double share = loss.weight / static_cast<double>(routing.num_layers);
+    if (routing.aux_loss.defined()) loss.parts.aux = at::mul(routing.aux_loss, share);
+    if (routing.z_loss.defined()) loss.parts.z = at::mul(routing.z_loss, share);
   }
   loss.routed = std::move(routing.tokens);
   return loss;
 }
 
-at::Tensor Model::forward_logits(const at::Tensor& tokens_BS, Cache* cache) const {
+at::Tensor Model::forward_logits(const at::Tensor& tokens_BS, Cache* cache, Routing* routing) const {
   const int64_t first = cache ? cache->next_position : 0;
   const at::Tensor positions = at::arange(first, first + tokens_BS.size(1), tokens_BS.options().dtype(at::kLong))
                                    .unsqueeze(0)
                                    .expand_as(tokens_BS)
                                    .contiguous();
-  return logits(blocks(embed(tokens_BS), {.positions_BS = positions, .documents_BS = {}, .cache = cache}));
+  return logits(
+      blocks(embed(tokens_BS), {.positions_BS = positions, .documents_BS = {}, .cache = cache, .routing = routing}));
 }
 
 Cache Model::make_cache() const {

@@ -22,7 +22,7 @@ struct AttentionContext {
   at::Tensor positions_BS;     ///< of the queries
   at::Tensor documents_BS;     ///< undefined: one document per row
   Cache* cache = nullptr;      ///< generation: keys so far
-  Routing* routing = nullptr;  ///< training: collects what mixture-of-experts layers report
+  Routing* routing = nullptr;  ///< collects what mixture-of-experts layers report
 };
 
 /// What training adds to the next-token loss. All 0: nothing, and what only serves it is not computed.
@@ -38,6 +38,13 @@ struct DepthLoss {
   double weight = 0;  ///< of the tokens that have one so far ahead
 };
 
+/// Parts of an objective before their coefficients, for reports: without gradient, absent where the objective lacks
+/// them.
+struct ObjectiveParts {
+  at::Tensor aux, z;  ///< scalars: means over the routers, times the batch's weight
+  std::vector<DepthLoss> mtp;
+};
+
 /// Sum of weighted token losses and sum of weights; the caller divides once.
 struct LossSum {
   at::Tensor sum;  ///< fp32 scalar with gradient
@@ -45,8 +52,8 @@ struct LossSum {
   /// What the objective adds to `sum` for the gradient, on the same scale: a mean loss counts `weight` times.
   /// Undefined: nothing.
   at::Tensor extra;
+  ObjectiveParts parts;
   std::vector<RoutedTokens> routed;  ///< with gradients only
-  std::vector<DepthLoss> mtp;        ///< of each depth, where `extra` counts them
 };
 
 class Model {
@@ -65,8 +72,8 @@ class Model {
   /// Whole-model conveniences (one stage). While gradients are recorded, forward_loss also computes what the objective
   /// adds.
   LossSum forward_loss(const Batch& batch) const;
-  at::Tensor forward_logits(const at::Tensor& tokens_BS,
-                            Cache* cache = nullptr) const;  ///< positions continue the cache
+  /// fp32 [B,S,V]; positions continue the cache. `routing`: gets what mixture-of-experts layers report.
+  at::Tensor forward_logits(const at::Tensor& tokens_BS, Cache* cache = nullptr, Routing* routing = nullptr) const;
 
   Cache make_cache() const;
 

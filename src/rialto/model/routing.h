@@ -20,7 +20,12 @@ struct RoutedTokens {
 struct Routing {
   double aux_loss_coeff = 0, z_loss_coeff = 0;
   at::Tensor loss = {};  ///< sum over layers of coefficient * loss, fp32 scalar with gradient; undefined: none
+  /// Sums over layers before the coefficient, without gradient, for reports; undefined: none.
+  at::Tensor aux_loss = {}, z_loss = {};
+  int64_t num_layers = 0;  ///< that reported
   std::vector<RoutedTokens> tokens = {};
+  bool want_choices = false;
+  std::vector<at::Tensor> choices = {};  ///< by layer with experts, in order: int64 [T,K]; empty unless wanted
 };
 
 /// Moves every selection bias by `rate` towards an even load: up for experts with fewer tokens than the average, down

@@ -54,7 +54,7 @@ void write_gradients(const generate::LoadedModel& model, const std::vector<std::
   model.model->set_objective({.mtp_loss_scaling_factor = mtp_loss_scaling_factor});
   const Iteration iteration = run_iteration(*model.model, *model.weights, batch, [] {});
   const auto loss = static_cast<float>(iteration.loss);
-  const std::vector<float> mtp_losses(iteration.mtp_losses.begin(), iteration.mtp_losses.end());
+  const std::vector<float> mtp_losses(iteration.extra.mtp.begin(), iteration.extra.mtp.end());
 
   bridge::Map map = bridge::make_map(model.spec, family->params);
   for (auto* side : {&map.hf, &map.native}) {

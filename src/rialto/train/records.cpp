@@ -18,26 +18,30 @@ std::string now() {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local)};
 }
 
-/// What Megatron calls the loss of depth `m`, counted from 1.
-std::string mtp_name(size_t m) { return fmt::format("mtp_{} loss", m + 1); }
-
 }  // namespace
+
+std::map<std::string, double> named(const ExtraLosses& losses) {
+  std::map<std::string, double> by_name;
+  if (losses.load_balancing) by_name["load_balancing_loss"] = *losses.load_balancing;
+  if (losses.z) by_name["z_loss"] = *losses.z;
+  for (size_t m = 0; m < losses.mtp.size(); ++m) by_name[fmt::format("mtp_{} loss", m + 1)] = losses.mtp[m];
+  return by_name;
+}
 
 Json to_json(const StepRecord& record) {
   Json json = {{"kind", "train"},
                {"iteration", record.iteration},
                {"consumed samples", record.consumed_samples},
-               {"lm loss", record.loss},
-               {"learning rate", record.learning_rate},
-               {"grad norm", record.grad_norm},
-               {"global batch size", record.global_batch_size},
-               {"tokens", record.num_tokens},
-               {"time",
-                {{"elapsed_ms", record.elapsed_ms},
-                 {"tokens_per_s",
-                  record.elapsed_ms > 0 ? static_cast<double>(record.num_tokens) / record.elapsed_ms * 1e3 : 0.0},
-                 {"tflops_per_s", record.elapsed_ms > 0 ? record.flops / record.elapsed_ms / 1e9 : 0.0}}}};
-  for (size_t m = 0; m < record.mtp_losses.size(); ++m) json[mtp_name(m)] = record.mtp_losses[m];
+               {"lm loss", record.loss}};
+  for (const auto& [name, loss] : named(record.extra)) json[name] = loss;
+  json["learning rate"] = record.learning_rate;
+  json["grad norm"] = record.grad_norm;
+  json["global batch size"] = record.global_batch_size;
+  json["tokens"] = record.num_tokens;
+  const double ms = record.elapsed_ms;
+  json["time"] = {{"elapsed_ms", ms},
+                  {"tokens_per_s", ms > 0 ? static_cast<double>(record.num_tokens) / ms * 1e3 : 0.0},
+                  {"tflops_per_s", ms > 0 ? record.flops / ms / 1e9 : 0.0}};
   return json;
 }
 
@@ -50,7 +54,7 @@ Json to_json(const EvalRecord& record) {
 }
 
 std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
-                      int64_t train_iters, std::string timestamp, const std::vector<double>& mean_mtp_losses) {
+                      int64_t train_iters, std::string timestamp, const std::map<std::string, double>& mean_extra) {
   if (timestamp.empty()) timestamp = now();
   std::string line = fmt::format(" [{}] iteration {:8d}/{:8d} |", timestamp, last.iteration, train_iters);
   line += fmt::format(" consumed samples: {:12d} |", last.consumed_samples);
@@ -59,8 +63,8 @@ std::string step_line(const StepRecord& last, double mean_loss, double mean_elap
   line += fmt::format(" learning rate: {:.6E} |", last.next_learning_rate);
   line += fmt::format(" global batch size: {:5d} |", last.global_batch_size);
   if (mean_loss > 0) line += fmt::format(" lm loss: {:.6E} |", mean_loss);  // Megatron leaves a loss of 0 out
-  for (size_t m = 0; m < mean_mtp_losses.size(); ++m)
-    if (mean_mtp_losses[m] > 0) line += fmt::format(" {}: {:.6E} |", mtp_name(m), mean_mtp_losses[m]);
+  for (const auto& [name, loss] : mean_extra)
+    if (loss > 0) line += fmt::format(" {}: {:.6E} |", name, loss);
   line += fmt::format(" loss scale: {:.1f} |", 1.0);
   line += fmt::format(" grad norm: {:.3f} |", last.grad_norm);
   // A non-finite loss ends the run here, so both counters stay 0; the fields are there for programs that parse the

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,14 +11,22 @@
 
 namespace rialto::train {
 
+/// What training adds to the next-token loss, before the coefficients; nullopt: the objective lacks it.
+struct ExtraLosses {
+  std::optional<double> load_balancing, z;  ///< means over routers and the global batch's tokens
+  std::vector<double> mtp;                  ///< of each depth: mean over the tokens that have one so far ahead
+};
+/// Under Megatron's names: load_balancing_loss, z_loss, mtp_1 loss and so on.
+std::map<std::string, double> named(const ExtraLosses& losses);
+
 struct StepRecord {
   int64_t iteration = 0;  ///< from 1
   int64_t consumed_samples = 0;
-  double loss = 0;                      ///< weighted mean over the global batch's tokens
-  std::vector<double> mtp_losses = {};  ///< Iteration::mtp_losses
-  double learning_rate = 0;             ///< that this step used
-  double next_learning_rate = 0;        ///< what Megatron's step line prints: its scheduler has moved on by then
-  double grad_norm = 0;                 ///< before clipping
+  double loss = 0;  ///< weighted mean over the global batch's tokens
+  ExtraLosses extra;
+  double learning_rate = 0;       ///< that this step used
+  double next_learning_rate = 0;  ///< what Megatron's step line prints: its scheduler has moved on by then
+  double grad_norm = 0;           ///< before clipping
   int64_t global_batch_size = 0;
   int64_t num_tokens = 0;
   double elapsed_ms = 0;
@@ -33,14 +43,15 @@ struct EvalRecord {
 
 /// Records with every double in full precision. What changes from run to run stands under "time" alone, so two runs are
 /// compared by leaving that key out.
-/// Keys are the step line's names.
+/// Keys are the step line's names; those of ExtraLosses stand only where the objective has them.
 Json to_json(const StepRecord& record);
 Json to_json(const EvalRecord& record);
 
 /// Megatron's step line over the iterations since the last one. Source: megatron/training/training.py, training_log.
-/// `timestamp`: "2026-01-31 12:00:00"; empty: now. `mean_mtp_losses`: of every depth of multi-token prediction.
+/// `timestamp`: "2026-01-31 12:00:00"; empty: now. `mean_extra`: of the extra losses, by name.
 std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
-                      int64_t train_iters, std::string timestamp = {}, const std::vector<double>& mean_mtp_losses = {});
+                      int64_t train_iters, std::string timestamp = {},
+                      const std::map<std::string, double>& mean_extra = {});
 /// Three lines: dashes, the loss and its perplexity (of at most exp(20)), dashes. Source: as above,
 /// evaluate_and_print_results.
 std::string eval_lines(const EvalRecord& record);

@@ -14,24 +14,33 @@
 namespace rialto::train {
 namespace {
 
-/// Losses of depths over the micro-batches of an iteration, in fp64.
-class DepthMeans {
+/// Sums over micro-batches what the objective's parts are, in fp64, and divides once.
+class ExtraSums {
  public:
-  void add(const std::vector<model::DepthLoss>& depths) {
-    if (depths.size() > sums_.size()) sums_.resize(depths.size());
-    for (size_t m = 0; m < depths.size(); ++m) {
-      sums_[m].first += depths[m].sum.item<double>();
-      sums_[m].second += depths[m].weight;
+  void add(const model::ObjectiveParts& parts) {
+    add(aux_, parts.aux);
+    add(z_, parts.z);
+    if (parts.mtp.size() > mtp_.size()) mtp_.resize(parts.mtp.size());
+    for (size_t m = 0; m < parts.mtp.size(); ++m) {
+      mtp_[m].first += parts.mtp[m].sum.item<double>();
+      mtp_[m].second += parts.mtp[m].weight;
     }
   }
-  std::vector<double> means() const {
-    std::vector<double> means;
-    for (const auto& [sum, weight] : sums_) means.push_back(weight > 0 ? sum / weight : 0);
+  ExtraLosses mean(double total_weight) const {
+    const auto over = [](double sum, double weight) { return weight > 0 ? sum / weight : 0; };
+    ExtraLosses means;
+    if (aux_) means.load_balancing = over(*aux_, total_weight);
+    if (z_) means.z = over(*z_, total_weight);
+    for (const auto& [sum, weight] : mtp_) means.mtp.push_back(over(sum, weight));
     return means;
   }
 
  private:
-  std::vector<std::pair<double, double>> sums_;
+  static void add(std::optional<double>& sum, const at::Tensor& part) {
+    if (part.defined()) sum = sum.value_or(0) + part.item<double>();
+  }
+  std::optional<double> aux_, z_;
+  std::vector<std::pair<double, double>> mtp_;  ///< sum and weight of each depth
 };
 
 }  // namespace
@@ -47,7 +56,7 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
   std::vector<model::LossSum> losses(batch.micro_batches.size());
   Iteration result;
   double sum = 0;
-  DepthMeans depths;
+  ExtraSums extra;
   for (const schedule::Action& action : schedule::pipeline_order({}, 0, static_cast<int>(losses.size()))) {
     const auto micro = static_cast<size_t>(action.microbatch);
     switch (action.act) {
@@ -57,7 +66,7 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
         break;
       case schedule::Act::kBackward:
         sum += losses[micro].sum.item<double>();
-        depths.add(losses[micro].mtp);
+        extra.add(losses[micro].parts);
         // A gradient of a loss that is not finite would only spread it.
         if (std::isfinite(sum)) model::backward(losses[micro], scale);
         losses[micro] = {};
@@ -73,7 +82,7 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
     }
   }
   result.loss = sum * scale;
-  result.mtp_losses = depths.means();
+  result.extra = extra.mean(batch.total_weight);
   return result;
 }
 

@@ -7,15 +7,14 @@
 
 #include "rialto/model/model.h"
 #include "rialto/train/batches.h"
+#include "rialto/train/records.h"
 
 namespace rialto::train {
 
 struct Iteration {
   double loss = 0;                          ///< mean next-token loss
+  ExtraLosses extra;                        ///< of every micro-batch that was run backward
   std::vector<model::RoutedTokens> routed;  ///< of every micro-batch
-  /// Mean loss of each depth of multi-token prediction, over the tokens that have one so far ahead. Empty where the
-  /// objective does not count them.
-  std::vector<double> mtp_losses;
 };
 
 /// Plays pipeline_order of one stage: forward and backward per micro-batch, then `step`, which sees the finished

@@ -101,7 +101,7 @@ class Loop {
       stepped = true;
     });
     record.loss = iteration.loss;
-    record.mtp_losses = iteration.mtp_losses;
+    record.extra = iteration.extra;
     if (!stepped) stop_not_finite(record);
     if (config_.model.moe_router_bias_update_rate > 0)
       model::update_selection_bias(*setup_.weights, iteration.routed, config_.model.moe_router_bias_update_rate);
@@ -128,15 +128,13 @@ class Loop {
     logged_.loss += record.loss;
     logged_.elapsed_ms += record.elapsed_ms;
     logged_.flops += record.flops;
-    logged_.mtp_losses.resize(record.mtp_losses.size());
-    for (size_t m = 0; m < record.mtp_losses.size(); ++m) logged_.mtp_losses[m] += record.mtp_losses[m];
+    for (const auto& [name, loss] : named(record.extra)) logged_.extra[name] += loss;
     if (!due(config_.logger.log_interval, record.iteration)) return;
     const auto count = static_cast<double>(logged_.count);
-    for (double& loss : logged_.mtp_losses) loss /= count;
+    for (auto& [name, loss] : logged_.extra) loss /= count;
     if (hooks_.print) {
       hooks_.print(step_line(record, logged_.loss / count, logged_.elapsed_ms / count,
-                             logged_.flops / logged_.elapsed_ms / 1e9, config_.train.train_iters, {},
-                             logged_.mtp_losses));
+                             logged_.flops / logged_.elapsed_ms / 1e9, config_.train.train_iters, {}, logged_.extra));
     }
     logged_ = {};
   }
@@ -234,7 +232,7 @@ class Loop {
   struct {
     int64_t count = 0;
     double loss = 0, elapsed_ms = 0, flops = 0;
-    std::vector<double> mtp_losses = {};
+    std::map<std::string, double> extra = {};
   } logged_;
 };
 

@@ -113,6 +113,23 @@ TEST(SelectionBias, CountsTokensAndMovesTowardsTheAverage) {
   EXPECT_TRUE(model.forward_loss(toy_batch(spec, 1, 20)).routed.empty());
 }
 
+TEST(Choices, AreThoseThatTheCountsAreOf) {
+  const spec::ModelSpec spec = grouped_experts();
+  Weights weights = toy_weights(spec, at::kFloat);
+  const Model model(spec, weights, {}, whole(spec));
+  const Batch batch = toy_batch(spec, 1, 20);
+  Routing routing{.want_choices = true};
+  const at::Tensor logits = model.forward_logits(batch.tokens_BS, nullptr, &routing);
+  EXPECT_TRUE(at::equal(logits, model.forward_logits(batch.tokens_BS))) << "looking changes nothing";
+  ASSERT_EQ(routing.choices.size(), 1U) << "one layer has experts";
+  const at::Tensor& experts_TK = routing.choices[0];
+  EXPECT_EQ(experts_TK.sizes(), (at::IntArrayRef{20, 3}));
+  EXPECT_TRUE(at::equal(at::bincount(experts_TK.reshape({-1}), {}, 8), routing.tokens.at(0).tokens_E));
+  Routing unasked;
+  model.forward_logits(batch.tokens_BS, nullptr, &unasked);
+  EXPECT_TRUE(unasked.choices.empty());
+}
+
 TEST(SelectionBias, AnEvenLoadStays) {
   const spec::ModelSpec spec = grouped_experts();
   Weights weights = toy_weights(spec, at::kFloat);

@@ -106,15 +106,48 @@ TEST(Iteration, ReportsTheMeanLossOfEveryDepth) {
   double sum = 0, weight = 0;
   for (const model::Batch& micro : batch.micro_batches) {
     const model::LossSum loss = run.model.forward_loss(micro);
-    ASSERT_EQ(loss.mtp.size(), 1U);
-    EXPECT_FLOAT_EQ(loss.extra.item<float>(), 0.3F * loss.mtp[0].sum.item<float>());
-    EXPECT_EQ(loss.mtp[0].weight, 2.0 * static_cast<double>(kTokens - 1)) << "a row's last token has none so far ahead";
-    sum += loss.mtp[0].sum.item<double>();
-    weight += loss.mtp[0].weight;
+    ASSERT_EQ(loss.parts.mtp.size(), 1U);
+    EXPECT_FLOAT_EQ(loss.extra.item<float>(), 0.3F * loss.parts.mtp[0].sum.item<float>());
+    EXPECT_EQ(loss.parts.mtp[0].weight, 2.0 * static_cast<double>(kTokens - 1))
+        << "a row's last token has none so far ahead";
+    sum += loss.parts.mtp[0].sum.item<double>();
+    weight += loss.parts.mtp[0].weight;
   }
-  ASSERT_EQ(iteration.mtp_losses.size(), 1U);
-  EXPECT_NEAR(iteration.mtp_losses[0], sum / weight, 1e-9);
-  EXPECT_TRUE(run_iteration(silent.model, silent.weights, batch, [] {}).mtp_losses.empty());
+  ASSERT_EQ(iteration.extra.mtp.size(), 1U);
+  EXPECT_NEAR(iteration.extra.mtp[0], sum / weight, 1e-9);
+  EXPECT_TRUE(run_iteration(silent.model, silent.weights, batch, [] {}).extra.mtp.empty());
+}
+
+/// The objective's parts of `iteration`, times their coefficients, are what the micro-batches' `extra` add up to.
+TEST(Iteration, ExtraLossesAreThePartsOfTheObjective) {
+  const GlobalBatch batch = counting(2);
+  const auto extra_of = [&](const model::Objective& objective) {
+    Toy run(objective);
+    double sum = 0;
+    for (const model::Batch& micro : batch.micro_batches)
+      sum += run.model.forward_loss(micro).extra.item<double>() / batch.total_weight;
+    return std::pair(run_iteration(run.model, run.weights, batch, [] {}).extra, sum);
+  };
+  constexpr int kRouters = 2;
+  const auto [aux, aux_sum] = extra_of({.moe_aux_loss_coeff = 0.1});
+  EXPECT_NEAR(*aux.load_balancing, aux_sum / 0.1 / kRouters, 1e-6);
+  EXPECT_GE(*aux.load_balancing, 0.9) << "an even load is 1";
+  EXPECT_FALSE(aux.z || !aux.mtp.empty());
+  const auto [z, z_sum] = extra_of({.moe_z_loss_coeff = 0.01});
+  EXPECT_NEAR(*z.z, z_sum / 0.01 / kRouters, 1e-5);
+  EXPECT_FALSE(z.load_balancing || !z.mtp.empty());
+  const auto [mtp, mtp_sum] = extra_of({.mtp_loss_scaling_factor = 0.3});
+  // One depth: the last token of each row has nothing to predict, so it does not count.
+  EXPECT_NEAR(mtp.mtp.at(0), mtp_sum / 0.3 * kTokens / (kTokens - 1), 1e-5);
+  EXPECT_NEAR(mtp.mtp.at(0), std::log(kVocab), 0.5) << "of an untrained model";
+  EXPECT_FALSE(mtp.load_balancing || mtp.z);
+  const ExtraLosses all = extra_of(kAll).first;
+  EXPECT_TRUE(all.load_balancing && all.z && all.mtp.size() == 1);
+  const ExtraLosses none = [&] {
+    Toy run({});
+    return run_iteration(run.model, run.weights, batch, [] {}).extra;
+  }();
+  EXPECT_FALSE(none.load_balancing || none.z || !none.mtp.empty());
 }
 
 TEST(Iteration, BothLossesFall) {

@@ -34,11 +34,11 @@ TEST(RecordsTest, StepLineIsMegatrons) {
 
 TEST(RecordsTest, LossesOfPredictionBlocksHaveMegatronsNames) {
   StepRecord with = record();
-  with.mtp_losses = {3.5, 4.25};
+  with.extra.mtp = {3.5, 4.25};
   EXPECT_EQ(to_json(with)["mtp_1 loss"], 3.5);
   EXPECT_EQ(to_json(with)["mtp_2 loss"], 4.25);
   EXPECT_FALSE(to_json(record()).contains("mtp_1 loss"));
-  EXPECT_THAT(step_line(with, 10.25, 1, 1, 1, {}, {3.0, 4.0}),
+  EXPECT_THAT(step_line(with, 10.25, 1, 1, 1, {}, {{"mtp_1 loss", 3.0}, {"mtp_2 loss", 4.0}}),
               testing::HasSubstr(" lm loss: 1.025000E+01 | mtp_1 loss: 3.000000E+00 | mtp_2 loss: 4.000000E+00 |"));
 }
 
@@ -75,6 +75,17 @@ TEST(RecordsTest, JsonKeepsEveryBitAndTimesApart) {
   first.erase("time");
   second.erase("time");
   EXPECT_EQ(first, second);
+}
+
+TEST(RecordsTest, ExtraLossesStandOnlyWhereThereAreSome) {
+  StepRecord step = record();
+  for (const char* key : {"load_balancing_loss", "z_loss", "mtp_1 loss"})
+    EXPECT_FALSE(to_json(step).contains(key)) << key;
+  step.extra = {.load_balancing = 1.25, .z = 0.0, .mtp = {9.5}};
+  const Json json = to_json(step);
+  EXPECT_EQ(json["load_balancing_loss"].get<double>(), 1.25);
+  EXPECT_EQ(json["z_loss"].get<double>(), 0.0);
+  EXPECT_EQ(json["mtp_1 loss"].get<double>(), 9.5);
 }
 
 }  // namespace

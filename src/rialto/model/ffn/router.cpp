@@ -75,8 +75,11 @@ at::Tensor wide_product(const Recorder& recorder, const at::Tensor& x_TH, const 
   return y;
 }
 
-void add_loss(Routing& routing, const at::Tensor& loss) {
-  routing.loss = routing.loss.defined() ? at::add(routing.loss, loss) : loss;
+void add_to(at::Tensor& sum, const at::Tensor& loss) { sum = sum.defined() ? at::add(sum, loss) : loss; }
+
+void add_loss(Routing& routing, at::Tensor& reported, const at::Tensor& loss, double coeff) {
+  add_to(routing.loss, loss);
+  add_to(reported, at::div(loss.detach(), coeff));
 }
 
 }  // namespace
@@ -92,9 +95,13 @@ Routes Router::forward(const Recorder& recorder, const at::Tensor& x_TH, Routing
   const at::Tensor logits = wide_product(recorder, x_TH, product_);
   Routes routes = route(recorder, logits, selection_bias_ ? selection_bias_->data : at::Tensor(), options_);
   if (!routing) return routes;
-  if (routing->aux_loss_coeff != 0)
-    add_loss(*routing, load_balancing_loss(recorder, logits, options_.top_k, options_.score, routing->aux_loss_coeff));
-  if (routing->z_loss_coeff != 0) add_loss(*routing, router_z_loss(recorder, logits, routing->z_loss_coeff));
+  ++routing->num_layers;
+  if (const double coeff = routing->aux_loss_coeff; coeff != 0)
+    add_loss(*routing, routing->aux_loss, load_balancing_loss(recorder, logits, options_.top_k, options_.score, coeff),
+             coeff);
+  if (const double coeff = routing->z_loss_coeff; coeff != 0)
+    add_loss(*routing, routing->z_loss, router_z_loss(recorder, logits, coeff), coeff);
+  if (routing->want_choices) routing->choices.push_back(routes.experts_TK);
   if (selection_bias_) {
     routing->tokens.push_back(
         {selection_bias_->param.name, at::bincount(routes.experts_TK.reshape({-1}), {}, num_experts_).to(at::kCPU)});
