@@ -34,6 +34,13 @@ def native(shelf, tmp_path_factory):
     return get
 
 
+def our_routes(model, rows, folder):
+    """{layer: experts [tokens, k]} of every layer that has experts."""
+    out = folder / "routes.safetensors"
+    programs.rialto_train("logits", model, "--tokens", write_json(folder / "tokens.json", rows), "--out", out, "--routes")
+    return {int(name.removeprefix("routes.")): value for name, value in load_file(out).items() if name.startswith("routes.")}
+
+
 def our_logits(model, rows, folder, gradients=False):
     tokens = write_json(folder / "tokens.json", rows)
     out, grads = folder / "logits.safetensors", folder / "gradients.safetensors"
@@ -73,6 +80,26 @@ def test_logits_loss_and_every_gradient(toy, shelf, native, tmp_path, proves):
     closeness.assert_same_bits("logits of the native checkpoint", from_native, logits)
     for name, gradient in ours.items():
         closeness.assert_same_bits(name, again[name], gradient)
+
+
+@pytest.mark.parametrize("toy", [t for t in toys.TOYS if toys.has_experts(t)], ids=lambda t: t.name)
+def test_routers_choose_the_same_experts(toy, shelf, native, tmp_path):
+    rows = toys.token_rows(toy)
+    want = toys.routes(toys.load(shelf.path(toy)), rows)
+    assert want
+    for source in (shelf.path(toy), native(toy)):
+        got = our_routes(source, rows, tmp_path)
+        assert got.keys() == want.keys()
+        for layer, chosen in want.items():
+            closeness.assert_same_bits(f"routes of layer {layer}", got[layer].sort(-1).values, chosen.sort(-1).values)
+
+
+def test_routes_of_a_model_without_experts_are_refused(shelf, tmp_path):
+    tokens = write_json(tmp_path / "tokens.json", [[1, 2]])
+    out = tmp_path / "out.safetensors"
+    programs.refused(programs.rialto_train("logits", shelf.path(toys.BY_NAME["llama"]), "--tokens", tokens, "--out", out, "--routes", exit_code=2),
+                     "--routes", "no experts")
+    assert not out.exists()
 
 
 def halves(full=conftest.ALL, seed=conftest.SEED):

@@ -103,6 +103,28 @@ def greedy(model, ids, count):
     return ids[-count:], margin
 
 
+def has_experts(toy):
+    return any("num_experts_per_tok" in name or name == "moe_k" for name in toy.values)
+
+
+def routes(model, rows):
+    """{layer: experts [tokens, k] that each token goes to}: what every mixture-of-experts layer hands to its experts."""
+    found, hooks = {}, []
+    for number, layer in enumerate(model.model.layers):
+        if isinstance(model, plain_models.PlainModel) and isinstance(layer.mlp, plain_models.Moe):
+            hooks.append(layer.mlp.gate.register_forward_hook(lambda _, __, out, number=number: found.update({number: out[0]})))
+        elif hasattr(layer.mlp, "experts"):   # called with the tokens, the chosen experts and their weights
+            hooks.append(layer.mlp.experts.register_forward_pre_hook(lambda _, args, number=number: found.update({number: args[1]})))
+    try:
+        with torch.no_grad():
+            model(torch.tensor(rows))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert len(found) == len(hooks)
+    return found
+
+
 def routing_margin(model, rows):
     with torch.no_grad(), Margins() as margins:
         model(torch.tensor(rows))

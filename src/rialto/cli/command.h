@@ -16,7 +16,8 @@ namespace rialto::cli {
 struct Context {
   FileOps* ops = nullptr;
   Progress* progress = nullptr;
-  std::function<int()> action;  ///< set by the command that was chosen; returns the exit code
+  std::function<void()> hand_over;  ///< to rialto-train with the same arguments; does not return
+  std::function<int()> action;      ///< set by the command that was chosen; returns the exit code
 };
 
 /// Prints `json` on stdout when `as_json`, else `text`.

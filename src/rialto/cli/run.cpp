@@ -61,6 +61,7 @@ int parse_and_run(int argc, const char* const* argv) {
   Context context;
   std::unique_ptr<FileOps> faulty;
   context.ops = &real_file_ops();
+  context.hand_over = [argc, argv] { hand_over(argc, argv); };
   if (const char* fault = std::getenv("RIALTO_TEST_FAULT"); fault && *fault) {
     faulty = faulty_file_ops(real_file_ops(), fault);
     context.ops = faulty.get();

@@ -33,6 +33,7 @@ using Run = std::function<int()>;
 Run add_train(CLI::App& app);
 Run add_generate(CLI::App& app);
 Run add_logits(CLI::App& app);
+Run add_verify(CLI::App& app);
 
 /// The operating system's file operations, wrapped by what RIALTO_TEST_FAULT asks for.
 FileOps& file_ops();

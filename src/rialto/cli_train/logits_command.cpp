@@ -17,11 +17,14 @@ struct Options {
   Common common;
   std::string model, tokens, out, gradients, dtype = "fp32";
   double mtp_loss_scaling_factor = 0;
+  bool routes = false;
 };
 
 int run(const Options& options) {
   if (options.out.empty() && options.gradients.empty())
     throw Error(ErrorKind::kUsage, "logits", "give --out FILE.safetensors");
+  if (options.routes && options.out.empty())
+    throw Error(ErrorKind::kUsage, "--routes", "adds to the file of --out, and there is none");
   apply(options.common);
   const at::Device device = train::parse_device(options.common.device);
   const auto progress = terminal_progress();
@@ -29,11 +32,11 @@ int run(const Options& options) {
   const generate::LoadedModel model =
       generate::open_model(hub::local_model(options.model, "", file_ops(), progress.get()), parse_dtype(options.dtype),
                            device, training, progress.get());
-  const auto rows = train::read_token_rows(options.tokens, model.spec.vocab);
+  const auto rows = data::read_token_rows(options.tokens, model.spec.vocab);
   Json report = {
       {"model", options.model}, {"rows", rows.size()}, {"length", rows.front().size()}, {"vocab", model.spec.vocab}};
   if (!options.out.empty()) {
-    train::write_logits(model, rows, file_ops(), options.out, progress.get());
+    train::write_logits(model, rows, options.routes, file_ops(), options.out, progress.get());
     report["logits"] = options.out;
   }
   if (training) {
@@ -57,6 +60,8 @@ Run add_logits(CLI::App& app) {
       ->required();
   command->add_option("--tokens", options->tokens, "JSON file: a list of lists of ids, all of one length")->required();
   command->add_option("--out", options->out, "safetensors file; tensor `logits` [rows, length, vocabulary]");
+  command->add_flag("--routes", options->routes,
+                    "also write `routes.<layer>` [rows * length, choices], the experts that each token goes to");
   CLI::Option* gradients = command->add_option(
       "--gradients", options->gradients,
       "also write `loss` (mean next-token cross entropy) and `grad.<HF name>` of every parameter to "

@@ -40,7 +40,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   const std::pair<const char*, cli_train::Run> commands[] = {{"train", cli_train::add_train(app)},
                                                              {"generate", cli_train::add_generate(app)},
-                                                             {"logits", cli_train::add_logits(app)}};
+                                                             {"logits", cli_train::add_logits(app)},
+                                                             {"verify", cli_train::add_verify(app)}};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -17,7 +17,7 @@
 namespace rialto::train {
 namespace {
 
-GlobalBatch next_token_batch(const std::vector<std::vector<int64_t>>& rows, at::Device device) {
+GlobalBatch next_token_batch(const data::TokenRows& rows, at::Device device) {
   const auto length = static_cast<int64_t>(rows.front().size());
   const auto count = static_cast<int64_t>(rows.size());
   if (length < 2) throw Error(ErrorKind::kUsage, "gradients", "a row of one token has nothing to predict");
@@ -43,8 +43,8 @@ GlobalBatch next_token_batch(const std::vector<std::vector<int64_t>>& rows, at::
 
 }  // namespace
 
-void write_gradients(const generate::LoadedModel& model, const std::vector<std::vector<int64_t>>& rows, FileOps& ops,
-                     const fs::path& out, double mtp_loss_scaling_factor) {
+void write_gradients(const generate::LoadedModel& model, const data::TokenRows& rows, FileOps& ops, const fs::path& out,
+                     double mtp_loss_scaling_factor) {
   const families::Family* family = families::find_by_name(model.spec.family);
   if (family == nullptr) throw Error(ErrorKind::kInternal, model.spec.family, "no such family");
   if (mtp_loss_scaling_factor != 0 && model.spec.mtp.empty())

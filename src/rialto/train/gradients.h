@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "rialto/data/token_rows.h"
 #include "rialto/generate/loaded_model.h"
 
 namespace rialto::train {
@@ -13,7 +14,7 @@ namespace rialto::train {
 /// is that of the loss with multi-token prediction, and tensor `mtp_losses` [D] holds the mean loss of each depth.
 /// `model` was opened for training; its gradients are overwritten. Rows have one length >= 2; throws kUsage otherwise,
 /// and for a factor without blocks of multi-token prediction.
-void write_gradients(const generate::LoadedModel& model, const std::vector<std::vector<int64_t>>& rows, FileOps& ops,
-                     const fs::path& out, double mtp_loss_scaling_factor = 0);
+void write_gradients(const generate::LoadedModel& model, const data::TokenRows& rows, FileOps& ops, const fs::path& out,
+                     double mtp_loss_scaling_factor = 0);
 
 }  // namespace rialto::train

@@ -104,6 +104,50 @@ TEST(Program, ConvertVerifyInspect) {
   expect_refused(rialto("convert " + hf + " " + native + "2", "RIALTO_TEST_FAULT=full:write:100"), 1, "No space left");
 }
 
+/// `rialto verify ARGUMENTS` beside a rialto-train that only says what it was given and exits with 42.
+Ran verify_with_a_stub(const std::string& arguments) {
+  const TempDir dir;
+  fs::copy_file(RIALTO_PROGRAM, dir / "rialto");
+  std::ofstream(dir / "rialto-train") << "#!/bin/sh\necho \"$*\"\nexit 42\n";
+  fs::permissions(dir / "rialto-train", fs::perms::owner_all);
+  const std::string command = (dir / "rialto").string() + " verify " + arguments + " >" + (dir / "out").string() +
+                              " 2>" + (dir / "err").string();
+  return {WEXITSTATUS(std::system(command.c_str())), read_text_file(dir / "out"), read_text_file(dir / "err")};
+}
+
+TEST(Program, VerifyLogitsHandsOverWhatCanBeRun) {
+  const TempDir dir;
+  convert::write_toy_hf(dir / "hf");
+  const std::string hf = (dir / "hf").string(), native = (dir / "native").string(), ids = (dir / "ids.json").string();
+  ASSERT_EQ(rialto("convert " + hf + " " + native).code, 0);
+  std::ofstream(ids) << "[[1, 36, 3]]";
+  const std::string given = hf + " " + native + " --logits --tokens " + ids + " --tolerance 0.5 --json";
+  const Ran ran = verify_with_a_stub(given);
+  EXPECT_EQ(ran.code, 42) << ran.err;
+  EXPECT_EQ(ran.out, "verify " + given + "\n");
+  EXPECT_EQ(verify_with_a_stub(hf + " " + native).code, 0) << "tensors need no rialto-train";
+}
+
+TEST(Program, VerifyLogitsRefusesBeforeItHandsOver) {
+  const TempDir dir;
+  convert::write_toy_hf(dir / "hf");
+  const std::string hf = (dir / "hf").string(), ids = (dir / "ids.json").string(), other = (dir / "other").string();
+  Json config = convert::toy_config();
+  config["vocab_size"] = 38;
+  convert::write_hf(other, config, convert::toy_tensors(config));
+  expect_refused(verify_with_a_stub(hf + " " + other + " --logits"), 2, "37 of " + hf + " and 38 of " + other);
+  std::vector<convert::ToyTensor> tensors = convert::toy_tensors(convert::toy_config());
+  tensors.pop_back();
+  convert::write_hf(dir / "less", convert::toy_config(), tensors);
+  expect_refused(verify_with_a_stub(hf + " " + (dir / "less").string() + " --logits"), 3, "less");
+  expect_refused(verify_with_a_stub(hf + " /nonexistent --logits"), 3, "/nonexistent");
+  std::ofstream(ids) << "[[37]]";
+  expect_refused(verify_with_a_stub(hf + " " + hf + " --logits --tokens " + ids), 3, "0 to 36");
+  expect_refused(verify_with_a_stub(hf + " " + hf + " --tokens " + ids), 2, "--logits");
+  expect_refused(verify_with_a_stub(hf + " " + hf + " --logits --ulp 1"), 2, "--ulp");
+  expect_refused(verify_with_a_stub(hf + " " + hf + " --logits --tolerance -1"), 2, "--tolerance");
+}
+
 TEST(Program, ModelsNewWritesAFamilyFile) {
   const TempDir dir;
   Json config = convert::toy_config();
