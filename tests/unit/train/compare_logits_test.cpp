@@ -53,6 +53,14 @@ TEST(LogitsComparison, SaysWhereTheLargestDifferenceIs) {
   EXPECT_EQ(json["max_difference"], 0.5);
 }
 
+TEST(LogitsComparison, OfEqualDifferencesTheFirstIsNamed) {
+  LogitsComparison comparison(2);
+  comparison.add_row(std::vector<float>{0, 1, 2, 3}, std::vector<float>{0, 3, 4, 3});
+  ASSERT_TRUE(comparison.largest());
+  EXPECT_EQ(comparison.largest()->position, 0);
+  EXPECT_EQ(comparison.largest()->token, 1);
+}
+
 TEST(LogitsComparison, AllowsAFractionOfTheLargestLogitButNoLessThanOfOne) {
   EXPECT_TRUE(compare(4e-5F).within(1e-5)) << "5 is the largest logit";
   EXPECT_FALSE(compare(6e-5F).within(1e-5));
