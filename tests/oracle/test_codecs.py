@@ -62,6 +62,20 @@ def mxfp4(name, weight):
             numbers.reshape(turned.shape).transpose(1, 2).contiguous().to(torch.bfloat16))
 
 
+def fresh_fp8_blocks(weight):
+    """What --dtype fp8-block writes: scale amax / 448 (1 for zeros), codes of w / scale to nearest even, saturating."""
+    rows, cols = weight.shape
+    down, across = -(-rows // 128), -(-cols // 128)
+    padded = torch.zeros(down * 128, across * 128)
+    padded[:rows, :cols] = weight.float()
+    blocks = padded.view(down, 128, across, 128).transpose(1, 2)
+    scales = blocks.abs().amax((2, 3)) / 448
+    scales[scales == 0] = 1
+    codes = (blocks / scales[:, :, None, None]).clamp(-448, 448).to(torch.float8_e4m3fn)
+    back = lambda x: x.transpose(1, 2).reshape(padded.shape)[:rows, :cols].contiguous()
+    return back(codes.view(torch.uint8)).view(torch.float8_e4m3fn), scales, back(codes.float() * scales[:, :, None, None])
+
+
 FP8 = {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
 INT4 = {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {
     "group_0": {"weights": {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 32}}}}
@@ -160,3 +174,46 @@ def test_another_scheme_is_refused(change, word, shelf, tmp_path):
     write_config(tmp_path / "hf", {**read_config(tmp_path / "hf"), "quantization_config": {**FP8, **change}})
     done = programs.rialto("convert", tmp_path / "hf", tmp_path / "native", exit_code=3)
     assert word in done.stderr and "quantization_config" in done.stderr
+
+
+WIDE_DEEPSEEK = toys.Toy("fp8-deepseek", "deepseek_v3", {"hidden_size": 160, "moe_intermediate_size": 136, "intermediate_size": 264})
+EXPORTED = {"deepseek_v3": WIDE_DEEPSEEK, "qwen3_moe": toys.BY_NAME["qwen3_moe"], "phi3": toys.BY_NAME["phi3"]}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("family", EXPORTED)
+def test_fp8_export(family, dtype, shelf, tmp_path):
+    """Codes and scales are torch's; transformers computes with the numbers that they mean what `rialto` computes from the codes."""
+    source = shelf.path(EXPORTED[family], dtype)
+    programs.rialto("convert", source, tmp_path / "native")
+    programs.rialto("convert", tmp_path / "native", tmp_path / "fp8", "--dtype", "fp8-block")
+    plain, got = toys.tensors(source), toys.tensors(tmp_path / "fp8")
+    numbers, coded = {}, 0
+    for name, tensor in plain.items():
+        if tensor.dim() == 2 and (".self_attn." in name or ".mlp." in name) and not name.endswith(("mlp.gate.weight", "kv_a_layernorm.weight")):
+            codes, scales, value = fresh_fp8_blocks(tensor)
+            assert got[name].dtype == torch.float8_e4m3fn, name
+            assert got.pop(name).view(torch.uint8).equal(codes.view(torch.uint8)), name
+            closeness.assert_same_bits(name, got.pop(name + "_scale_inv"), scales)
+            numbers[name], coded = value.to(dtype), coded + 1
+        else:
+            closeness.assert_same_bits(name, got.pop(name), tensor)
+            numbers[name] = tensor
+    assert coded and not got
+    programs.rialto("convert", tmp_path / "fp8", tmp_path / "again")
+    programs.rialto("convert", tmp_path / "again", tmp_path / "back")
+    assert {k: v for k, v in programs.snapshot(tmp_path / "back").items()} == programs.snapshot(tmp_path / "fp8")
+    shutil.copytree(source, tmp_path / "plain", ignore=shutil.ignore_patterns("*.safetensors*"))
+    toys.write_tensors(tmp_path / "plain" / "model.safetensors", numbers)
+    programs.rialto("convert", tmp_path / "plain", tmp_path / "twin")
+    want, found = (torch_dist.tensors(root / "iter_0000001") for root in (tmp_path / "twin", tmp_path / "again"))
+    assert found.keys() == want.keys()
+    for key, value in want.items():
+        closeness.assert_same_bits(key, found[key], value)
+
+
+def test_fp8_export_of_packed_experts_is_refused(shelf, tmp_path):
+    programs.rialto("convert", shelf.path(GPT_OSS, torch.bfloat16), tmp_path / "native")
+    done = programs.rialto("convert", tmp_path / "native", tmp_path / "fp8", "--dtype", "fp8-block", exit_code=2)
+    programs.refused(done, "experts.gate_up_proj", "fp8-block")
+    assert not (tmp_path / "fp8").exists()

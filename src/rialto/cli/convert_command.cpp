@@ -21,10 +21,12 @@ convert::ConvertOptions to_options(const Options& given, Context& context) {
   options.to = given.to == "hf"         ? convert::Target::kHf
                : given.to == "megatron" ? convert::Target::kMegatron
                                         : convert::Target::kAuto;
-  if (!given.dtype.empty()) {
+  options.fp8_blocks = given.dtype == "fp8-block";
+  if (!given.dtype.empty() && !options.fp8_blocks) {
     options.dtype = dtype_from_torch(given.dtype);
     if (!options.dtype)
-      throw Error(ErrorKind::kUsage, "--dtype", "unknown type", {.got = given.dtype, .want = "fp32, fp16 or bf16"});
+      throw Error(ErrorKind::kUsage, "--dtype", "unknown type",
+                  {.got = given.dtype, .want = "fp32, fp16, bf16 or fp8-block"});
   }
   if (given.iteration >= 0) options.iteration = given.iteration;
   options.overwrite = given.overwrite;
@@ -49,8 +51,10 @@ void add_convert(CLI::App& app, Context& context) {
       ->required();
   command->add_option("--to", options->to, "megatron, hf, or auto: the other kind than the source")
       ->check(CLI::IsMember({"auto", "megatron", "hf"}));
-  command->add_option("--dtype", options->dtype,
-                      "Cast weights: fp32, fp16 or bf16 (default: every tensor keeps its bits)");
+  command->add_option(
+      "--dtype", options->dtype,
+      "Cast weights: fp32, fp16 or bf16 (default: every tensor keeps its bits). To hf: fp8-block codes the "
+      "projections of attention and feed-forward layers as DeepSeek-V3 is published");
   command->add_option("--revision", options->revision, "Of a hub id: branch, tag or commit (default: main)");
   command->add_option("--like", options->like,
                       "To hf: take config, tokenizer and file layout from this Hugging Face folder or hub id");
@@ -68,6 +72,7 @@ Examples:
   rialto convert Qwen3-0.6B qwen3-megatron
   rialto convert Qwen/Qwen3-0.6B qwen3-megatron             fetched into the Hub's cache (HF_HOME, HF_TOKEN...)
   rialto convert qwen3-megatron qwen3-hf --dtype fp32
+  rialto convert qwen3-megatron qwen3-fp8 --dtype fp8-block
   rialto convert run/checkpoints out --iteration 2000
   rialto convert from-bridge out --like Qwen3-0.6B          a checkpoint written by another program)");
   command->callback([options, &context] {

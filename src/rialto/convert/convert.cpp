@@ -31,6 +31,9 @@ ConvertReport convert(const ConvertOptions& options, FileOps& ops, Progress* may
     throw Error(ErrorKind::kConfig, options.source.string(), "the source is of the wanted kind already",
                 {.got = native ? "megatron" : "hf"});
   if (options.dtype) check_weight_dtype(*options.dtype);
+  if (!native && options.fp8_blocks)
+    throw Error(ErrorKind::kConfig, "--dtype", "a Megatron checkpoint holds numbers, not codes",
+                {.got = "fp8-block", .want = "fp32, fp16 or bf16"});
   if (!native && options.like)
     throw Error(ErrorKind::kConfig, "--like", "only an export to Hugging Face takes a folder to be like");
   if (!native && options.iteration)

@@ -18,6 +18,7 @@ struct ConvertOptions {
   fs::path source, destination;
   Target to = Target::kAuto;   ///< kAuto: the other kind than the source
   std::optional<DType> dtype;  ///< cast weights; default: as stored
+  bool fp8_blocks = false;     ///< to HF: projections as FP8 codes with a scale per 128 x 128 block
   bool overwrite = false;
   bool dry_run = false;              ///< plan and proof only; no tensor bytes read, nothing written
   std::optional<fs::path> like;      ///< HF folder whose config, tokenizer and shard layout an export takes

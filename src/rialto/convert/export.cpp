@@ -6,6 +6,7 @@
 #include "rialto/convert/coded_output.h"
 #include "rialto/convert/destination.h"
 #include "rialto/convert/dtypes.h"
+#include "rialto/convert/fp8_layout.h"
 #include "rialto/convert/opened.h"
 #include "rialto/convert/output_plan.h"
 #include "rialto/convert/pump.h"
@@ -14,11 +15,37 @@
 namespace rialto::convert {
 namespace {
 
+/// Whether tensors are coded that the source did not record as codes.
+bool codes_anew(const OpenedNative& source, const ConvertOptions& options) {
+  return options.fp8_blocks && !source.hf.scales;
+}
+
+/// What is asked for decides how much of the recorded layout counts.
+OpenedNative open_source(const ConvertOptions& options) {
+  const auto open = [&](Follow follow) { return open_native(options.source, options.iteration, options.like, follow); };
+  OpenedNative source = open(options.dtype ? Follow::kNumbers : Follow::kRecorded);
+  if (options.fp8_blocks) {
+    if (holds_fp8_blocks(source) && source.hf.scales) return source;
+    if (!source.decoded.coded.empty() || holds_packed_projections(source)) source = open(Follow::kNothing);
+    code_projections(source);
+  } else if (!source.dtypes_as_recorded && !source.decoded.coded.empty()) {
+    source = open(Follow::kNumbers);  // numbers of another type than codes decode to
+  }
+  return source;
+}
+
+/// quantization_config of the output; null: none.
+Json quantization_of(const OpenedNative& source, const ConvertOptions& options) {
+  if (!options.fp8_blocks) return nullptr;
+  return codes_anew(source, options) ? fp8_quantization(source)
+                                     : source.hf.config.value("quantization_config", Json(nullptr));
+}
+
 /// The dtype that config.json must be made to name; none when it may stay as it is, byte for byte.
 std::optional<DType> new_dtype(const OpenedNative& source, const ConvertOptions& options) {
-  if (!options.dtype && source.hf.layout && source.dtypes_as_recorded) return {};
+  if (!options.dtype && !codes_anew(source, options) && source.hf.layout && source.dtypes_as_recorded) return {};
   const DType dtype = options.dtype.value_or(main_dtype(source.map));
-  if (source.hf.config.contains("quantization_config")) return dtype;  // which goes, since numbers are written
+  if (options.fp8_blocks || source.hf.config.contains("quantization_config")) return dtype;  // which changes or goes
   for (const char* key : {"dtype", "torch_dtype"})
     if (source.hf.config.contains(key) && source.hf.config[key] == torch_name(dtype)) return {};
   return dtype;
@@ -64,7 +91,7 @@ void write_weights(const OpenedNative& source, const OutputPlan& plan, const fs:
   progress.end();
   pump.finish();
   report.rounded_values = rounded;
-  if (coded.changed_blocks() == 0) return;
+  if (coded.changed_blocks() == 0 || !source.hf.scales) return;
   report.notices.push_back(
       fmt::format("{} blocks of coded tensors have changed and got new scales", coded.changed_blocks()));
   progress.notice(report.notices.back());
@@ -88,9 +115,7 @@ void write_companions(const HfSide& side, const fs::path& folder, FileOps& ops) 
 }  // namespace
 
 void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, ConvertReport& report) {
-  OpenedNative source = open_native(options.source, options.iteration, options.like, options.dtype.has_value());
-  if (!source.dtypes_as_recorded && !source.decoded.coded.empty())  // numbers of another type than codes decode to
-    source = open_native(options.source, options.iteration, options.like, true);
+  OpenedNative source = open_source(options);
   const std::optional<DType> dtype = new_dtype(source, options);
   if (options.dtype) {
     for (const bridge::Piece& piece : source.map.pieces)
@@ -109,6 +134,12 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   for (const bridge::Ignored& ignored : source.map.ignored)
     report.ignored.push_back(fmt::format("{}: {}; {}", ignored.name, ignored.reason,
                                          source.hf.pass_through ? "written back as it was" : "not written"));
+  if (codes_anew(source, options))
+    report.notices.push_back(
+        fmt::format("{} tensors coded as {}", source.decoded.coded.size(), name_of(bridge::Codec::kFp8Block)));
+  else if (options.fp8_blocks)
+    report.notices.emplace_back(
+        "the source was FP8 already: the tensors that it coded are codes again, with its scales where nothing changed");
   check_room(options.destination, plan.bytes, options.dry_run ? &report.notices : nullptr);
   for (const std::string& notice : report.notices) progress.notice(notice);
   if (options.dry_run) return;
@@ -117,7 +148,8 @@ void export_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   write_weights(source, plan, staging.path(), ops, progress, report);
   if (plan.indexed) write_file_synced(ops, staging.path() / "model.safetensors.index.json", make_index(plan));
   write_companions(source.hf, staging.path(), ops);
-  write_file_synced(ops, staging.path() / "config.json", make_config(source.hf, dtype));
+  write_file_synced(ops, staging.path() / "config.json",
+                    make_config(source.hf, dtype, quantization_of(source, options)));
   staging.commit();
   for (const bridge::TensorInfo& tensor : source.map.native)
     report.bytes_read += static_cast<uint64_t>(num_elements(tensor.shape)) * size_of(tensor.dtype);

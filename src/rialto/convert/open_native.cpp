@@ -146,7 +146,7 @@ void refuse_unused(const OpenedNative& opened) {
 }  // namespace
 
 OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration, const std::optional<fs::path>& like,
-                         bool numbers) {
+                         Follow follow) {
   OpenedNative opened;
   std::optional<store::Found> found = store::find_checkpoint(path, iteration);
   if (!found) throw Error(ErrorKind::kInput, path.string(), "no checkpoint here");
@@ -164,13 +164,14 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
   opened.resolved = resolve::model_from_hf(opened.hf.config, opened.hf.config_path);
   const families::Family& family = *opened.resolved.family;
   if (opened.hf.layout) take_recorded(opened);
-  if (numbers && !opened.decoded.coded.empty()) {
+  if (follow == Follow::kNothing || (follow == Follow::kNumbers && !opened.decoded.coded.empty())) {
     opened.hf.layout.reset();
     opened.recorded.clear();
     opened.decoded = {};
   }
   opened.params = spec::param_table(opened.resolved.model);
   opened.map = bridge::make_map(opened.resolved.model, family.params, opened.decoded.tensors);
+  opened.tied = opened.map.optional;
   if (opened.hf.layout) {
     bridge::match_source(opened.map, opened.decoded.tensors, family.ignored);
     join_stacks(opened.map, opened.params);

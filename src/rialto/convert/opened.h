@@ -44,14 +44,21 @@ struct OpenedNative {
   std::vector<bridge::SourceTensor> recorded;  ///< what the source's files held, in the layout's order
   bridge::DecodedSource decoded;               ///< the same as the bridge sees it
   bool dtypes_as_recorded = true;              ///< every HF dtype is the recorded one
+  std::vector<bridge::OptionalCopy> tied;      ///< what HF files may repeat of the model, whether these do or not
   std::vector<std::string> notices;
 
   bridge::ByteReader reader() const;
 };
-/// `like`: take config, tokenizer and layout from this HF folder. `numbers`: where the source held codes, its layout
-/// does not count. Throws kInput, kShape.
+/// What the recorded layout (files, order, codes) is good for.
+enum class Follow : uint8_t {
+  kRecorded,  ///< all of it
+  kNumbers,   ///< nothing where it held codes
+  kNothing,   ///< nothing: one tensor for each of the family's first rows
+};
+
+/// `like`: take config, tokenizer and layout from this HF folder. Throws kInput, kShape.
 OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration, const std::optional<fs::path>& like,
-                         bool numbers = false);
+                         Follow follow = Follow::kRecorded);
 
 /// Companion files of the HF side: name and path.
 std::vector<std::pair<std::string, fs::path>> companion_files(const fs::path& folder);

@@ -24,7 +24,7 @@ void add(OutputPlan& plan, OutputShard& shard, const std::string& name, const Sh
   plan.bytes += bytes_of(shape, dtype);
 }
 
-OutputPlan recorded_plan(const OpenedNative& source) {
+OutputPlan follow_layout(const OpenedNative& source, const hub::SourceLayout& layout) {
   std::unordered_set<std::string> members;  // of coded tensors
   std::map<std::string, int64_t> index_of;
   for (size_t i = 0; i < source.map.hf.size(); ++i) index_of[source.map.hf[i].name] = static_cast<int64_t>(i);
@@ -34,9 +34,9 @@ OutputPlan recorded_plan(const OpenedNative& source) {
     if (tensor.shape_tensor) members.insert(source.recorded[*tensor.shape_tensor].name);
   }
   OutputPlan plan;
-  plan.indexed = source.hf.layout->indexed;
-  plan.index_metadata = source.hf.layout->index_metadata;
-  for (const hub::LayoutShard& recorded : source.hf.layout->shards) {
+  plan.indexed = layout.indexed;
+  plan.index_metadata = layout.index_metadata;
+  for (const hub::LayoutShard& recorded : layout.shards) {
     OutputShard& shard = plan.shards.emplace_back();
     shard.file = recorded.file;
     shard.metadata = recorded.metadata;
@@ -58,30 +58,30 @@ OutputPlan recorded_plan(const OpenedNative& source) {
   return plan;
 }
 
-OutputPlan own_plan(const OpenedNative& source) {
-  OutputPlan plan;
-  uint64_t in_shard = 0;
-  for (size_t i = 0; i < source.map.hf.size(); ++i) {
-    const bridge::TensorInfo& tensor = source.map.hf[i];
-    const uint64_t bytes = bytes_of(tensor.shape, tensor.dtype);
-    if (plan.shards.empty() || (in_shard > 0 && in_shard + bytes > kMaxShardBytes)) {
-      plan.shards.emplace_back().metadata = {{"format", "pt"}};
-      in_shard = 0;
-    }
-    add(plan, plan.shards.back(), tensor.name, tensor.shape, tensor.dtype, static_cast<int64_t>(i));
-    in_shard += bytes;
-  }
-  plan.indexed = plan.shards.size() > 1;
-  for (size_t i = 0; i < plan.shards.size(); ++i)
-    plan.shards[i].file = plan.indexed ? fmt::format("model-{:05d}-of-{:05d}.safetensors", i + 1, plan.shards.size())
-                                       : "model.safetensors";
-  return plan;
-}
-
 }  // namespace
 
 OutputPlan plan_output(const OpenedNative& source) {
-  return source.hf.layout ? recorded_plan(source) : own_plan(source);
+  return source.hf.layout ? follow_layout(source, *source.hf.layout) : follow_layout(source, own_layout(source.map));
+}
+
+hub::SourceLayout own_layout(const bridge::Map& map) {
+  hub::SourceLayout layout;
+  uint64_t in_shard = 0;
+  for (const bridge::TensorInfo& tensor : map.hf) {
+    const uint64_t bytes = bytes_of(tensor.shape, tensor.dtype);
+    if (layout.shards.empty() || (in_shard > 0 && in_shard + bytes > kMaxShardBytes)) {
+      layout.shards.emplace_back().metadata = {{"format", "pt"}};
+      in_shard = 0;
+    }
+    layout.shards.back().tensors.push_back({tensor.name, tensor.dtype, tensor.shape});
+    in_shard += bytes;
+  }
+  layout.indexed = layout.shards.size() > 1;
+  for (size_t i = 0; i < layout.shards.size(); ++i)
+    layout.shards[i].file = layout.indexed
+                                ? fmt::format("model-{:05d}-of-{:05d}.safetensors", i + 1, layout.shards.size())
+                                : "model.safetensors";
+  return layout;
 }
 
 std::string make_index(const OutputPlan& plan) {
@@ -93,14 +93,15 @@ std::string make_index(const OutputPlan& plan) {
   return to_python_json({{"metadata", metadata}, {"weight_map", file_of}}) + "\n";
 }
 
-std::string make_config(const HfSide& side, std::optional<DType> dtype) {
+std::string make_config(const HfSide& side, std::optional<DType> dtype, const Json& quantization) {
   if (!dtype && side.config_bytes) return *side.config_bytes;
   Json config = side.config;
   if (dtype) {
     const bool has_new = config.contains("dtype"), has_old = config.contains("torch_dtype");
     if (has_new) config["dtype"] = torch_name(*dtype);
     if (has_old || !has_new) config["torch_dtype"] = torch_name(*dtype);
-    config.erase("quantization_config");  // the numbers are written, not codes
+    config.erase("quantization_config");
+    if (!quantization.is_null()) config["quantization_config"] = quantization;
   }
   return to_python_json(config) + "\n";
 }

@@ -34,7 +34,11 @@ OutputPlan plan_output(const OpenedNative& source);
 /// model.safetensors.index.json of what is really written.
 std::string make_index(const OutputPlan& plan);
 
-/// config.json: as it was when no dtype has changed; else with the dtype key set to `dtype`.
-std::string make_config(const HfSide& side, std::optional<DType> dtype);
+/// The map's HF tensors in its order, in files of at most 5 GB.
+hub::SourceLayout own_layout(const bridge::Map& map);
+
+/// config.json: as it was when no dtype has changed; else with the dtype key set to `dtype` and this
+/// `quantization_config` (null: none).
+std::string make_config(const HfSide& side, std::optional<DType> dtype, const Json& quantization);
 
 }  // namespace rialto::convert

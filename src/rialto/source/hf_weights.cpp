@@ -17,9 +17,10 @@ HfWeights look_into(const fs::path& path) {
   const std::string config_path = (path / "config.json").string();
   resolve::Resolved resolved = resolve::model_from_hf(directory.config(), config_path);
   check_quantization(directory.config(), config_path);
-  bridge::DecodedSource decoded = bridge::find_coded(stored_tensors(directory), decoded_type(resolved.model));
+  const DType decoded_as = decoded_type(resolved.model);
+  bridge::DecodedSource decoded = bridge::find_coded(stored_tensors(directory), decoded_as);
   bridge::drop_absent_mtp(resolved.model, resolved.family->params, decoded.tensors);
-  return {std::move(directory), std::move(resolved), std::move(decoded), {}};
+  return {std::move(directory), std::move(resolved), std::move(decoded), decoded_as, {}};
 }
 
 }  // namespace
@@ -51,8 +52,7 @@ HfWeights open_hf_weights(const fs::path& path, const spec::ModelSpec* model) {
 }
 
 bridge::ByteReader HfWeights::reader() const {
-  const bridge::ByteReader decode =
-      bridge::decoding_reader(decoded, stored_reader(directory), decoded_type(resolved.model));
+  const bridge::ByteReader decode = bridge::decoding_reader(decoded, stored_reader(directory), decoded_as);
   std::unordered_map<std::string_view, uint32_t> index_of;
   for (uint32_t i = 0; i < decoded.tensors.size(); ++i) index_of.emplace(decoded.tensors[i].name, i);
   std::vector<uint32_t> indices;

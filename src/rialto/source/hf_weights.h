@@ -16,8 +16,9 @@ bridge::ByteReader stored_reader(const hub::HfDirectory& directory);
 struct HfWeights {
   hub::HfDirectory directory;
   resolve::Resolved resolved;
-  bridge::DecodedSource decoded;  ///< of stored_tensors(directory)
-  bridge::Map map;                ///< matched and proven; native dtypes lose nothing
+  bridge::DecodedSource decoded;    ///< of stored_tensors(directory)
+  DType decoded_as = DType::kBF16;  ///< the type of its coded tensors, whatever dtype the model gets afterwards
+  bridge::Map map;                  ///< matched and proven; native dtypes lose nothing
 
   /// Reads map.hf tensors, decoded. The object must outlive the reader.
   bridge::ByteReader reader() const;
