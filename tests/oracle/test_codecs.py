@@ -1,9 +1,12 @@
 """Weights stored as codes and scales: imported as torch multiplies them out, written back as the codes they were. Scales are
 larger than the numbers need, so that codes come back only where the old scales do."""
+import json
 import shutil
 
 import pytest
 import torch
+import transformers
+from safetensors.torch import load_file
 
 import closeness
 import programs
@@ -210,6 +213,40 @@ def test_fp8_export(family, dtype, shelf, tmp_path):
     assert found.keys() == want.keys()
     for key, value in want.items():
         closeness.assert_same_bits(key, found[key], value)
+
+
+def test_fp8_export_takes_packed_experts_apart(shelf, tmp_path):
+    """Where a family's files may also hold a tensor for each expert, that layout is written."""
+    programs.rialto("convert", shelf.path(toys.BY_NAME["qwen3_moe-packed"]), tmp_path / "native")
+    programs.rialto("convert", tmp_path / "native", tmp_path / "fp8", "--dtype", "fp8-block")
+    programs.rialto("convert", tmp_path / "native", tmp_path / "numbers", "--dtype", "fp32")
+    packed, got = toys.tensors(tmp_path / "numbers"), toys.tensors(tmp_path / "fp8")
+    experts = [name for name in got if ".experts." in name and name.endswith(".weight")]
+    assert experts and all(got[name].dtype == torch.float8_e4m3fn for name in experts)
+    for name, tensor in packed.items():
+        if name.endswith("experts.down_proj"):
+            for i, matrix in enumerate(tensor):
+                codes, scales, _ = fresh_fp8_blocks(matrix)
+                at = name.replace("down_proj", f"{i}.down_proj.weight")
+                assert got[at].view(torch.uint8).equal(codes.view(torch.uint8)), at
+                closeness.assert_same_bits(at, got[at + "_scale_inv"], scales)
+
+
+def test_fp8_export_computes_what_its_numbers_compute(shelf, tmp_path):
+    """transformers with the dequantised tensors, `rialto logits` with the folder of codes."""
+    toy = WIDE_DEEPSEEK
+    source = shelf.path(toy)
+    programs.rialto("convert", source, tmp_path / "native")
+    programs.rialto("convert", tmp_path / "native", tmp_path / "fp8", "--dtype", "fp8-block")
+    programs.rialto("convert", tmp_path / "fp8", tmp_path / "again")
+    programs.rialto("convert", tmp_path / "again", tmp_path / "numbers", "--dtype", "fp32")
+    rows = toys.token_rows(toy)
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    programs.rialto_train("logits", tmp_path / "fp8", "--tokens", tmp_path / "rows.json", "--out", tmp_path / "logits")
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "numbers", attn_implementation="eager", dtype=torch.float32)
+    with torch.no_grad():
+        want = model(torch.tensor(rows)).logits
+    closeness.assert_close("logits", load_file(tmp_path / "logits")["logits"], want)
 
 
 def test_fp8_export_of_packed_experts_is_refused(shelf, tmp_path):

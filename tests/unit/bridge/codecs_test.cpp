@@ -1,4 +1,5 @@
 // Codes and scales against their definitions, computed the long way.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -224,6 +225,33 @@ TEST(Codecs, CodesWithoutFittingScalesAreRefusedByName) {
             std::string::npos);
   EXPECT_NE(refusal(packed, [](Memory& m) { m.tensors[1].shape = {4, 3}; }).find("no array of packed"),
             std::string::npos);
+}
+
+/// The source without the tensor of that name.
+std::string refusal_without(const Memory& memory, std::string_view name) {
+  return refusal(memory, [&](Memory& m) {
+    const auto at = std::find_if(m.tensors.begin(), m.tensors.end(), [&](const auto& t) { return t.name == name; });
+    ASSERT_NE(at, m.tensors.end());
+    m.bytes.erase(m.bytes.begin() + (at - m.tensors.begin()));
+    m.tensors.erase(at);
+  });
+}
+
+TEST(Codecs, OfAllFourNoneGoesWithoutItsScales) {
+  Memory whole;  // FP8 with one scale
+  whole.add("w", {5, 33}, DType::kF8E4M3, random_bytes(165, 2));
+  whole.add("w_scale", {}, DType::kF32, bytes_of(std::vector<float>{0.0123f}));
+  Memory experts;
+  experts.add("x_blocks", {2, 3, 2, 16}, DType::kU8, random_bytes(192, 4));
+  experts.add("x_scales", {2, 3, 2}, DType::kU8, random_bytes(12, 5));
+  const auto expect_named = [](const std::string& text, const char* codes, const char* scales) {
+    EXPECT_TRUE(text.starts_with(std::string("[") + codes + "] holds codes without their scales")) << text;
+    EXPECT_NE(text.find(scales), std::string::npos) << text;
+  };
+  expect_named(refusal_without(fp8_block(130, 130, 1), "a.weight_scale_inv"), "a.weight", "a.weight_scale_inv");
+  expect_named(refusal_without(whole, "w_scale"), "w", "w_scale");
+  expect_named(refusal_without(experts, "x_scales"), "x_blocks", "x_scales");
+  expect_named(refusal_without(int4(4, 64, 32), "w.weight_scale"), "w.weight_packed", "w.weight_scale");
 }
 
 /// Decodes a block-coded tensor and encodes it again with `scales`.
