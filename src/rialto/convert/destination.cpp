@@ -61,7 +61,8 @@ void check_room(const fs::path& destination, uint64_t bytes, std::vector<std::st
   if (error || space.available >= bytes) return;
   const uint64_t free_mib = space.available >> 20, want_mib = (bytes >> 20) + 1;
   if (notices) {
-    notices->push_back(fmt::format("the output takes {} MiB; {} has {} MiB free", want_mib, existing.string(), free_mib));
+    notices->push_back(
+        fmt::format("the output takes {} MiB; {} has {} MiB free", want_mib, existing.string(), free_mib));
     return;
   }
   throw Error(ErrorKind::kIo, destination.string(), "not enough space",

@@ -1,7 +1,7 @@
 // Which body of a kernel runs: the fast ones know fp32 and bf16; everything else (fp64 in gradient checks) takes the
-// reference. A CPU body takes no cosine, exponential, logarithm or tangent from ATen: those are MKL's, and of a process's
-// first such call one thread's share is now and then right to 1.5e-4 only (seen on Intel under load, after a GEMM; the
-// policy check looks for them), while a resumed run must be the same run.
+// reference. A CPU body takes no cosine, exponential, logarithm or tangent from ATen: those are MKL's, and of a
+// process's first such call one thread's share is now and then right to 1.5e-4 only (seen on Intel under load, after a
+// GEMM; the policy check looks for them), while a resumed run must be the same run.
 #pragma once
 
 #include <ATen/core/Tensor.h>
