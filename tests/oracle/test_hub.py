@@ -101,6 +101,20 @@ def test_convert_gives_what_the_folder_gives(hub, there, shelf, tmp_path):
     programs.refused(programs.rialto("convert", folder, tmp_path / "c", "--revision", "v1", exit_code=2), "--revision", folder)
 
 
+def test_a_dry_run_fetches_config_and_index_only(hub, there, shelf, tmp_path):
+    hub.add(NAME, {**files_of(shelf.path(LLAMA, sharded=True)), **EXTRAS})
+    report = programs.rialto_json("convert", NAME, tmp_path / "out", "--dry-run", env=there)
+    assert report["proved"] == "names only" and not [host for host, *_ in hub.requests if host == "files"]
+    assert {path.rsplit("/", 1)[1] for path in hub.paths("GET") if "/resolve/" in path} == {"config.json", "model.safetensors.index.json"}
+    hub.requests.clear()
+    offline = programs.rialto_json("convert", NAME, tmp_path / "out", "--dry-run", env={**there, "HF_HUB_OFFLINE": "1"})
+    assert offline["proved"] == "names only" and not hub.requests
+    refused(there, "the cache lacks", env={"HF_HUB_OFFLINE": "1"})
+    programs.rialto("convert", NAME, tmp_path / "out", env=there)
+    assert programs.rialto_json("convert", NAME, tmp_path / "other", "--dry-run", env=there)["proved"] == "shapes and names"
+    assert not (tmp_path / "other").exists()
+
+
 def test_logits_and_training_take_names(hub, there, shelf, tmp_path):
     folder = shelf.path(LLAMA)
     hub.add(NAME, files_of(folder))

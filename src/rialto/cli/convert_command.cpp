@@ -31,7 +31,8 @@ convert::ConvertOptions to_options(const Options& given, Context& context) {
   if (given.iteration >= 0) options.iteration = given.iteration;
   options.overwrite = given.overwrite;
   options.dry_run = given.dry_run;
-  options.source = hub::local_model(given.source, given.revision, *context.ops, context.progress);
+  options.source = hub::local_model(given.source, given.revision, *context.ops, context.progress,
+                                    given.dry_run ? hub::Want::kOutline : hub::Want::kModel);
   if (!given.like.empty()) options.like = hub::local_model(given.like, "", *context.ops, context.progress);
   return options;
 }
@@ -63,8 +64,11 @@ void add_convert(CLI::App& app, Context& context) {
                    "Which iteration of a checkpoint (default: the one its tracker names)")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--overwrite", options->overwrite, "Replace the destination once the new one is complete");
-  command->add_flag("--dry-run", options->dry_run,
-                    "Plan and prove completeness only: reads no weights, writes nothing");
+  command->add_flag(
+      "--dry-run", options->dry_run,
+      "Plan and prove completeness only, and say how far that went: shapes and names, or names only where an "
+      "index is all there is. Reads no weights, writes nothing; of a sharded model on the Hub only config and "
+      "index are fetched");
   command->add_flag("--json", options->json, "Report as JSON");
   command->footer(R"(Every tensor is accounted for before a byte is written; the result appears at once or not at all.
 

@@ -35,6 +35,7 @@ struct ConvertReport {
   std::vector<std::string> ignored;  ///< HF tensors not converted, with the reason
   std::vector<std::string> notices;
   bool dry_run = false;
+  bool names_only = false;  ///< a dry run found no header of some shards: only the names of their tensors are proven
   double seconds = 0;
 };
 Json to_json(const ConvertReport& report);

@@ -45,7 +45,8 @@ std::vector<std::string> notices_of(const source::HfWeights& source) {
 }  // namespace
 
 void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, ConvertReport& report) {
-  source::HfWeights source = source::open_hf_weights(options.source);
+  source::HfWeights source = source::open_hf_weights(options.source, nullptr,
+                                                     options.dry_run ? hub::Absent::kNamesOnly : hub::Absent::kRefused);
   const std::vector<spec::Param> params = spec::param_table(source.resolved.model);
   join_stacks(source.map, params);
   source.resolved.model.dtype = main_dtype(source.map);  // config.json may say otherwise; what is stored counts
@@ -56,7 +57,11 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   const spec::ModelSpec& model = source.resolved.model;
   report.family = source.resolved.family->name;
   report.architecture = source.directory.architecture();
-  report.num_tensors_in = source.directory.tensors().size();
+  report.num_tensors_in = source.directory.tensors().size() + source.directory.unseen().size();
+  report.names_only = source.names_only;
+  if (source.names_only)
+    report.notices.push_back(fmt::format("{} of {} tensors are known from the index only: their shards are not here",
+                                         source.directory.unseen().size(), report.num_tensors_in));
   report.num_tensors_out = source.map.native.size();
   report.num_pieces = source.map.pieces.size();
   report.parameters = static_cast<uint64_t>(spec::num_parameters(model));

@@ -81,11 +81,13 @@ struct HfDirectory::Impl {
   std::vector<uint64_t> data_starts;
   std::vector<std::map<std::string, std::string>> metadata;
   std::map<std::string, HfTensor> tensors;
+  std::vector<std::string> unseen;
 
   const WeightFormat& format() const { return pickled ? kPickleFormat : kSafetensorsFormat; }
   void find_shards(std::map<std::string, std::string>& shard_of);
   void open_shard(const std::string& name);
   void check_against(const std::map<std::string, std::string>& shard_of) const;
+  void set_absent_aside(std::map<std::string, std::string>& shard_of);
 };
 
 void HfDirectory::Impl::find_shards(std::map<std::string, std::string>& shard_of) {
@@ -112,6 +114,16 @@ void HfDirectory::Impl::find_shards(std::map<std::string, std::string>& shard_of
   if (holds(format().single_file) && !std::binary_search(shards.begin(), shards.end(), format().single_file))
     throw bad(path, fmt::format("holds both {} and {}", format().single_file, format().index_file),
               {.hint = "remove the one that is not meant"});
+}
+
+/// Afterwards `shards` and `shard_of` speak of files that are here.
+void HfDirectory::Impl::set_absent_aside(std::map<std::string, std::string>& shard_of) {
+  std::erase_if(shards, [&](const std::string& name) { return !fs::is_regular_file(path / name); });
+  std::erase_if(shard_of, [&](const auto& entry) {
+    const bool absent = !std::binary_search(shards.begin(), shards.end(), entry.second);
+    if (absent) unseen.push_back(entry.first);
+    return absent;
+  });
 }
 
 void HfDirectory::Impl::open_shard(const std::string& name) {
@@ -142,7 +154,7 @@ void HfDirectory::Impl::check_against(const std::map<std::string, std::string>& 
   }
 }
 
-HfDirectory::HfDirectory(const fs::path& path) : impl_(std::make_unique<Impl>()) {
+HfDirectory::HfDirectory(const fs::path& path, Absent absent) : impl_(std::make_unique<Impl>()) {
   impl_->path = path;
   if (!fs::is_directory(path)) throw bad(path, "is not a directory");
   if (!fs::is_regular_file(path / "config.json"))
@@ -150,6 +162,7 @@ HfDirectory::HfDirectory(const fs::path& path) : impl_(std::make_unique<Impl>())
   impl_->config = read_object(path / "config.json", kMaxConfigBytes);
   std::map<std::string, std::string> shard_of;
   impl_->find_shards(shard_of);
+  if (absent == Absent::kNamesOnly && impl_->has_index) impl_->set_absent_aside(shard_of);
   for (const std::string& shard : impl_->shards) impl_->open_shard(shard);
   if (impl_->has_index) impl_->check_against(shard_of);
 }
@@ -162,6 +175,7 @@ const Json& HfDirectory::config() const { return impl_->config; }
 const std::vector<std::string>& HfDirectory::shards() const { return impl_->shards; }
 const std::map<std::string, HfTensor>& HfDirectory::tensors() const { return impl_->tensors; }
 std::map<std::string, std::string> HfDirectory::shard_metadata(size_t shard) const { return impl_->metadata.at(shard); }
+const std::vector<std::string>& HfDirectory::unseen() const { return impl_->unseen; }
 bool HfDirectory::has_index() const { return impl_->has_index; }
 const WeightFormat& HfDirectory::format() const { return impl_->format(); }
 

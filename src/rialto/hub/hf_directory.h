@@ -28,20 +28,27 @@ struct WeightFormat {
 inline constexpr WeightFormat kSafetensorsFormat{"model.safetensors", "model.safetensors.index.json", ".safetensors"};
 inline constexpr WeightFormat kPickleFormat{"pytorch_model.bin", "pytorch_model.bin.index.json", ".bin"};
 
+/// What becomes of shards that the index names and the folder lacks.
+enum class Absent : uint8_t {
+  kRefused,
+  kNamesOnly,  ///< their tensors are known by name: unseen()
+};
+
 class HfDirectory {
  public:
   /// Reads config.json, the index (or the single file) and every shard's header. Throws kInput naming what is missing:
   /// config.json, a shard the index names, a tensor the index names, a tensor no index names. Pickles are read by an
   /// allow-list; a tensor that shares its elements with another is one of its own.
-  explicit HfDirectory(const fs::path& path);
+  explicit HfDirectory(const fs::path& path, Absent absent = Absent::kRefused);
   ~HfDirectory();
   HfDirectory(HfDirectory&&) noexcept;
 
   const fs::path& path() const;
   const Json& config() const;
   std::string architecture() const;                ///< architectures[0]; kInput when absent
-  const std::vector<std::string>& shards() const;  ///< file names, in order
+  const std::vector<std::string>& shards() const;  ///< names of the files that are there, in order
   const std::map<std::string, HfTensor>& tensors() const;
+  const std::vector<std::string>& unseen() const;                         ///< tensors whose shard is absent, sorted
   std::map<std::string, std::string> shard_metadata(size_t shard) const;  ///< "__metadata__"
   bool has_index() const;
   const WeightFormat& format() const;  ///< kSafetensorsFormat or kPickleFormat

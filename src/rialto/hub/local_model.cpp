@@ -32,6 +32,13 @@ bool is_wanted(const std::string& name) {
   return plain.size() < name.size() || name == "config.json" || is_companion_file(name);
 }
 
+bool has_outline(const fs::path& snapshot) {
+  std::error_code ignored;
+  return fs::is_regular_file(snapshot / "config.json", ignored) &&
+         (fs::is_regular_file(snapshot / kSafetensorsFormat.index_file, ignored) ||
+          fs::is_regular_file(snapshot / kPickleFormat.index_file, ignored));
+}
+
 class Fetcher {
  public:
   Fetcher(const HubSettings& settings, const Environment& environment, const HubId& id, FileOps& ops,
@@ -39,7 +46,7 @@ class Fetcher {
       : id_(id), cache_(settings.cache, id), client_(settings, environment, id), ops_(ops), progress_(progress) {}
 
   /// Makes the snapshot of `revision` complete and returns its commit.
-  std::string fetch(const std::string& revision) {
+  std::string fetch(const std::string& revision, Want want) {
     const RepositoryListing listing = retried([&] { return client_.list(revision); });
     const std::string& commit = listing.commit;
     std::vector<std::string> files;
@@ -54,6 +61,11 @@ class Fetcher {
     for (const std::string& name : weights)
       if (std::find(listing.files.begin(), listing.files.end(), name) == listing.files.end())
         throw Error(ErrorKind::kInput, id_.repository(), fmt::format("lacks '{}', which its index names", name));
+    if (want == Want::kOutline && weights.back().ends_with(".index.json")) {  // which has been fetched
+      fetch_files(commit, {"config.json"});
+      record(commit, {});
+      return commit;
+    }
     files.insert(files.end(), weights.begin(), weights.end());
     fetch_files(commit, files);
     record(commit, files);
@@ -61,11 +73,12 @@ class Fetcher {
   }
 
  private:
-  /// A cache that others filled may be read-only: then the next call asks again.
+  /// `files`: those of a complete snapshot; none: it is not. A cache that others filled may be read-only: then the next
+  /// call asks again.
   void record(const std::string& commit, const std::vector<std::string>& files) {
     try {
       cache_.record_commit(ops_, id_.revision, commit);
-      cache_.record_files(ops_, commit, files);
+      if (!files.empty()) cache_.record_files(ops_, commit, files);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kIo || cache_.find_commit(id_.revision) != commit) throw;
       progress_.notice(error.what());
@@ -161,7 +174,7 @@ class Fetcher {
   std::atomic<bool> failed_ = false;
 };
 
-fs::path fetch_model(const HubId& id, FileOps& ops, Progress& progress) {
+fs::path fetch_model(const HubId& id, FileOps& ops, Progress& progress, Want want) {
   const Environment environment = [](const char* name) { return std::getenv(name); };
   const HubSettings settings = read_hub_settings(environment);
   const HubCache cache(settings.cache, id);
@@ -169,6 +182,7 @@ fs::path fetch_model(const HubId& id, FileOps& ops, Progress& progress) {
   const bool known = cached && fs::is_directory(cache.snapshot(*cached));
   const std::vector<std::string> missing = known ? cache.missing_files(*cached) : std::vector<std::string>{};
   if (known && missing.empty() && cache.recorded_files(*cached)) return cache.snapshot(*cached);
+  if (known && want == Want::kOutline && has_outline(cache.snapshot(*cached))) return cache.snapshot(*cached);
   if (settings.offline) {
     if (known && missing.empty()) return cache.snapshot(*cached);
     const std::string what = !known ? fmt::format("revision '{}' is not in the cache", id.revision)
@@ -177,7 +191,7 @@ fs::path fetch_model(const HubId& id, FileOps& ops, Progress& progress) {
                 {.got = "HF_HUB_OFFLINE is set", .hint = "unset it to download, or check " + settings.cache.string()});
   }
   try {
-    return cache.snapshot(Fetcher(settings, environment, id, ops, progress).fetch(cached.value_or(id.revision)));
+    return cache.snapshot(Fetcher(settings, environment, id, ops, progress).fetch(cached.value_or(id.revision), want));
   } catch (const HttpFailure& failure) {
     if (!known || !missing.empty())
       throw Error(ErrorKind::kIo, id.repository(),
@@ -189,7 +203,8 @@ fs::path fetch_model(const HubId& id, FileOps& ops, Progress& progress) {
 
 }  // namespace
 
-fs::path local_model(const std::string& model, const std::string& revision, FileOps& ops, Progress* progress) {
+fs::path local_model(const std::string& model, const std::string& revision, FileOps& ops, Progress* progress,
+                     Want want) {
   std::error_code ignored;
   const bool is_path = fs::exists(model, ignored);
   std::optional<HubId> id = is_path ? std::nullopt : parse_hub_id(model);
@@ -201,7 +216,7 @@ fs::path local_model(const std::string& model, const std::string& revision, File
       throw Error(ErrorKind::kUsage, "--revision", "cannot be a branch, a tag or a commit", {.got = revision});
     id->revision = revision;
   }
-  return id ? fetch_model(*id, ops, progress ? *progress : silent()) : fs::path(model);
+  return id ? fetch_model(*id, ops, progress ? *progress : silent(), want) : fs::path(model);
 }
 
 }  // namespace rialto::hub

@@ -19,14 +19,17 @@ struct HfWeights {
   bridge::DecodedSource decoded;    ///< of stored_tensors(directory)
   DType decoded_as = DType::kBF16;  ///< the type of its coded tensors, whatever dtype the model gets afterwards
   bridge::Map map;                  ///< matched and proven; native dtypes lose nothing
+  bool names_only = false;          ///< of some tensors only names were there to be matched
 
   /// Reads map.hf tensors, decoded. The object must outlive the reader.
   bridge::ByteReader reader() const;
 };
 
-/// `model`: build the map for this model instead of the one that config.json describes. Throws kInput on anything
-/// missing, extra, reshaped, unknown, or coded without its scales; kShape when the map is not complete.
-HfWeights open_hf_weights(const fs::path& path, const spec::ModelSpec* model = nullptr);
+/// `absent`: shards that are not there may be known by the names in the index (`names_only` says so; nothing can be
+/// read then). `model`: build the map for this model instead of the one that config.json describes. Throws kInput on
+/// anything missing, extra, reshaped, unknown, or coded without its scales; kShape when the map is not complete.
+HfWeights open_hf_weights(const fs::path& path, const spec::ModelSpec* model = nullptr,
+                          hub::Absent absent = hub::Absent::kRefused);
 
 /// The model whose weights the folder holds: config.json's, without prediction blocks that the files lack. Throws as
 /// open_hf_weights does for config and codes; tensors are not matched.

@@ -53,6 +53,9 @@ constexpr uint32_t kCodedBase = 1u << 31;
 /// given (BF16 or F32). Throws kInput naming a tensor of codes without its scales, or scales that do not fit.
 DecodedSource find_coded(std::span<const SourceTensor> stored, DType decoded);
 
+/// The names of what find_coded would give, when nothing but names is known. Throws kInput naming codes without scales.
+std::vector<std::string> decoded_names(std::span<const std::string> stored);
+
 /// Elements [first, first + count) in row-major order, as `to` (F32 or BF16, rounded to nearest even), from the stored
 /// bytes that `read` gives. Thread-safe when `read` is.
 void decode(const CodedTensor& tensor, const ByteReader& read, int64_t first, int64_t count, DType to,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -155,7 +156,36 @@ class Finder {
   DecodedSource source_;
 };
 
+/// The name without its ending; none when it ends otherwise.
+std::optional<std::string> stem_of(const std::string& name, std::string_view ending) {
+  if (!name.ends_with(ending)) return {};
+  return name.substr(0, name.size() - ending.size());
+}
+
 }  // namespace
+
+std::vector<std::string> decoded_names(std::span<const std::string> stored) {
+  const std::unordered_set<std::string_view> present(stored.begin(), stored.end());
+  const auto need = [&](const std::string& codes, const std::string& member) {
+    if (!present.contains(member)) refuse(codes, "holds codes without their scales", {.want = member});
+  };
+  const auto is_beside = [&](const std::string& name, std::string_view ending, std::string_view codes) {
+    const std::optional<std::string> stem = stem_of(name, ending);
+    return stem && present.contains(*stem + std::string(codes));
+  };
+  std::vector<std::string> names;
+  for (const std::string& name : stored) {
+    if (is_beside(name, "_scale_inv", "") || is_beside(name, "_scale", "") || is_beside(name, "_scale", "_packed") ||
+        is_beside(name, "_shape", "_packed") || is_beside(name, "_scales", "_blocks"))
+      continue;
+    if (const auto blocks = stem_of(name, "_blocks")) need(name, *blocks + "_scales");
+    const std::optional<std::string> packed = stem_of(name, "_packed");
+    if (packed)
+      for (const char* member : {"_scale", "_shape"}) need(name, *packed + member);
+    names.push_back(packed.value_or(name));
+  }
+  return names;
+}
 
 std::string_view name_of(Codec codec) {
   switch (codec) {
