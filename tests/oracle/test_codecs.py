@@ -215,6 +215,18 @@ def test_fp8_export(family, dtype, shelf, tmp_path):
         closeness.assert_same_bits(key, found[key], value)
 
 
+@pytest.mark.parametrize("folders", ["fp8-blocks"], indirect=True)
+def test_fp8_export_knows_its_numbers_in_a_wider_type(folders, tmp_path):
+    """Cast to fp32 on import, they are still those that the source's codes mean: its scales, not fresh ones."""
+    programs.rialto("convert", folders[0], tmp_path / "wide", "--dtype", "fp32")
+    programs.rialto("convert", tmp_path / "wide", tmp_path / "back", "--dtype", "fp8-block")
+    want, got = toys.tensors(folders[0]), toys.tensors(tmp_path / "back")
+    assert got.keys() == want.keys()
+    for name, value in want.items():
+        if value.dtype == torch.float8_e4m3fn or name.endswith("_scale_inv"):
+            assert got[name].flatten().view(torch.uint8).equal(value.flatten().view(torch.uint8)), name
+
+
 def test_fp8_export_takes_packed_experts_apart(shelf, tmp_path):
     """Where a family's files may also hold a tensor for each expert, that layout is written."""
     programs.rialto("convert", shelf.path(toys.BY_NAME["qwen3_moe-packed"]), tmp_path / "native")
