@@ -46,6 +46,14 @@ constexpr Must kMust[] = {
     {"softmax_type", "vanilla"},
 };
 
+/// Experts of the families without latent attention that are read: others differ in what these say, and not in a way
+/// that tells which of them it is.
+constexpr Must kPlainExperts[] = {
+    {"moe_router_enable_expert_bias", "false"}, {"moe_router_group_topk", "null"},
+    {"moe_router_num_groups", "null"},          {"moe_router_score_function", "softmax"},
+    {"moe_router_topk_scaling_factor", "null"}, {"moe_shared_expert_intermediate_size", "null"},
+};
+
 /// Names of Python classes and functions are looked up here; nothing is imported.
 constexpr std::array<std::string_view, 11> kProviders = {
     "GPTModelProvider",   "LlamaModelProvider",      "MistralModelProvider",   "Qwen2ModelProvider",
@@ -78,7 +86,9 @@ void check_foreign(const YamlSection& model, bool latent) {
   if (model.target("activation_func") != "silu")
     throw model.bad(model.need("activation_func"), "activation_func", "torch.nn.functional.silu");
   for (const Must& must : kMust) model.require(must.key, must.text, must.optional);
-  if (!latent) model.require("rotary_scaling_factor", "null", true);
+  if (latent) return;
+  model.require("rotary_scaling_factor", "null", true);
+  for (const Must& must : kPlainExperts) model.require(must.key, must.text, must.optional);
 }
 
 DType foreign_dtype(const YamlSection& model) {

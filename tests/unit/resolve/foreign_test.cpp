@@ -65,6 +65,17 @@ TEST(Foreign, MixtralAndOlmoe) {
   EXPECT_NO_THROW(hf_from_model(olmoe));
 }
 
+/// GLM-4.5, MiniMax M2 and others say these; read as Qwen3-MoE they would compute something else.
+TEST(Foreign, ExpertsOfOtherFamiliesAreNotGuessed) {
+  for (const char* own : {"moe_router_score_function: sigmoid", "moe_router_enable_expert_bias: true",
+                          "moe_shared_expert_intermediate_size: 24", "moe_router_num_groups: 4",
+                          "moe_router_group_topk: 2", "moe_router_topk_scaling_factor: 2.5"}) {
+    const std::string key = std::string(own).substr(0, std::string(own).find(':'));
+    EXPECT_THAT(complaint(std::string("  ") + own + "\n"), HasSubstr("'model." + key + "'"));
+  }
+  EXPECT_NO_THROW(read("  moe_router_score_function: softmax\n  moe_router_enable_expert_bias: false\n"));
+}
+
 constexpr const char* kLatent = R"(  multi_latent_attention: true
   q_lora_rank: 20
   kv_lora_rank: 12
