@@ -39,6 +39,10 @@ std::vector<std::string> notices_of(const source::HfWeights& source) {
     notices.push_back(fmt::format(
         "{} tensors decoded ({}); their scales are kept, so that unchanged weights go back as the codes they were",
         source.decoded.coded.size(), bridge::name_of(source.decoded.coded.front().codec)));
+  if (source.names_only)
+    notices.push_back(fmt::format("{} of {} tensors are known from the index only: their shards are not here",
+                                  source.directory.unseen().size(),
+                                  source.directory.tensors().size() + source.directory.unseen().size()));
   return notices;
 }
 
@@ -59,9 +63,6 @@ void import_hf(const ConvertOptions& options, FileOps& ops, Progress& progress, 
   report.architecture = source.directory.architecture();
   report.num_tensors_in = source.directory.tensors().size() + source.directory.unseen().size();
   report.names_only = source.names_only;
-  if (source.names_only)
-    report.notices.push_back(fmt::format("{} of {} tensors are known from the index only: their shards are not here",
-                                         source.directory.unseen().size(), report.num_tensors_in));
   report.num_tensors_out = source.map.native.size();
   report.num_pieces = source.map.pieces.size();
   report.parameters = static_cast<uint64_t>(spec::num_parameters(model));
