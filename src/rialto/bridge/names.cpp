@@ -6,17 +6,6 @@ namespace {
 
 constexpr size_t kMaxDigits = 9;
 
-/// Takes a number off the front of `text`.
-std::optional<int64_t> take_number(std::string_view& text) {
-  int64_t value = 0;
-  size_t digits = 0;
-  while (digits < text.size() && digits <= kMaxDigits && text[digits] >= '0' && text[digits] <= '9')
-    value = value * 10 + (text[digits++] - '0');
-  if (digits == 0 || digits > kMaxDigits || (digits > 1 && text.front() == '0')) return {};
-  text.remove_prefix(digits);
-  return value;
-}
-
 /// What a wildcard stands for; nothing for a list of names.
 std::optional<int64_t> number_of(std::string_view group, const Indices& indices) {
   if (group == "l") return indices.layer;
@@ -27,6 +16,16 @@ std::optional<int64_t> number_of(std::string_view group, const Indices& indices)
 }
 
 }  // namespace
+
+std::optional<int64_t> take_number(std::string_view& text) {
+  int64_t value = 0;
+  size_t digits = 0;
+  while (digits < text.size() && digits <= kMaxDigits && text[digits] >= '0' && text[digits] <= '9')
+    value = value * 10 + (text[digits++] - '0');
+  if (digits == 0 || digits > kMaxDigits || (digits > 1 && text.front() == '0')) return {};
+  text.remove_prefix(digits);
+  return value;
+}
 
 std::optional<Indices> match_pattern(std::string_view pattern, std::string_view text) {
   Indices indices;

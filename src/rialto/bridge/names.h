@@ -15,6 +15,10 @@ struct Indices {
   int64_t num_layers = 0;  ///< what `{L+m}` adds to the depth
 };
 
+/// Takes a plain decimal (no sign, no leading zero, at most nine digits) off the front of `text`; nothing, and `text`
+/// as it was, where there is none.
+std::optional<int64_t> take_number(std::string_view& text);
+
 /// Matches `text` against a pattern without lists. Numbers are plain decimals: no sign, no leading zero. `{L+m}` takes
 /// any number and yields no depth.
 std::optional<Indices> match_pattern(std::string_view pattern, std::string_view text);

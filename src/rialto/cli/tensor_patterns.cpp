@@ -8,19 +8,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "rialto/bridge/names.h"
+
 namespace rialto::cli {
 namespace {
 
-/// A plain decimal, as bridge/names.h reads them; -1 for anything else.
+/// -1 for anything but a number.
 int64_t number_of(std::string_view text) {
-  constexpr size_t kMaxDigits = 9;
-  if (text.empty() || text.size() > kMaxDigits || (text.size() > 1 && text.front() == '0')) return -1;
-  int64_t value = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return -1;
-    value = value * 10 + (c - '0');
-  }
-  return value;
+  const std::optional<int64_t> number = bridge::take_number(text);
+  return text.empty() ? number.value_or(-1) : -1;
 }
 
 /// "0-3, 5".
