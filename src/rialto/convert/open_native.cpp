@@ -116,6 +116,18 @@ void take_stored_dtypes(OpenedNative& opened) {
               fmt::format("tensors of the model are missing: {}{}", fmt::join(missing, ", "), more ? ", ..." : ""));
 }
 
+/// Padding is no part of the model, but whoever reads the report should know of it.
+void say_padding(OpenedNative& opened) {
+  const int64_t tokens = opened.resolved.model.vocab;
+  for (const spec::Param& param : opened.params) {
+    if (param.shape.empty() || param.shape[0] != tokens) continue;
+    const std::string key = opened.checkpoint->find_key(param);
+    const Shape stored = opened.checkpoint->shape(key);
+    if (stored.size() == param.shape.size() && stored[0] > tokens)
+      opened.notices.push_back(fmt::format("rows {} to {} of '{}' are padding: left out", tokens, stored[0] - 1, key));
+  }
+}
+
 /// A tensor of the model part that no parameter uses would be lost silently: it is refused.
 void refuse_unused(const OpenedNative& opened) {
   std::set<std::pair<std::string, uint64_t>> used;
@@ -181,6 +193,7 @@ OpenedNative open_native(const fs::path& path, std::optional<int64_t> iteration,
   std::vector<DType> expected;
   for (const bridge::TensorInfo& tensor : opened.map.native) expected.push_back(tensor.dtype);
   take_stored_dtypes(opened);
+  say_padding(opened);
   // Where the weights still have the dtype that an import gives them, the recorded dtypes are exact; otherwise what is
   // stored now counts (weights that were cast, or trained in another precision).
   std::set<uint32_t> changed;

@@ -101,7 +101,8 @@ class CheckpointReader {
   /// file.
   void read(const std::string& key, const Shape& offsets, const Shape& sizes, std::span<std::byte> out) const;
   /// The key that holds `param`: its own, an alias, the local layer spec's spelling, stacked or per layer. Throws
-  /// kInput when there is none, kShape when the tensor there has another shape (padded vocabulary rows are accepted).
+  /// kInput when there is none, kShape when the tensor there has another shape. More rows of vocabulary than the model
+  /// has are padding where the checkpoint says so or they hold zeros (then they are read); else kShape.
   std::string find_key(const spec::Param& param, const std::string& prefix = "") const;
   /// Logical bytes [begin, begin + out.size()) of a parameter's tensor (its axes applied), for streaming. Thread-safe.
   void read_param(const spec::Param& param, const std::string& prefix, uint64_t begin, std::span<std::byte> out) const;

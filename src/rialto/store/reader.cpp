@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "rialto/base/blocks.h"
 #include "rialto/base/error.h"
 #include "rialto/formats/torch_zip.h"
 #include "rialto/store/box_read.h"
@@ -14,6 +15,7 @@
 #include "rialto/store/names.h"
 #include "rialto/store/param_keys.h"
 #include "rialto/store/train_state.h"
+#include "rialto/store/vocabulary.h"
 
 namespace rialto::store {
 namespace {
@@ -155,6 +157,40 @@ struct CheckpointReader::Impl {
     return located.emplace(name, std::move(box)).first->second;
   }
 
+  /// Rows from `tokens` on may be cut: the checkpoint says that they are padding, or they hold zeros. Training moves
+  /// the padded rows of a head, so numbers alone decide nothing.
+  void require_padding(const std::string& key, const formats::DcpTensor& tensor, int64_t tokens) const {
+    const int64_t rows = tensor.shape.front();
+    const auto refuse = [&](std::string_view what, std::string want, std::string hint) {
+      throw Error(
+          ErrorKind::kShape, dir.string(), fmt::format("'{}' {}", key, what),
+          {.got = fmt::format("{} of {} rows", tokens, rows), .want = std::move(want), .hint = std::move(hint)});
+    };
+    if (const auto stated = stated_vocabulary(dir, manifest)) {
+      if (stated->rows != tokens)
+        refuse("has another vocabulary than the model", fmt::format("{} rows ({})", stated->rows, stated->said_by),
+               fmt::format("tokens added later? The model's config.json needs vocab_size {}", stated->rows));
+      return;
+    }
+    if (!key.starts_with("optimizer.") && !holds_zeros(key, tensor, tokens))
+      refuse("has rows beyond the model's vocabulary that hold numbers", "a file that says how many rows are tokens",
+             fmt::format("with vocab_size {} in the --like folder's config.json every row is kept", rows));
+  }
+
+  /// Whether every element of the rows from `first` on is zero.
+  bool holds_zeros(const std::string& key, const formats::DcpTensor& tensor, int64_t first) const {
+    const Located box = locate_box(key, {first, 0}, {tensor.shape[0] - first, tensor.shape[1]});
+    const size_t item = size_of(tensor.dtype);
+    bool zeros = true;
+    for_each_block(
+        static_cast<uint64_t>(num_elements(box.sizes)) * item,
+        [&](uint64_t at, std::span<std::byte> out) { read_box(box, at / item, out); },
+        [&](std::span<const std::byte> bytes) {
+          zeros = zeros && std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+        });
+    return zeros;
+  }
+
   Located find_param(const spec::Param& param, const std::string& prefix) const {
     for (const KeyCandidate& candidate : key_candidates(param, prefix)) {
       const auto found = metadata.tensors.find(candidate.key);
@@ -170,7 +206,6 @@ struct CheckpointReader::Impl {
         at.push_back(axis.index);
         sizes.push_back(1);
       }
-      // Vocabulary rows may be padded by whoever wrote them; the true ones come first.
       const bool vocabulary =
           param.shape.size() == 2 && (param.stack == spec::Stack::kEmbedding || param.stack == spec::Stack::kHead);
       const size_t rows = want.size();
@@ -179,7 +214,10 @@ struct CheckpointReader::Impl {
         at.push_back(0);
         sizes.push_back(size);
       }
-      if (vocabulary && have.size() == want.size() && have[rows] > want[rows]) want[rows] = have[rows];
+      if (vocabulary && have.size() == want.size() && have[rows] > want[rows]) {
+        require_padding(candidate.key, found->second, want[rows]);
+        want[rows] = have[rows];
+      }
       if (have != want)
         throw Error(ErrorKind::kShape, dir.string(),
                     fmt::format("'{}' has another shape than the model", candidate.key),

@@ -67,28 +67,53 @@ TEST(Foreign, LikeOfAnotherShape) {
   }
 }
 
-TEST(Foreign, PaddedVocabularyIsCut) {
-  const TempDir dir;
-  const Json config = toy_config();
-  const resolve::Resolved resolved = resolve::model_from_hf(config, "toy");
-  {
-    store::CheckpointWriter writer(real_file_ops(), dir / "native", 1);
-    for (const spec::Param& param : spec::param_table(resolved.model)) {
-      store::ChunkSpec chunk = store::chunk_of(param, DType::kBF16);
-      const bool vocabulary = param.shape[0] == 37 && param.shape.size() == 2;
-      if (vocabulary) chunk.shape[0] = chunk.sizes[0] = 128;
-      writer.add_chunk(chunk, [&](const store::ByteSink& sink) {
-        sink(store::bytes_for(param, 2));
-        if (vocabulary) sink(std::vector<std::byte>((128 - 37) * 16 * 2));
-      });
-    }
-    writer.add_file("run_config.yaml", resolve::run_config_from_model(resolved.model));
-    writer.commit(store::make_common(resolved.model, 1), {});
+/// A checkpoint of the toy whose embedding and head have 128 rows, 37 of them true.
+void write_padded(const fs::path& root, std::byte fill) {
+  const resolve::Resolved resolved = resolve::model_from_hf(toy_config(), "toy");
+  store::CheckpointWriter writer(real_file_ops(), root, 1);
+  for (const spec::Param& param : spec::param_table(resolved.model)) {
+    store::ChunkSpec chunk = store::chunk_of(param, DType::kBF16);
+    const bool vocabulary = param.shape[0] == 37 && param.shape.size() == 2;
+    if (vocabulary) chunk.shape[0] = chunk.sizes[0] = 128;
+    writer.add_chunk(chunk, [&](const store::ByteSink& sink) {
+      sink(store::bytes_for(param, 2));
+      if (vocabulary) sink(std::vector<std::byte>((128 - 37) * 16 * 2, fill));
+    });
   }
+  writer.add_file("run_config.yaml", resolve::run_config_from_model(resolved.model));
+  writer.commit(store::make_common(resolved.model, 1), {});
+}
+
+TEST(Foreign, PaddedVocabularyIsCutAndSaid) {
+  const TempDir dir;
+  write_padded(dir / "native", std::byte{1});
   make_foreign(dir / "native");
-  convert_plain(dir / "native", dir / "back");
+  const ConvertReport report = convert_plain(dir / "native", dir / "back");
+  EXPECT_NE(to_json(report)["notices"].dump().find("rows 37 to 127 of 'output_layer.weight' are padding"),
+            std::string::npos)
+      << to_json(report)["notices"];
   EXPECT_TRUE(verify({dir / "native", dir / "back", {}, {}}, nullptr).differences.empty());
   EXPECT_EQ(hub::HfDirectory(dir / "back").tensors().at("lm_head.weight").entry.shape, (Shape{37, 16}));
+}
+
+TEST(Foreign, TokensAddedLaterAreNotCutByAnOlderConfig) {
+  const TempDir dir;
+  Json grown = toy_config();
+  grown["vocab_size"] = 40;
+  write_hf(dir / "grown", grown, toy_tensors(grown));
+  convert_plain(dir / "grown", dir / "native");
+  write_toy_hf(dir / "like");
+  for (const bool foreign : {false, true}) {  // the manifest says it, then run_config.yaml
+    if (foreign) make_foreign(dir / "native");
+    for (const bool dry : {true, false})
+      expect_error(ErrorKind::kShape, {"word_embeddings.weight", "37 of 40 rows", "vocab_size 40"}, [&] {
+        convert_plain(dir / "native", dir / "back", [&](ConvertOptions& options) {
+          options.like = dir / "like";
+          options.dry_run = dry;
+        });
+      });
+    EXPECT_FALSE(fs::exists(dir / "back"));
+  }
 }
 
 }  // namespace

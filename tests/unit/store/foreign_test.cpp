@@ -1,5 +1,9 @@
 // Checkpoints as other programs lay them out: chunked by rank, per layer or stacked, spelled locally, padded, without
 // manifest.
+#include <optional>
+
+#include <fmt/format.h>
+
 #include "tests/unit/store/toy.h"
 
 namespace rialto::store {
@@ -91,8 +95,9 @@ TEST(Foreign, LocalSpelling) {
   expect_toy(foreign.commit());
 }
 
-TEST(Foreign, PaddedVocabularyRowsAreLeftOut) {
-  const TempDir root;
+/// The toy with 16 rows of vocabulary, 11 of them true; the others hold `fill`. `vocab_size`: what run_config.yaml
+/// says.
+fs::path write_padded(const fs::path& root, std::byte fill, std::optional<int64_t> vocab_size) {
   Foreign foreign(root);
   for (const spec::Param& param : spec::param_table(toy_model())) {
     ChunkSpec chunk = chunk_of(param, DType::kBF16);
@@ -100,13 +105,54 @@ TEST(Foreign, PaddedVocabularyRowsAreLeftOut) {
       chunk.shape[0] = chunk.sizes[0] = 16;
       foreign.writer().add_chunk(chunk, [&](const ByteSink& sink) {
         sink(bytes_for(param, 2));
-        sink(std::vector<std::byte>(5 * 8 * 2));
+        sink(std::vector<std::byte>(4 * 8 * 2));
+        sink(std::vector<std::byte>(8 * 2, fill));  // the last row alone
       });
     } else {
       foreign.add_whole(param, chunk);
     }
   }
-  expect_toy(foreign.commit());
+  if (vocab_size) foreign.writer().add_file("run_config.yaml", fmt::format("model:\n  vocab_size: {}\n", *vocab_size));
+  return foreign.commit();
+}
+
+TEST(Foreign, PaddedVocabulary) {
+  for (const std::optional<int64_t> vocab_size : {std::optional<int64_t>(), std::optional<int64_t>(11)}) {
+    const TempDir root;
+    expect_toy(write_padded(root, std::byte{0}, vocab_size));
+  }
+  const TempDir root;  // training moves the padded rows of a head
+  expect_toy(write_padded(root, std::byte{1}, 11));
+}
+
+TEST(Foreign, RowsThatMayBeTokensAreNotCut) {
+  const auto refused = [](std::optional<int64_t> vocab_size, const std::vector<std::string>& parts) {
+    const TempDir root;
+    const CheckpointReader reader(write_padded(root, std::byte{1}, vocab_size));
+    const std::vector<spec::Param> params = spec::param_table(toy_model());
+    expect_error(ErrorKind::kShape, parts, [&] { reader.find_key(params[0]); });
+  };
+  refused({}, {"embedding.word_embeddings.weight", "hold numbers", "11 of 16 rows", "vocab_size 16"});
+  refused(14, {"embedding.word_embeddings.weight", "14 rows", "run_config.yaml:2", "vocab_size 14"});
+}
+
+TEST(Foreign, ManifestStatesTheTrueRows) {
+  const TempDir root;
+  spec::ModelSpec grown = toy_model();
+  grown.vocab = 14;
+  {
+    CheckpointWriter writer(real_file_ops(), root, 1);
+    for (const spec::Param& param : spec::param_table(grown))
+      writer.add_chunk(chunk_of(param, DType::kBF16), [&](const ByteSink& sink) {
+        sink(std::vector<std::byte>(static_cast<size_t>(num_elements(param.shape)) * 2));  // zeros are no proof here
+      });
+    writer.set_fact("true_vocab", grown.vocab);
+    writer.commit(make_common(grown, 1), {});
+  }
+  const CheckpointReader reader(root / "iter_0000001");
+  const std::vector<spec::Param> params = spec::param_table(toy_model());
+  expect_error(ErrorKind::kShape, {"word_embeddings.weight", "14 rows", "true_vocab"},
+               [&] { reader.find_key(params[0]); });
 }
 
 TEST(Foreign, OtherShapesAreRefused) {
