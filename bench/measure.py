@@ -12,7 +12,8 @@ WORK = ROOT / "out/bench"
 
 
 def timed(command, **options):
-    """Seconds, peak anonymous bytes and VmHWM bytes of one run of a program."""
+    """Seconds, peak anonymous bytes and VmHWM bytes of one run of a program. What ran before leaves the disk nothing to do."""
+    os.sync()
     start = time.monotonic()
     process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
     peak = {"RssAnon": 0, "VmHWM": 0}
@@ -53,6 +54,7 @@ def write_rate(folder, total_bytes):
     """Bytes per second of plain sequential writes with fsync, from a reused buffer: what the disk allows in this run."""
     block = os.urandom(8 << 20)
     path = folder / "write-rate"
+    os.sync()
     start = time.monotonic()
     with open(path, "wb", buffering=0) as file:
         for _ in range(total_bytes // len(block)):

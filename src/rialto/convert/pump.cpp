@@ -9,7 +9,7 @@ namespace rialto::convert {
 namespace {
 
 constexpr size_t kBlocks = 4;
-constexpr size_t kBlockBytes = 4u << 20;
+constexpr size_t kBlockBytes = 1u << 20;
 
 struct Stopped {};  ///< thrown inside the thread when nobody takes any more
 

@@ -11,7 +11,7 @@ namespace rialto::store {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr size_t kBlockBytes = 4u << 20;
+constexpr size_t kBlockBytes = 256u << 10;
 constexpr uint64_t kSmallFile = 16u << 20;  ///< checked by hash whenever a checkpoint is opened
 constexpr std::string_view kSelfLine = "\"self\": \"";
 
