@@ -38,14 +38,14 @@ struct TrainingState {
 
 struct SaveOptions {
   fs::path root;
-  std::string run_config_yaml;        ///< sections besides model:
-  Json args = Json::object();         ///< Megatron-LM's `args` beyond what the model says: batch sizes, train_iters...
-  optim::AdamWOptions adam;           ///< of the parameter groups
-  double lr = 0;                      ///< learning rate of the next step, recorded in the parameter groups
-  std::optional<fs::path> hf_source;  ///< its config, tokenizer... go to rialto_source/
-  std::optional<fs::path> previous_iter;  ///< carries rialto_source/ over from here instead, if it has one
-  std::optional<fs::path>
-      tokenizer;  ///< else: a model without a source takes a derived config and this tokenizer along
+  std::string run_config_yaml;  ///< sections besides model:
+  Json args = Json::object();   ///< Megatron-LM's `args` beyond what the model says: batch sizes, train_iters...
+  optim::AdamWOptions adam;     ///< of the parameter groups
+  double lr = 0;                ///< learning rate of the next step, recorded in the parameter groups
+  // What rialto_source/ is taken from, the first of these that is given (and, for an iteration, that has it):
+  std::optional<fs::path> previous_iter;  ///< carried over
+  std::optional<fs::path> hf_source;      ///< the model came from there: its config, tokenizer, layout...
+  std::optional<fs::path> tokenizer;      ///< the model came from nowhere: with a derived config
   bool replace = false;
 };
 /// Weights, main parameters, both moments, scheduler and train state; see docs/checkpoint.md.

@@ -69,10 +69,11 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
   }
   writer.add_extra_states(model);
   writer.add_file("run_config.yaml", resolve::run_config_from_model(model, options.run_config_yaml));
-  if (options.hf_source) {
-    add_source_files(writer, *options.hf_source);
-  } else if (!options.previous_iter || !carry_source_files(writer, *options.previous_iter)) {
-    if (options.tokenizer) add_tokenizer_files(writer, model, *options.tokenizer);
+  if (!options.previous_iter || !carry_source_files(writer, *options.previous_iter)) {
+    if (options.hf_source)
+      add_source_files(writer, *options.hf_source);
+    else if (options.tokenizer)
+      add_tokenizer_files(writer, model, *options.tokenizer);
   }
   writer.set_fact("layout", Json{{"tp", 1}, {"pp", 1}, {"cp", 1}, {"dp", 1}});
   writer.set_fact("true_vocab", model.vocab);

@@ -171,7 +171,9 @@ class Loop {
     options.adam = setup_.adam;
     options.lr = setup_.schedule.lr_at(setup_.state.consumed_train_samples);
     options.hf_source = setup_.hf_source;
-    options.previous_iter = setup_.native_source;
+    // What the first save took from the HF folder is carried from save to save: the folder may change or go meanwhile.
+    options.previous_iter =
+        result_.checkpoint && fs::exists(*result_.checkpoint) ? result_.checkpoint : setup_.native_source;
     if (!config_.tokenizer.tokenizer_model.empty()) options.tokenizer = config_.tokenizer.tokenizer_model;
     options.replace = true;  // set_up refused folders of other runs; what is there is this run's own later part
     const Json scheduler = scheduler_state(config_, setup_.schedule, setup_.state.consumed_train_samples);

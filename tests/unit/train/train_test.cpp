@@ -12,6 +12,7 @@
 #include "rialto/base/error.h"
 #include "rialto/base/random.h"
 #include "rialto/checkpoint/checkpoint.h"
+#include "rialto/convert/convert.h"
 #include "rialto/formats/indexed_dataset.h"
 
 namespace rialto::train {
@@ -211,6 +212,30 @@ TEST_P(TrainTest, StartsFromACheckpointsWeights) {
   const Result result = train(second, hooks);
   EXPECT_EQ(result.first_iteration, 0);
   EXPECT_EQ(evaluations.front(), records("first").back()["lm loss"].get<double>());
+}
+
+TEST_P(TrainTest, TheFolderItStartedFromMayGoAfterTheFirstSave) {
+  config::RunConfig first = config("first");
+  first.train.train_iters = 1;
+  first.scheduler.lr_warmup_iters = 0;
+  train(first, {});
+  convert::ConvertOptions exported;
+  exported.source = first.checkpoint.save;
+  exported.destination = folder_ / "hf";
+  convert::convert(exported, real_file_ops(), nullptr);
+
+  config::RunConfig second = config("second");
+  second.checkpoint.pretrained_checkpoint = exported.destination.string();
+  second.model = {};
+  second.model.seq_length = 24;
+  second.train.train_iters = 2;
+  second.scheduler.lr_warmup_iters = 0;
+  second.checkpoint.save_interval = 1;
+  const std::string recorded = read_text_file(exported.destination / "config.json");
+  Hooks hooks;
+  hooks.on_save = [&](int64_t, const fs::path&) { fs::remove_all(exported.destination); };
+  const Result result = train(second, hooks);
+  EXPECT_EQ(read_text_file(result.checkpoint.value() / "rialto_source/config.json"), recorded);
 }
 
 TEST_P(TrainTest, AFinishedRunHasNothingLeftToDo) {
