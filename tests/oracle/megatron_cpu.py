@@ -7,7 +7,7 @@ None of them changes a number when dropout is 0 and initialisation is on the CPU
 import contextlib
 
 import torch
-
+import torch._dynamo
 from torch.overrides import TorchFunctionMode
 
 
@@ -22,6 +22,7 @@ class _CudaMeansCpu(TorchFunctionMode):
 
 
 _CudaMeansCpu().__enter__()
+torch._dynamo.config.disable = True   # Core compiles its activation functions: half a minute of C++ compiler for a toy
 torch.cuda.synchronize = lambda *args, **kwargs: None
 torch.cuda.current_device = lambda: "cpu"
 torch.cuda.is_available = lambda: False
@@ -84,3 +85,21 @@ import megatron.core.transformer.moe.moe_utils as moe_utils  # noqa: E402
 
 if not hasattr(moe_utils, "te_general_gemm"):
     moe_utils.te_general_gemm = None   # asked for without TransformerEngine too; None is "multiply with torch"
+
+import megatron.core.fusions.fused_layer_norm as fused_layer_norm  # noqa: E402
+
+
+class _ApexLayerNorm:
+    """Apex's kernel behind Core's FusedLayerNorm, multiplied out with torch."""
+
+    @staticmethod
+    def forward(ctx, input, weight, bias, shape, eps):
+        raise NotImplementedError("asked for its parameters only")
+
+    @staticmethod
+    def apply(input, weight, bias, shape, eps):
+        return torch.nn.functional.layer_norm(input, shape, weight, bias, eps)
+
+
+if not fused_layer_norm.HAVE_FUSED_LAYER_NORM:
+    fused_layer_norm.FusedLayerNormAffineFunction, fused_layer_norm.HAVE_FUSED_LAYER_NORM = _ApexLayerNorm, True

@@ -146,18 +146,10 @@ def keys_asked_for(model):
     from megatron.core.dist_checkpointing.dict_utils import nested_values
     from megatron.core.dist_checkpointing.mapping import ShardedObject, ShardedTensor, apply_factories
     from megatron.core.models.gpt.gpt_layer_specs import get_gpt_decoder_block_spec, get_gpt_mtp_block_spec
-    from megatron.core.tensor_parallel.layers import RowParallelLinear
     from megatron.core.transformer import multi_latent_attention
     from megatron.core.transformer.identity_op import IdentityOp
-    from megatron.core.transformer.torch_norm import WrappedTorchNorm
     from megatron.core.transformer.transformer_config import MLATransformerConfig
-
-    class NormBehind(RowParallelLinear):
-        """What Megatron Bridge's TERowParallelLinearLayerNorm adds, over Core's own linear."""
-
-        def __init__(self, input_size, output_size, *, config, **rest):
-            super().__init__(input_size, output_size, config=config, **rest)
-            self.post_layernorm = WrappedTorchNorm(config, output_size)
+    from megatron_parts import NormBehind
 
     mla, moe = model["kind"] == "mla", model["kind"] != "dense"
     normalization = "LayerNorm" if model["layer_norm"] else "RMSNorm"

@@ -8,7 +8,7 @@ import torch
 import closeness
 import programs
 import toys
-from toy_table import MSCALE, Toy
+from toy_table import DEFAULT, LINEAR, LLAMA3, MSCALE, Toy
 
 ZERO_CENTERED = "layernorm_zero_centered_gamma outside TransformerEngine"
 MISSING = {
@@ -21,6 +21,7 @@ MISSING = {
 # transformers the best two (DeepSeek V3) or the best one (V2): sizes where both are the same.
 LATENT = {"rms_norm_eps": 1e-6}
 TWO = {"num_experts_per_tok": 4}
+CORE_LLAMA3 = {**LLAMA3, "original_max_position_embeddings": 8192}   # Core's llama3 scaling knows no other
 ONE = {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2, "num_experts_per_tok": 2}
 TOYS = [
     Toy("core-phi3", "phi3", {"sliding_window": 7}), Toy("core-phi3-partial", "phi3", {"hidden_size": 72, "rope_parameters": {
@@ -36,6 +37,13 @@ TOYS = [
     Toy("core-moonlight", "deepseek_v3", {**LATENT, "q_lora_rank": None, "n_group": 1, "topk_group": 1}),
     Toy("core-kimi_k2", "kimi_k2", LATENT), Toy("core-glm4_moe_lite", "glm4_moe_lite", LATENT), Toy("core-sarvam_mla", "sarvam_mla", LATENT),
     Toy("core-exaone_moe", "exaone_moe", TWO),
+    Toy("core-ernie4_5_moe", "ernie4_5_moe"), Toy("core-ernie4_5_moe-interval", "ernie4_5_moe", {"moe_layer_interval": 2, "num_hidden_layers": 4}),
+    Toy("core-gemma", "gemma"), Toy("core-gemma2", "gemma2"), Toy("core-gemma3", "gemma3"),
+    Toy("core-gemma3-linear", "gemma3", {"rope_parameters": {"sliding_attention": DEFAULT, "full_attention": {**LINEAR, "rope_theta": 1e6}}}),
+    Toy("core-gpt_oss", "gpt_oss"), Toy("core-nemotron", "nemotron"),
+    Toy("core-exaone4", "exaone4", {"max_position_embeddings": 16384, "rope_parameters": CORE_LLAMA3}),
+    Toy("core-exaone4-mixed", "exaone4", {"layer_types": None, "sliding_window": 7, "sliding_window_pattern": 4, "num_hidden_layers": 5,
+                                          "tie_word_embeddings": False, "rope_parameters": DEFAULT}),
 ]
 
 
