@@ -141,9 +141,19 @@ def into_block(core, block):
         block.layer_norm = zero_centered_norm(core)
 
 
+def scaled_embeddings(gpt, factor):
+    """Gemma: embeddings leave the embedding scaled; the tied head takes them as they are."""
+    gpt.embedding.register_forward_hook(lambda _, __, out: out * factor)
+
+
+def capped_logits(gpt, cap):
+    """Gemma 2: cap tanh(logits / cap)."""
+    gpt.output_layer.register_forward_hook(lambda _, __, out: (cap * torch.tanh(out[0] / cap), out[1]))
+
+
 def around(config, gpt):
-    """Gemma: embeddings leave the embedding scaled, while the tied head takes them as they are. Gemma 2: capped logits."""
+    """What stands at the two ends of a model that is built."""
     if config["model_type"].startswith("gemma"):
-        gpt.embedding.register_forward_hook(lambda _, __, out: out * config["hidden_size"] ** 0.5)
-    if cap := config.get("final_logit_softcapping"):
-        gpt.output_layer.register_forward_hook(lambda _, __, out: (cap * torch.tanh(out[0] / cap), out[1]))
+        scaled_embeddings(gpt, config["hidden_size"] ** 0.5)
+    if config.get("final_logit_softcapping"):
+        capped_logits(gpt, config["final_logit_softcapping"])
