@@ -12,6 +12,7 @@ warnings.simplefilter("ignore")
 
 import megatron_models  # noqa: E402
 import megatron_families  # noqa: E402
+import megatron_gains  # noqa: E402
 import megatron_lacks  # noqa: E402
 import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
@@ -90,6 +91,9 @@ class Worker:
 
     def lacks(self, also=()):
         return megatron_lacks.answers(also)
+
+    def gains(self):
+        return megatron_gains.gained()
 
     def step(self, rows, learning_rate, fp32_gradients=False):
         loss, norm = self.trainee.step(rows, learning_rate, fp32_gradients)

@@ -89,12 +89,19 @@ def test_what_core_lacks_is_still_lacking(megatron, capsys):
 
 
 def test_an_option_that_core_gains_is_noticed(megatron):
-    """For the probes that go by names; the others ask for the behaviour itself."""
-    for row in megatron("1x1", ("lacks", {}))[0][0]:
-        if row["answer"].startswith(("no option", "a norm of", "of scores")):
+    """Under its name, or as behaviour: a Core with one piece more makes one row say so."""
+    rows = megatron("1x1", ("lacks", {}))[0][0]
+    seen = set()
+    for row in rows:
+        if row["answer"].startswith("no option is called like"):
             for name in row["option"].split(", "):
                 again = megatron("1x1", ("lacks", {"also": [name]}))[0][0]
                 assert next(r for r in again if r["option"] == row["option"])["answer"] is None, f"a Core that takes {name} passes unseen"
+            seen.add(row["option"])
+    for piece, options in megatron("1x1", ("gains", {}))[0][0].items():
+        assert len(options) == 1, f"{piece}: {options}"
+        seen.update(options)
+    assert seen == {row["option"] for row in rows}
 
 
 def test_the_docs_list_what_core_lacks(megatron):
