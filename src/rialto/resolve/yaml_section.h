@@ -37,7 +37,4 @@ class YamlSection {
 /// True when a scalar has this value; numbers are compared as numbers.
 bool says(const Node& node, std::string_view text);
 
-/// True when two documents say the same; numbers are compared as numbers, maps in any order.
-bool same_value(const Node& a, const Node& b);
-
 }  // namespace rialto::resolve
