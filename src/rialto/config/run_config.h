@@ -70,8 +70,14 @@ struct RngSection {
   int64_t seed = 1234;
 };
 
+/// model.bf16, which Bridge writes beside mixed_precision; when it is set, both must agree.
+struct ModelPrecision {
+  std::optional<bool> bf16;
+};
+
 struct RunConfig {
   ModelSection model;
+  ModelPrecision model_precision;
   TrainSection train;
   ValidationSection validation;
   OptimizerSection optimizer;
@@ -84,16 +90,41 @@ struct RunConfig {
   std::string mixed_precision = "bf16_mixed";  ///< "bf16_mixed" or "fp32"
 };
 
-/// YAML file, then `section.key=value` overrides. Unknown keys are refused with file:line and the nearest key.
+/// Where a configuration comes from; each line wins over those before it.
+struct ConfigSources {
+  std::string base;                    ///< a YAML file, or the name of a built-in recipe; "" for the defaults
+  std::vector<std::string> files;      ///< YAML files laid over it, in this order
+  std::vector<std::string> settings;   ///< `--set`: section.key=value
+  std::vector<std::string> overrides;  ///< words of their own, in Hydra's grammar too
+};
+
+/// One thing that is wrong with a configuration.
+struct Problem {
+  std::string rule;  ///< "R003"; "" for a key or value that cannot be read
+  std::string key;   ///< "train.global_batch_size"
+  std::string line;  ///< where, what, got, want, hint, as Error has it
+};
+
+/// Unknown keys and values of another type are refused with file:line and the nearest key. With `problems`, each of
+/// them is added there and the rest is read; without, the first is thrown.
+RunConfig read_run_config(const ConfigSources& sources, std::vector<Problem>* problems = nullptr);
+/// The same from one file or recipe and `--set` overrides.
 RunConfig read_run_config(const std::string& path, const std::vector<std::string>& overrides);
+
 /// Every key with its value, as YAML that read_run_config takes back unchanged.
 std::string write_run_config(const RunConfig& config);
 /// The sections besides `model:` as a checkpoint records them: folders of this machine are left out (null), dataset and
 /// tokenizer paths keep their last component.
 std::string write_portable_sections(const RunConfig& config);
-/// Checks the arithmetic (batch sizes, warm-up against decay, precision names). Throws kConfig naming the keys.
+
+/// Every rule (rules.h) that the configuration breaks, in the order of their numbers.
+std::vector<Problem> broken_rules(const RunConfig& config);
+/// Throws kConfig when a rule is broken: one line with all of them.
 void check_rules(const RunConfig& config);
-/// Help text for every key, grouped by section.
+/// The same for problems of any kind; returns when there are none.
+void throw_problems(const std::vector<Problem>& problems);
+
+/// Help text for every key that acts, grouped by section.
 std::string describe_run_config();
 
 }  // namespace rialto::config

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "rialto/config/fields.h"
+#include "rialto/config/more_rows.h"
+#include "rialto/config/precision.h"
 
 namespace rialto::config {
 
@@ -42,7 +44,8 @@ void add_rows(std::vector<KeyRow>& rows, std::string_view name, Section RunConfi
   for (const auto& row : fields) {
     rows.push_back({name, row.key, row.help,
                     [section, read = row.read](RunConfig& config, const Node& node) { read(config.*section, node); },
-                    [section, write = row.write](const RunConfig& config) { return write(config.*section); }});
+                    [section, write = row.write](const RunConfig& config) { return write(config.*section); },
+                    row.type});
   }
 }
 
@@ -68,7 +71,7 @@ std::vector<Field<ModelSection>> model_fields() {
             "tokens of a training sequence and, for random weights, the longest position"),
       field("window_size", &M::window_size, "keys a query sees, itself included, as transformers counts; unset: all"),
       field("moe_aux_loss_coeff", &M::moe_aux_loss_coeff, "weight of the experts' load-balancing loss; 0: none"),
-      field("moe_z_loss_coeff", &M::moe_z_loss_coeff, "weight of the router's z loss; 0: none"),
+      field_or_default("moe_z_loss_coeff", &M::moe_z_loss_coeff, "weight of the router's z loss; 0: none"),
       field("moe_router_bias_update_rate", &M::moe_router_bias_update_rate,
             "step of a router's selection bias towards an even load, after each iteration; 0: it stays"),
       field("mtp_loss_scaling_factor", &M::mtp_loss_scaling_factor,
@@ -84,8 +87,8 @@ std::vector<Field<OptimizerSection>> optimizer_fields() {
   using O = OptimizerSection;
   return {
       field("optimizer", &O::optimizer, "adam (decoupled weight decay: AdamW)"),
-      field("lr", &O::lr, "highest learning rate"),
-      field("min_lr", &O::min_lr, "lowest learning rate of the decay"),
+      field_or_default("lr", &O::lr, "highest learning rate"),
+      field_or_default("min_lr", &O::min_lr, "lowest learning rate of the decay"),
       field("weight_decay", &O::weight_decay, "decay of matrices; norms and biases have none"),
       field("adam_beta1", &O::adam_beta1, "decay of the first moment"),
       field("adam_beta2", &O::adam_beta2, "decay of the second moment"),
@@ -115,12 +118,14 @@ std::vector<Field<DatasetSection>> dataset_fields() {
   return {
       field("data_path", &D::data_path, "prefix of the training .bin/.idx"),
       field("valid_data_path", &D::valid_data_path, "prefix of held-out .bin/.idx; unset: `split` of data_path"),
-      field("split", &D::split, "parts of data_path for training, validation, test (when valid_data_path is unset)"),
+      field_or_default("split", &D::split,
+                       "parts of data_path for training, validation, test (when valid_data_path is unset)"),
       field("seq_length", &D::seq_length, "tokens of a sample; unset: model.seq_length"),
       field("random_seed", &D::random_seed, "seed of the shuffle"),
-      field("eod_mask_loss", &D::eod_mask_loss, "end-of-document tokens carry no loss"),
-      field("reset_position_ids", &D::reset_position_ids, "positions restart after an end-of-document token"),
-      field("reset_attention_mask", &D::reset_attention_mask, "tokens see only their own document"),
+      field_or_default("eod_mask_loss", &D::eod_mask_loss, "end-of-document tokens carry no loss"),
+      field_or_default("reset_position_ids", &D::reset_position_ids,
+                       "positions restart after an end-of-document token"),
+      field_or_default("reset_attention_mask", &D::reset_attention_mask, "tokens see only their own document"),
   };
 }
 
@@ -143,11 +148,13 @@ std::vector<Field<CheckpointSection>> checkpoint_fields() {
 std::vector<KeyRow> make_rows() {
   std::vector<KeyRow> rows;
   add_rows(rows, "model", &RunConfig::model, model_fields());
+  add_rows<ModelPrecision>(rows, "model", &RunConfig::model_precision,
+                           {field("bf16", &ModelPrecision::bf16, "must agree with mixed_precision when it is set")});
   using T = TrainSection;
   add_rows<T>(rows, "train", &RunConfig::train,
-              {field("micro_batch_size", &T::micro_batch_size, "sequences of one forward and backward pass"),
-               field("global_batch_size", &T::global_batch_size, "sequences of one optimizer step"),
-               field("train_iters", &T::train_iters, "optimizer steps of the whole run"),
+              {field_or_default("micro_batch_size", &T::micro_batch_size, "sequences of one forward and backward pass"),
+               field_or_default("global_batch_size", &T::global_batch_size, "sequences of one optimizer step"),
+               field_or_default("train_iters", &T::train_iters, "optimizer steps of the whole run"),
                field("exit_interval", &T::exit_interval, "save and exit at every multiple of this iteration")});
   using V = ValidationSection;
   add_rows<V>(rows, "validation", &RunConfig::validation,
@@ -166,9 +173,13 @@ std::vector<KeyRow> make_rows() {
                field("metrics_jsonl", &L::metrics_jsonl,
                      "file with one JSON record per iteration; unset: SAVE/metrics.jsonl")});
   add_rows<RngSection>(rows, "rng", &RunConfig::rng, {field("seed", &RngSection::seed, "seed of random weights")});
-  rows.push_back({"", "mixed_precision", "bf16_mixed (bf16 weights, fp32 main parameters and gradients) or fp32",
-                  [](RunConfig& config, const Node& node) { config.mixed_precision = read_string(node); },
-                  [](const RunConfig& config) { return write_scalar(config.mixed_precision); }});
+  rows.push_back({"", "mixed_precision",
+                  "bf16_mixed (bf16 weights, fp32 main parameters and gradients) or fp32; or Bridge's map of flags",
+                  [](RunConfig& config, const Node& node) { config.mixed_precision = read_precision(node); },
+                  [](const RunConfig& config) { return write_scalar(config.mixed_precision); }, "name of a preset"});
+  add_second_names(rows);
+  add_targets(rows);
+  add_known_keys(rows);
   return rows;
 }
 
@@ -186,13 +197,25 @@ const std::vector<KeyRow>& key_rows() {
 const std::vector<std::string>& section_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> out;
-    for (const KeyRow& row : key_rows()) {
-      if (!row.section.empty() && std::find(out.begin(), out.end(), row.section) == out.end())
-        out.emplace_back(row.section);
-    }
+    const auto add = [&out](std::string_view name) {
+      if (!name.empty() && std::find(out.begin(), out.end(), name) == out.end()) out.emplace_back(name);
+    };
+    for (const KeyRow& row : key_rows()) add(row.section);
+    for (const KnownSection& section : known_sections()) add(section.name);
     return out;
   }();
   return names;
+}
+
+const KeyRow* find_row(std::string_view section, std::string_view key) {
+  for (const KeyRow& row : key_rows()) {
+    if (row.section == section && row.key == key) return &row;
+  }
+  return nullptr;
+}
+
+bool is_section(std::string_view name) {
+  return std::find(section_names().begin(), section_names().end(), name) != section_names().end();
 }
 
 }  // namespace rialto::config

@@ -107,7 +107,7 @@ TEST_F(RunConfigTest, MistypedValuesNameWhatIsWanted) {
   EXPECT_THAT(message("optimizer:\n  lr: fast\n"), HasSubstr("fast"));
   EXPECT_THAT(message("model:\n  qk_layernorm: 3\n"), HasSubstr("3"));
   EXPECT_THAT(message("train: 3\n"), HasSubstr("not a map"));
-  EXPECT_THAT(message("train:\n  train_iters: null\n"), HasSubstr("recipe.yaml:2"));
+  EXPECT_THAT(message("optimizer:\n  clip_grad: null\n"), HasSubstr("recipe.yaml:2"));
   EXPECT_THAT(message("- a\n"), HasSubstr("map of sections"));
   EXPECT_THAT(message("{}", {"train.train_iters=[1]"}), HasSubstr("--set train.train_iters=[1]"));
 }
@@ -145,6 +145,18 @@ TEST_F(RunConfigTest, PortableSectionsHoldNoFolderOfThisMachine) {
   EXPECT_THAT(text, HasSubstr("save_rng: false"));
 }
 
+/// What a checkpoint records of a run, with this machine's paths given again, is that run.
+TEST_F(RunConfigTest, ARecordedRunIsReproduced) {
+  const std::vector<std::string> paths = {"dataset.data_path=x", "checkpoint.save=out"};
+  for (const Recipe& recipe : recipes()) {
+    const RunConfig config = read_run_config(std::string(recipe.name), paths);
+    RunConfig again = read_run_config(write(write_portable_sections(config)), paths);
+    again.model = config.model;
+    again.model_precision = config.model_precision;
+    EXPECT_EQ(write_run_config(again), write_run_config(config)) << recipe.name;
+  }
+}
+
 TEST(RecipesTest, EveryRecipeIsReadByNameAndPassesTheRules) {
   ASSERT_FALSE(recipes().empty());
   for (const Recipe& recipe : recipes()) {
@@ -170,7 +182,9 @@ TEST(SectionsTest, KeysAreUniqueAndExplained) {
   for (const KeyRow& row : key_rows()) {
     EXPECT_TRUE(names.insert(row.full_name()).second) << row.full_name();
     EXPECT_FALSE(row.help.empty()) << row.full_name();
-    EXPECT_THAT(describe_run_config(), HasSubstr(std::string(row.key)));
+    if (row.is_written()) {
+      EXPECT_THAT(describe_run_config(), HasSubstr(std::string(row.key)));
+    }
   }
 }
 
