@@ -66,7 +66,7 @@ void check_batch(const RunConfig& config) {
   at_least("checkpoint.save_interval", config.checkpoint.save_interval, 1);
   at_least("checkpoint.ckpt_step", config.checkpoint.ckpt_step, 0);
   at_least("dataset.seq_length", config.dataset.seq_length, 1);
-  at_least("model.seq_length", config.model.seq_length, 1);
+  at_least("model.seq_length", config.model.seq_length(), 1);
 }
 
 void check_optimizer(const RunConfig& config) {

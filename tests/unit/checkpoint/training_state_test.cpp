@@ -6,7 +6,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/checkpoint.h"
-#include "rialto/config/model_section.h"
+#include "rialto/resolve/spelled_model.h"
 #include "rialto/spec/param.h"
 
 namespace rialto::checkpoint {
@@ -14,16 +14,16 @@ namespace {
 
 spec::ModelSpec tiny(DType dtype) {
   config::ModelSection section;
-  section.family = "qwen3";
-  section.num_layers = 4;
-  section.hidden_size = 64;
-  section.ffn_hidden_size = 96;
-  section.num_attention_heads = 4;
-  section.num_query_groups = 2;
-  section.kv_channels = 24;
-  section.vocab_size = 130;
-  section.seq_length = 32;
-  return config::model_from_section(section, {}, dtype);
+  section.set("family", "qwen3");
+  section.set("num_layers", "4");
+  section.set("hidden_size", "64");
+  section.set("ffn_hidden_size", "96");
+  section.set("num_attention_heads", "4");
+  section.set("num_query_groups", "2");
+  section.set("kv_channels", "24");
+  section.set("vocab_size", "130");
+  section.set("seq_length", "32");
+  return resolve::model_from_section(section, {}, dtype);
 }
 
 struct State {
