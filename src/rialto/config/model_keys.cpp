@@ -117,12 +117,6 @@ constexpr ModelKey kModelKeys[] = {
     {"qk_l2_norm", kFlag, "not computed", "false"},
 };
 
-/// A tuple may be written as a call.
-const Node& unwrapped(const Node& node) {
-  const Node* arguments = node.kind == Node::Kind::kMap ? node.find("_args_") : nullptr;
-  return arguments && arguments->items.size() == 1 ? arguments->items[0] : node;
-}
-
 template <class Check>
 void check_items(const Node& value, const Check& check) {
   const Node& list = unwrapped(value);
@@ -133,6 +127,11 @@ void check_items(const Node& value, const Check& check) {
 }  // namespace
 
 std::span<const ModelKey> model_keys() { return kModelKeys; }
+
+const Node& unwrapped(const Node& node) {
+  const Node* arguments = node.kind == Node::Kind::kMap ? node.find("_args_") : nullptr;
+  return arguments && arguments->items.size() == 1 ? arguments->items[0] : node;
+}
 
 void check_type(const ModelKey& key, const Node& value) {
   if (value.kind == Node::Kind::kNull) return;

@@ -32,6 +32,9 @@ std::span<const ModelKey> model_keys();
 /// Throws kConfig when a value is of another type; null is of every type.
 void check_type(const ModelKey& key, const Node& value);
 
+/// The list that a tuple's call holds, or the value itself.
+const Node& unwrapped(const Node& node);
+
 /// A value as one line of YAML that reads back to the same.
 std::string write_flow(const Node& value);
 

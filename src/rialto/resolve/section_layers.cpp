@@ -5,12 +5,14 @@
 
 #include <fmt/format.h>
 
+#include "rialto/config/model_keys.h"
 #include "rialto/resolve/limits.h"
 
 namespace rialto::resolve {
 namespace {
 
 using bridge::ConfigKind;
+using config::unwrapped;
 
 bool is_off(const Node& flag) { return says(flag, "0") || says(flag, "false"); }
 

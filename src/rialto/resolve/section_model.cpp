@@ -16,6 +16,7 @@ namespace rialto::resolve {
 namespace {
 
 using bridge::ConfigKind;
+using config::unwrapped;
 
 DType stored_dtype(const YamlSection& keys) {
   const std::optional<DType> dtype = dtype_from_torch(keys.target("params_dtype"));

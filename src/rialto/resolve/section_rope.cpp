@@ -4,12 +4,14 @@
 
 #include <fmt/format.h>
 
+#include "rialto/config/model_keys.h"
 #include "rialto/resolve/limits.h"
 
 namespace rialto::resolve {
 namespace {
 
 using bridge::ConfigKind;
+using config::unwrapped;
 
 constexpr double kUsualBase = 10000;
 

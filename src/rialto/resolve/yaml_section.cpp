@@ -13,11 +13,6 @@ std::string text_of(const Node& node) {
   return node.kind == Node::Kind::kNull ? "null" : node.text;
 }
 
-const Node& unwrapped(const Node& node) {
-  const Node* arguments = node.kind == Node::Kind::kMap ? node.find("_args_") : nullptr;
-  return arguments && arguments->items.size() == 1 ? arguments->items[0] : node;
-}
-
 bool says(const Node& node, std::string_view text) {
   switch (node.kind) {
     case Node::Kind::kNull:

@@ -55,8 +55,6 @@ class YamlSection {
 
 /// "a list of 4", "null", or the scalar as written.
 std::string text_of(const Node& node);
-/// The list that a tuple's call holds, or the value itself.
-const Node& unwrapped(const Node& node);
 
 /// True when a scalar has this value; numbers are compared as numbers.
 bool says(const Node& node, std::string_view text);
