@@ -38,6 +38,8 @@ inline std::string write_value(double value) { return write_scalar(value); }
 inline std::string write_value(bool value) { return write_scalar(value); }
 inline std::string write_value(const std::string& value) { return value.empty() ? "null" : write_scalar(value); }
 std::string write_value(const std::vector<std::string>& value);
+/// A text inside a flow list or map, where a comma or bracket would end it: anything but a plain path is quoted.
+std::string write_flow_text(const std::string& text);
 template <class T>
 std::string write_value(const std::optional<T>& value) {
   return value ? write_value(*value) : "null";

@@ -124,7 +124,7 @@ void add_schedule_rules(std::vector<Rule>& rules) {
 
 void add_model_rules(std::vector<Rule>& rules) {
   using C = const RunConfig&;
-  rules.push_back(integer_rule("R041", "model.seq_length", [](C c) { return c.model.seq_length; }, 1));
+  rules.push_back(integer_rule("R041", "model.seq_length", [](C c) { return c.model.seq_length(); }, 1));
   rules.push_back(
       number_rule("R042", "model.moe_aux_loss_coeff", [](C c) { return c.model.moe_aux_loss_coeff; }, 0, 1e6));
   rules.push_back(number_rule("R043", "model.moe_z_loss_coeff", [](C c) { return c.model.moe_z_loss_coeff; }, 0, 1e6));

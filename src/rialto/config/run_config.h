@@ -13,16 +13,19 @@ namespace rialto::config {
 
 /// model: either taken from `hf_model`/a checkpoint, or spelled out for random weights (Megatron's names).
 struct ModelSection {
-  std::string family = "llama";
-  std::optional<int64_t> num_layers, hidden_size, ffn_hidden_size, num_attention_heads, num_query_groups, kv_channels,
-      vocab_size;
-  std::optional<double> rotary_base, layernorm_epsilon, init_method_std;
-  std::optional<bool> share_embeddings_and_output_weights, add_qkv_bias, qk_layernorm;
-  std::optional<int64_t> seq_length;
-  std::optional<int64_t> window_size;  ///< keys seen, as transformers counts
+  /// What the model is: the keys of model_keys() that are set (a map without nulls), each with the place that says it.
+  /// rialto/resolve/spelled_model.h makes a model of them.
+  Node keys;
   double moe_aux_loss_coeff = 0, moe_z_loss_coeff = 0, moe_router_bias_update_rate = 0;
   double mtp_loss_scaling_factor = 0.1;
   int64_t tensor_model_parallel_size = 1, pipeline_model_parallel_size = 1, context_parallel_size = 1;
+
+  ModelSection() { keys.kind = Node::Kind::kMap; }
+  const Node* find(std::string_view key) const { return keys.find(key); }
+  /// Null takes the key away.
+  void set(std::string_view key, Node value);
+  void set(std::string_view key, std::string_view yaml) { set(key, parse_yaml_value(yaml)); }
+  std::optional<int64_t> seq_length() const;  ///< tokens of a training sequence
 };
 struct TrainSection {
   int64_t micro_batch_size = 1, global_batch_size = 1, train_iters = 0;

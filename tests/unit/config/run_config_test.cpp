@@ -57,9 +57,9 @@ dataset:
 mixed_precision: fp32
 )"),
                                            {});
-  EXPECT_EQ(config.model.num_layers, 2);
-  EXPECT_EQ(config.model.rotary_base, 1e6);
-  EXPECT_EQ(config.model.share_embeddings_and_output_weights, true);
+  EXPECT_EQ(config.model.find("num_layers")->integer, 2);
+  EXPECT_EQ(config.model.find("rotary_base")->number, 1e6);
+  EXPECT_TRUE(config.model.find("share_embeddings_and_output_weights")->boolean);
   EXPECT_EQ(config.train.global_batch_size, 8);
   EXPECT_FALSE(config.train.exit_interval);
   EXPECT_EQ(config.optimizer.lr, 3e-4);
@@ -114,8 +114,10 @@ TEST_F(RunConfigTest, MistypedValuesNameWhatIsWanted) {
 
 TEST_F(RunConfigTest, WrittenTextReadsBackUnchanged) {
   RunConfig config;
-  config.model.num_layers = 3;
-  config.model.family = "qwen3";
+  config.model.set("num_layers", "3");
+  config.model.set("window_attn_skip_freq", "[1, 0, 1]");
+  config.model.set("activation_func", "{_call_: false, _target_: torch.nn.functional.silu}");
+  config.model.set("family", "qwen3");
   config.optimizer.lr = 1.0 / 3;
   config.dataset.data_path = {"a, b", "it's [x]", "plain/path", "#hash", "1"};
   config.dataset.split = "1,2,3";
@@ -127,7 +129,8 @@ TEST_F(RunConfigTest, WrittenTextReadsBackUnchanged) {
   EXPECT_EQ(again.optimizer.lr, config.optimizer.lr);
   EXPECT_EQ(again.dataset.data_path, config.dataset.data_path);
   EXPECT_EQ(again.checkpoint.save, config.checkpoint.save);
-  EXPECT_EQ(again.model.family, "qwen3");
+  EXPECT_EQ(again.model.find("family")->text, "qwen3");
+  EXPECT_EQ(again.model.find("window_attn_skip_freq")->items.size(), 3u);
   EXPECT_EQ(again.validation.eval_interval, 7);
 }
 
