@@ -36,7 +36,7 @@ TORCH = {
 LEFT = list(NO_TORCH) + ["cli"]
 TABLE = {**NO_TORCH, "cli": list(NO_TORCH), **TORCH}
 TABLE["train"] = [*NO_TORCH, *TORCH]
-TABLE["cli_train"] = [*NO_TORCH, *TORCH, "train"]
+TABLE["cli_train"] = [*NO_TORCH, *TORCH, "train", "cli"]
 
 TORCH_HEADER = re.compile(r"^(torch|ATen|c10|caffe2)/")
 # headers that only some rooms may see

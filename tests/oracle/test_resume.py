@@ -139,3 +139,17 @@ def test_a_signal_saves_and_the_run_goes_on(launcher, code, data, tmp_path):
     training_runs.train(tmp_path / "c", {**values, **end, "checkpoint.save": tmp_path / "straight", "checkpoint.load": tmp_path / "straight"})
     assert training_runs.records(metrics) == training_runs.records(tmp_path / "straight" / "metrics.jsonl")
     assert_same_checkpoint(tmp_path / "straight" / f"iter_{stopped + 3:07d}", tmp_path / "run" / f"iter_{stopped + 3:07d}")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_recorded_configuration_makes_the_same_run(precision, data, tmp_path):
+    """run_config.yaml of a checkpoint, with this machine's paths given again, is a recipe for that run."""
+    values = {**data, **RANDOM_MODEL, "mixed_precision": precision, "train.train_iters": 6, "train.micro_batch_size": 2, "train.global_batch_size": 4,
+              "validation.eval_interval": 3, "validation.eval_iters": 2, "scheduler.lr_decay_style": "cosine", "scheduler.lr_decay_iters": 8,
+              "scheduler.lr_warmup_iters": 2, "optimizer.lr": 5e-3, "rng.seed": 7, "dataset.random_seed": 5}
+    training_runs.train(tmp_path / "a", {**values, "checkpoint.save": tmp_path / "first"})
+    recorded = tmp_path / "first" / "iter_0000006" / "run_config.yaml"
+    paths = [f"dataset.data_path=[{data['dataset.data_path']}]", f"dataset.valid_data_path=[{data['dataset.valid_data_path']}]"]
+    programs.rialto("train", recorded, *paths, f"checkpoint.save={tmp_path / 'second'}")
+    assert_same_checkpoint(tmp_path / "first" / "iter_0000006", tmp_path / "second" / "iter_0000006")
+    assert training_runs.records(tmp_path / "first" / "metrics.jsonl") == training_runs.records(tmp_path / "second" / "metrics.jsonl")

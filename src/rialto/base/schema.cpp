@@ -189,6 +189,19 @@ void resolve_plain_scalar(Node& node, std::string_view text) {
   }
 }
 
+bool same_value(const Node& a, const Node& b) {
+  const auto is_number = [](const Node& n) { return n.kind == Node::Kind::kInt || n.kind == Node::Kind::kFloat; };
+  if (is_number(a) && is_number(b)) return a.number == b.number;
+  if (a.kind != b.kind || a.items.size() != b.items.size()) return false;
+  if (a.kind == Node::Kind::kBool) return a.boolean == b.boolean;
+  if (a.kind == Node::Kind::kString) return a.text == b.text;
+  for (size_t i = 0; i < a.items.size(); ++i) {
+    const Node* other = a.kind == Node::Kind::kMap ? b.find(a.keys[i]) : &b.items[i];
+    if (!other || !same_value(a.items[i], *other)) return false;
+  }
+  return true;
+}
+
 bool read_bool(const Node& node) {
   if (node.kind != Node::Kind::kBool) wrong_type(node, "true or false");
   return node.boolean;

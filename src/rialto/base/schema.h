@@ -34,6 +34,9 @@ Node read_yaml_file(const std::string& path);
 /// Parses the value of a `key=value` override ("true", "3", "[1,2]", "{a: 1}", text).
 Node parse_yaml_value(std::string_view text);
 
+/// True when two documents say the same; numbers are compared as numbers, maps in any order.
+bool same_value(const Node& a, const Node& b);
+
 /// One key of a section of type T.
 template <class T>
 struct Field {
@@ -41,6 +44,7 @@ struct Field {
   std::string_view help;                       ///< one sentence, with unit and default when not plain
   std::function<void(T&, const Node&)> read;   ///< throws kConfig naming what is wanted
   std::function<std::string(const T&)> write;  ///< the YAML text of the value
+  std::string_view type = {};                  ///< "integer", "number", "true or false", "text"
 };
 
 // Readers for the common types; each throws Error{kConfig, node.where(), ...} with got and want.

@@ -9,6 +9,7 @@
 #include "rialto/base/version.h"
 #include "rialto/cli/command.h"
 #include "rialto/cli/handover.h"
+#include "rialto/cli/train_options.h"
 
 namespace rialto::cli {
 namespace {
@@ -57,7 +58,12 @@ void refuse_unknown_command(const CLI::App& app, int argc, const char* const* ar
 }
 
 int parse_and_run(int argc, const char* const* argv) {
-  if (argc > 1 && is_train_command(argv[1])) hand_over(argc, argv);
+  if (argc > 1 && is_train_command(argv[1])) {
+    if (argv[1] == std::string_view("train")) {
+      if (const int code = refuse_bad_run(argc, argv)) return code;
+    }
+    hand_over(argc, argv);
+  }
   Context context;
   std::unique_ptr<FileOps> faulty;
   context.ops = &real_file_ops();
@@ -78,6 +84,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_inspect(app, context);
   add_models(app, context);
   add_data(app, context);
+  add_config(app, context);
   if (find_rialto_train())
     for (const TrainCommand& command : train_commands())
       app.add_subcommand(std::string(command.name), std::string(command.help));

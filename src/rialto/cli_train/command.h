@@ -12,16 +12,12 @@
 #include "rialto/base/file_ops.h"
 #include "rialto/base/json.h"
 #include "rialto/base/progress.h"
+#include "rialto/cli/train_options.h"
 
 namespace rialto::cli_train {
 
-/// Options that every command has.
-struct Common {
-  bool json = false;
-  int threads = 0;  ///< 0: as many as the CPUs of this process
-  std::string device = "auto";
-};
-void add_common(CLI::App& command, Common& common);
+using cli::add_common;
+using cli::Common;
 /// Applies --threads. Throws kUsage.
 void apply(const Common& common);
 

@@ -20,12 +20,6 @@ void on_signal(int) { stop_flag = 1; }
 
 }  // namespace
 
-void add_common(CLI::App& command, Common& common) {
-  command.add_flag("--json", common.json, "print one JSON object instead of text");
-  command.add_option("--threads", common.threads, "CPU threads (default: all CPUs of this process)");
-  command.add_option("--device", common.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-}
-
 void apply(const Common& common) {
   if (common.threads < 0 || common.threads > 4096) {
     throw Error(ErrorKind::kUsage, "--threads", "out of range",

@@ -11,11 +11,7 @@
 namespace rialto::cli_train {
 namespace {
 
-struct Options {
-  Common common;
-  std::string recipe, export_hf;
-  std::vector<std::string> overrides;
-};
+using Options = cli::TrainOptions;
 
 /// Refused before the first step rather than after the last.
 void check_export(const Options& options, const config::RunConfig& config) {
@@ -37,7 +33,7 @@ void print_line(std::string_view line) {
 
 int run(const Options& options) {
   apply(options.common);
-  const config::RunConfig config = config::read_run_config(options.recipe, options.overrides);
+  const config::RunConfig config = config::read_run_config(options.sources);
   config::check_rules(config);
   check_export(options, config);
   install_stop_handlers();
@@ -81,12 +77,9 @@ Run add_train(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("train", "Pretrain or go on training: random weights, a Hugging Face folder or a checkpoint");
-  command->add_option("recipe", options->recipe, "YAML file, or the name of a built-in recipe")->required();
-  command->add_option("--set", options->overrides, "section.key=value; may be repeated")->allow_extra_args(false);
-  command->add_option("--export-hf", options->export_hf, "write the finished model as a Hugging Face folder");
-  add_common(*command, options->common);
+  cli::add_train_options(*command, *options);
   command->footer([] {
-    return "Keys:\n" + config::describe_run_config() +
+    return std::string(cli::kOverrideHelp) + "\n\nKeys:\n" + config::describe_run_config() +
            "\nThe first Ctrl-C saves and stops (exit 75: start the same command again to go on), the second kills.";
   });
   return [options] { return run(*options); };

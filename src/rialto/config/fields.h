@@ -38,16 +38,41 @@ inline std::string write_value(double value) { return write_scalar(value); }
 inline std::string write_value(bool value) { return write_scalar(value); }
 inline std::string write_value(const std::string& value) { return value.empty() ? "null" : write_scalar(value); }
 std::string write_value(const std::vector<std::string>& value);
+/// A text inside a flow list or map, where a comma or bracket would end it: anything but a plain path is quoted.
+std::string write_flow_text(const std::string& text);
 template <class T>
 std::string write_value(const std::optional<T>& value) {
   return value ? write_value(*value) : "null";
+}
+
+inline std::string_view type_name(const int64_t&) { return "integer"; }
+inline std::string_view type_name(const double&) { return "number"; }
+inline std::string_view type_name(const bool&) { return "true or false"; }
+inline std::string_view type_name(const std::string&) { return "text"; }
+inline std::string_view type_name(const std::vector<std::string>&) { return "list of text"; }
+template <class T>
+std::string_view type_name(const std::optional<T>&) {
+  return type_name(T{});
 }
 
 /// The row of key `key`, kept in `member`.
 template <class Section, class Value>
 Field<Section> field(std::string_view key, Value Section::* member, std::string_view help) {
   return {key, help, [member](Section& section, const Node& node) { read_value(node, section.*member); },
-          [member](const Section& section) { return write_value(section.*member); }};
+          [member](const Section& section) { return write_value(section.*member); }, type_name(Section{}.*member)};
+}
+
+/// The same for a key that Megatron Bridge leaves unset by default: null is the default here.
+template <class Section, class Value>
+Field<Section> field_or_default(std::string_view key, Value Section::* member, std::string_view help) {
+  Field<Section> row = field(key, member, help);
+  row.read = [member, read = row.read](Section& section, const Node& node) {
+    if (node.kind == Node::Kind::kNull)
+      section.*member = Section{}.*member;
+    else
+      read(section, node);
+  };
+  return row;
 }
 
 }  // namespace rialto::config

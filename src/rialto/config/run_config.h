@@ -13,16 +13,19 @@ namespace rialto::config {
 
 /// model: either taken from `hf_model`/a checkpoint, or spelled out for random weights (Megatron's names).
 struct ModelSection {
-  std::string family = "llama";
-  std::optional<int64_t> num_layers, hidden_size, ffn_hidden_size, num_attention_heads, num_query_groups, kv_channels,
-      vocab_size;
-  std::optional<double> rotary_base, layernorm_epsilon, init_method_std;
-  std::optional<bool> share_embeddings_and_output_weights, add_qkv_bias, qk_layernorm;
-  std::optional<int64_t> seq_length;
-  std::optional<int64_t> window_size;  ///< keys seen, as transformers counts
+  /// What the model is: the keys of model_keys() that are set (a map without nulls), each with the place that says it.
+  /// rialto/resolve/spelled_model.h makes a model of them.
+  Node keys;
   double moe_aux_loss_coeff = 0, moe_z_loss_coeff = 0, moe_router_bias_update_rate = 0;
   double mtp_loss_scaling_factor = 0.1;
   int64_t tensor_model_parallel_size = 1, pipeline_model_parallel_size = 1, context_parallel_size = 1;
+
+  ModelSection() { keys.kind = Node::Kind::kMap; }
+  const Node* find(std::string_view key) const { return keys.find(key); }
+  /// Null takes the key away.
+  void set(std::string_view key, Node value);
+  void set(std::string_view key, std::string_view yaml) { set(key, parse_yaml_value(yaml)); }
+  std::optional<int64_t> seq_length() const;  ///< tokens of a training sequence
 };
 struct TrainSection {
   int64_t micro_batch_size = 1, global_batch_size = 1, train_iters = 0;
@@ -70,8 +73,14 @@ struct RngSection {
   int64_t seed = 1234;
 };
 
+/// model.bf16, which Bridge writes beside mixed_precision; when it is set, both must agree.
+struct ModelPrecision {
+  std::optional<bool> bf16;
+};
+
 struct RunConfig {
   ModelSection model;
+  ModelPrecision model_precision;
   TrainSection train;
   ValidationSection validation;
   OptimizerSection optimizer;
@@ -84,16 +93,41 @@ struct RunConfig {
   std::string mixed_precision = "bf16_mixed";  ///< "bf16_mixed" or "fp32"
 };
 
-/// YAML file, then `section.key=value` overrides. Unknown keys are refused with file:line and the nearest key.
+/// Where a configuration comes from; each line wins over those before it.
+struct ConfigSources {
+  std::string base;                    ///< a YAML file, or the name of a built-in recipe; "" for the defaults
+  std::vector<std::string> files;      ///< YAML files laid over it, in this order
+  std::vector<std::string> settings;   ///< `--set`: section.key=value
+  std::vector<std::string> overrides;  ///< words of their own, in Hydra's grammar too
+};
+
+/// One thing that is wrong with a configuration.
+struct Problem {
+  std::string rule;  ///< "R003"; "" for a key or value that cannot be read
+  std::string key;   ///< "train.global_batch_size"
+  std::string line;  ///< where, what, got, want, hint, as Error has it
+};
+
+/// Unknown keys and values of another type are refused with file:line and the nearest key. With `problems`, each of
+/// them is added there and the rest is read; without, the first is thrown.
+RunConfig read_run_config(const ConfigSources& sources, std::vector<Problem>* problems = nullptr);
+/// The same from one file or recipe and `--set` overrides.
 RunConfig read_run_config(const std::string& path, const std::vector<std::string>& overrides);
+
 /// Every key with its value, as YAML that read_run_config takes back unchanged.
 std::string write_run_config(const RunConfig& config);
 /// The sections besides `model:` as a checkpoint records them: folders of this machine are left out (null), dataset and
 /// tokenizer paths keep their last component.
 std::string write_portable_sections(const RunConfig& config);
-/// Checks the arithmetic (batch sizes, warm-up against decay, precision names). Throws kConfig naming the keys.
+
+/// Every rule (rules.h) that the configuration breaks, in the order of their numbers.
+std::vector<Problem> broken_rules(const RunConfig& config);
+/// Throws kConfig when a rule is broken: one line with all of them.
 void check_rules(const RunConfig& config);
-/// Help text for every key, grouped by section.
+/// The same for problems of any kind; returns when there are none.
+void throw_problems(const std::vector<Problem>& problems);
+
+/// Help text for every key that acts, grouped by section.
 std::string describe_run_config();
 
 }  // namespace rialto::config

@@ -4,6 +4,9 @@
 #include <algorithm>
 
 #include "rialto/config/fields.h"
+#include "rialto/config/model_keys.h"
+#include "rialto/config/more_rows.h"
+#include "rialto/config/precision.h"
 
 namespace rialto::config {
 
@@ -17,21 +20,36 @@ void read_value(const Node& node, std::vector<std::string>& out) {
   for (const Node& item : node.items) out.push_back(read_string(item));
 }
 
+std::string write_flow_text(const std::string& text) {
+  const bool plain = text.find_first_of(",[]{}\"'#:& ") == std::string::npos;
+  const std::string item = write_scalar(text);
+  if (plain || (!item.empty() && (item[0] == '"' || item[0] == '\''))) return item;
+  std::string quoted = "'";
+  for (char c : text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+  return quoted + "'";
+}
+
 std::string write_value(const std::vector<std::string>& value) {
   std::string text = "[";
-  for (size_t i = 0; i < value.size(); ++i) {
-    if (i > 0) text += ", ";
-    // Inside a flow list a comma or bracket would end the text, so anything but a plain path is quoted.
-    const bool plain = value[i].find_first_of(",[]{}\"'#:& ") == std::string::npos;
-    std::string item = write_scalar(value[i]);
-    if (!plain && (item.empty() || (item[0] != '"' && item[0] != '\''))) {
-      std::string quoted = "'";
-      for (char c : value[i]) quoted += c == '\'' ? std::string("''") : std::string(1, c);
-      item = quoted + "'";
-    }
-    text += item;
-  }
+  for (size_t i = 0; i < value.size(); ++i) text += (i > 0 ? ", " : "") + write_flow_text(value[i]);
   return text + "]";
+}
+
+void ModelSection::set(std::string_view key, Node value) {
+  const auto at = std::find(keys.keys.begin(), keys.keys.end(), key);
+  const auto index = at - keys.keys.begin();
+  if (at != keys.keys.end()) {
+    keys.keys.erase(at);
+    keys.items.erase(keys.items.begin() + index);
+  }
+  if (value.kind == Node::Kind::kNull) return;
+  keys.keys.emplace_back(key);
+  keys.items.push_back(std::move(value));
+}
+
+std::optional<int64_t> ModelSection::seq_length() const {
+  const Node* length = find("seq_length");
+  return length ? std::optional<int64_t>(read_int(*length)) : std::nullopt;
 }
 
 namespace {
@@ -42,33 +60,51 @@ void add_rows(std::vector<KeyRow>& rows, std::string_view name, Section RunConfi
   for (const auto& row : fields) {
     rows.push_back({name, row.key, row.help,
                     [section, read = row.read](RunConfig& config, const Node& node) { read(config.*section, node); },
-                    [section, write = row.write](const RunConfig& config) { return write(config.*section); }});
+                    [section, write = row.write](const RunConfig& config) { return write(config.*section); },
+                    row.type});
   }
 }
 
+std::string_view type_name(ModelKeyType type) {
+  switch (type) {
+    case ModelKeyType::kSize:
+      return "integer";
+    case ModelKeyType::kNumber:
+      return "number";
+    case ModelKeyType::kFlag:
+      return "true or false";
+    case ModelKeyType::kText:
+      return "text";
+    case ModelKeyType::kSizes:
+      return "integer or list of them";
+    case ModelKeyType::kNumbers:
+      return "number or list of them";
+  }
+  return "value";
+}
+
+/// Rows of the keys that say what the model is.
+void add_model_keys(std::vector<KeyRow>& rows) {
+  for (const ModelKey& key : model_keys()) {
+    rows.push_back({"model", key.key, key.help,
+                    [row = &key](RunConfig& config, const Node& node) {
+                      check_type(*row, node);
+                      config.model.set(row->key, node);
+                    },
+                    [row = &key](const RunConfig& config) {
+                      const Node* value = config.model.find(row->key);
+                      return value ? write_flow(*value) : std::string("null");
+                    },
+                    type_name(key.type)});
+  }
+}
+
+/// What a run does with the model.
 std::vector<Field<ModelSection>> model_fields() {
   using M = ModelSection;
   return {
-      field("family", &M::family, "family of the HF model an export makes: llama, mistral, qwen2, qwen3"),
-      field("num_layers", &M::num_layers, "transformer layers"),
-      field("hidden_size", &M::hidden_size, "width of the residual stream"),
-      field("ffn_hidden_size", &M::ffn_hidden_size, "width of gate and of up"),
-      field("num_attention_heads", &M::num_attention_heads, "query heads"),
-      field("num_query_groups", &M::num_query_groups, "key/value heads; unset: as many as query heads"),
-      field("kv_channels", &M::kv_channels, "size of a head; unset: hidden_size / num_attention_heads"),
-      field("vocab_size", &M::vocab_size, "rows of the embedding; unset: the tokenizer's"),
-      field("rotary_base", &M::rotary_base, "base of the rotary frequencies; unset: 10000"),
-      field("layernorm_epsilon", &M::layernorm_epsilon, "added to the mean square in RMSNorm; unset: 1e-5"),
-      field("init_method_std", &M::init_method_std, "standard deviation of random weights; unset: 0.02"),
-      field("share_embeddings_and_output_weights", &M::share_embeddings_and_output_weights,
-            "the head is the embedding; unset: false"),
-      field("add_qkv_bias", &M::add_qkv_bias, "biases on query, key and value (qwen2); unset: as the family"),
-      field("qk_layernorm", &M::qk_layernorm, "RMSNorm on each query and key head (qwen3); unset: as the family"),
-      field("seq_length", &M::seq_length,
-            "tokens of a training sequence and, for random weights, the longest position"),
-      field("window_size", &M::window_size, "keys a query sees, itself included, as transformers counts; unset: all"),
       field("moe_aux_loss_coeff", &M::moe_aux_loss_coeff, "weight of the experts' load-balancing loss; 0: none"),
-      field("moe_z_loss_coeff", &M::moe_z_loss_coeff, "weight of the router's z loss; 0: none"),
+      field_or_default("moe_z_loss_coeff", &M::moe_z_loss_coeff, "weight of the router's z loss; 0: none"),
       field("moe_router_bias_update_rate", &M::moe_router_bias_update_rate,
             "step of a router's selection bias towards an even load, after each iteration; 0: it stays"),
       field("mtp_loss_scaling_factor", &M::mtp_loss_scaling_factor,
@@ -84,8 +120,8 @@ std::vector<Field<OptimizerSection>> optimizer_fields() {
   using O = OptimizerSection;
   return {
       field("optimizer", &O::optimizer, "adam (decoupled weight decay: AdamW)"),
-      field("lr", &O::lr, "highest learning rate"),
-      field("min_lr", &O::min_lr, "lowest learning rate of the decay"),
+      field_or_default("lr", &O::lr, "highest learning rate"),
+      field_or_default("min_lr", &O::min_lr, "lowest learning rate of the decay"),
       field("weight_decay", &O::weight_decay, "decay of matrices; norms and biases have none"),
       field("adam_beta1", &O::adam_beta1, "decay of the first moment"),
       field("adam_beta2", &O::adam_beta2, "decay of the second moment"),
@@ -115,12 +151,14 @@ std::vector<Field<DatasetSection>> dataset_fields() {
   return {
       field("data_path", &D::data_path, "prefix of the training .bin/.idx"),
       field("valid_data_path", &D::valid_data_path, "prefix of held-out .bin/.idx; unset: `split` of data_path"),
-      field("split", &D::split, "parts of data_path for training, validation, test (when valid_data_path is unset)"),
+      field_or_default("split", &D::split,
+                       "parts of data_path for training, validation, test (when valid_data_path is unset)"),
       field("seq_length", &D::seq_length, "tokens of a sample; unset: model.seq_length"),
       field("random_seed", &D::random_seed, "seed of the shuffle"),
-      field("eod_mask_loss", &D::eod_mask_loss, "end-of-document tokens carry no loss"),
-      field("reset_position_ids", &D::reset_position_ids, "positions restart after an end-of-document token"),
-      field("reset_attention_mask", &D::reset_attention_mask, "tokens see only their own document"),
+      field_or_default("eod_mask_loss", &D::eod_mask_loss, "end-of-document tokens carry no loss"),
+      field_or_default("reset_position_ids", &D::reset_position_ids,
+                       "positions restart after an end-of-document token"),
+      field_or_default("reset_attention_mask", &D::reset_attention_mask, "tokens see only their own document"),
   };
 }
 
@@ -142,12 +180,15 @@ std::vector<Field<CheckpointSection>> checkpoint_fields() {
 
 std::vector<KeyRow> make_rows() {
   std::vector<KeyRow> rows;
+  add_model_keys(rows);
   add_rows(rows, "model", &RunConfig::model, model_fields());
+  add_rows<ModelPrecision>(rows, "model", &RunConfig::model_precision,
+                           {field("bf16", &ModelPrecision::bf16, "must agree with mixed_precision when it is set")});
   using T = TrainSection;
   add_rows<T>(rows, "train", &RunConfig::train,
-              {field("micro_batch_size", &T::micro_batch_size, "sequences of one forward and backward pass"),
-               field("global_batch_size", &T::global_batch_size, "sequences of one optimizer step"),
-               field("train_iters", &T::train_iters, "optimizer steps of the whole run"),
+              {field_or_default("micro_batch_size", &T::micro_batch_size, "sequences of one forward and backward pass"),
+               field_or_default("global_batch_size", &T::global_batch_size, "sequences of one optimizer step"),
+               field_or_default("train_iters", &T::train_iters, "optimizer steps of the whole run"),
                field("exit_interval", &T::exit_interval, "save and exit at every multiple of this iteration")});
   using V = ValidationSection;
   add_rows<V>(rows, "validation", &RunConfig::validation,
@@ -166,9 +207,13 @@ std::vector<KeyRow> make_rows() {
                field("metrics_jsonl", &L::metrics_jsonl,
                      "file with one JSON record per iteration; unset: SAVE/metrics.jsonl")});
   add_rows<RngSection>(rows, "rng", &RunConfig::rng, {field("seed", &RngSection::seed, "seed of random weights")});
-  rows.push_back({"", "mixed_precision", "bf16_mixed (bf16 weights, fp32 main parameters and gradients) or fp32",
-                  [](RunConfig& config, const Node& node) { config.mixed_precision = read_string(node); },
-                  [](const RunConfig& config) { return write_scalar(config.mixed_precision); }});
+  rows.push_back({"", "mixed_precision",
+                  "bf16_mixed (bf16 weights, fp32 main parameters and gradients) or fp32; or Bridge's map of flags",
+                  [](RunConfig& config, const Node& node) { config.mixed_precision = read_precision(node); },
+                  [](const RunConfig& config) { return write_scalar(config.mixed_precision); }, "name of a preset"});
+  add_second_names(rows);
+  add_targets(rows);
+  add_known_keys(rows);
   return rows;
 }
 
@@ -186,13 +231,25 @@ const std::vector<KeyRow>& key_rows() {
 const std::vector<std::string>& section_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> out;
-    for (const KeyRow& row : key_rows()) {
-      if (!row.section.empty() && std::find(out.begin(), out.end(), row.section) == out.end())
-        out.emplace_back(row.section);
-    }
+    const auto add = [&out](std::string_view name) {
+      if (!name.empty() && std::find(out.begin(), out.end(), name) == out.end()) out.emplace_back(name);
+    };
+    for (const KeyRow& row : key_rows()) add(row.section);
+    for (const KnownSection& section : known_sections()) add(section.name);
     return out;
   }();
   return names;
+}
+
+const KeyRow* find_row(std::string_view section, std::string_view key) {
+  for (const KeyRow& row : key_rows()) {
+    if (row.section == section && row.key == key) return &row;
+  }
+  return nullptr;
+}
+
+bool is_section(std::string_view name) {
+  return std::find(section_names().begin(), section_names().end(), name) != section_names().end();
 }
 
 }  // namespace rialto::config

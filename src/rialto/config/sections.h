@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rialto/config/known_keys.h"
 #include "rialto/config/run_config.h"
 
 namespace rialto::config {
@@ -17,12 +18,22 @@ struct KeyRow {
   std::string_view help;
   std::function<void(RunConfig&, const Node&)> read;
   std::function<std::string(const RunConfig&)> write;
-  std::string full_name() const;  ///< "train.global_batch_size"
+  std::string_view type = "value";
+  std::string_view stored_as = {};  ///< of a second name: the key that holds the value and is written
+  const KnownKey* known = nullptr;  ///< set: the key does not act, and this says why
+  bool is_class = false;            ///< `_target_` of a section, which is looked up and changes nothing
+  std::string full_name() const;    ///< "train.global_batch_size"
+  bool acts() const { return known == nullptr && !is_class; }
+  bool is_written() const { return acts() && stored_as.empty(); }
 };
 
-/// Every key, section by section, in the order they are written. Built once; constant.
+/// Every key, section by section: first those that act, in the order they are written, then second names, then those
+/// that do not act. Built once; constant.
 const std::vector<KeyRow>& key_rows();
 /// Section names in order, without the top level.
 const std::vector<std::string>& section_names();
+/// nullptr when there is none.
+const KeyRow* find_row(std::string_view section, std::string_view key);
+bool is_section(std::string_view name);
 
 }  // namespace rialto::config

@@ -36,6 +36,7 @@ constexpr auto kParams = join(kEndRows, kLatentRows, kMlpRows, kMoeRows, kPacked
 static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"DeepseekV2ForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"DeepSeekV2ModelProvider", "DeepSeekV2LiteModelProvider"};
 
 }  // namespace
 
@@ -49,6 +50,7 @@ const Family deepseek_v2_family = {
                .pairing = spec::RopePairing::kAdjacent,
                .router = {.group_score = spec::GroupScore::kMax}},
     .provider = "megatron.bridge.models.mla_provider.MLAModelProvider",
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

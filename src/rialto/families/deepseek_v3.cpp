@@ -31,6 +31,7 @@ constexpr auto kConfig =
 static_assert(bridge::flaw_of(kConfig).empty());
 
 constexpr std::string_view kArchitectures[] = {"DeepseekV3ForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"DeepSeekV3ModelProvider", "MoonlightModelProvider"};
 
 }  // namespace
 
@@ -42,6 +43,7 @@ const Family deepseek_v3_family = {
     .model_type = "deepseek_v3",
     .traits = {.latent = true, .pairing = spec::RopePairing::kAdjacent, .router = kSigmoidRouter},
     .provider = "megatron.bridge.models.mla_provider.MLAModelProvider",
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kDeepseekV3Params,
     .ignored = kRopeBuffers,

@@ -56,6 +56,7 @@ const Family exaone4_family = {
     .model_type = "exaone4",
     .traits =
         {.pre_norms = false, .post_norms = true, .qk_norm = true, .window_pattern = 4, .no_rope_without_window = true},
+    .layer_spec = "megatron.bridge.models.exaone.exaone4.exaone4_provider.exaone4_layer_spec",
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

@@ -49,6 +49,8 @@ struct Family {
   std::string_view model_type;                      ///< HF config model_type
   Traits traits = {};
   std::string_view provider = "megatron.bridge.models.gpt_provider.GPTModelProvider";  ///< Megatron Bridge's class
+  std::span<const std::string_view> provider_classes = {};  ///< other classes that a run_config.yaml may name for it
+  std::string_view layer_spec = {};  ///< Megatron Bridge's layers, where no key says what they are
   std::span<const bridge::ConfigRow> config;
   std::span<const bridge::ParamRow> params;
   std::span<const bridge::IgnoredRow> ignored;

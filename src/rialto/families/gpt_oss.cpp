@@ -65,6 +65,7 @@ constexpr auto kParams = join(kEndRows, kAttentionRows, kQkvBiasRows, kOwnRows);
 static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"GptOssForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"GPTOSSProvider"};
 
 }  // namespace
 
@@ -80,6 +81,7 @@ const Family gpt_oss_family = {
                .clamped = true,
                .router = {.softmax_after_top_k = true, .linear_bias = true},
                .expert_bias = true},
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

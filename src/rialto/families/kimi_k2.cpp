@@ -30,6 +30,7 @@ constexpr auto kConfig =
 static_assert(bridge::flaw_of(kConfig).empty());
 
 constexpr std::string_view kArchitectures[] = {"KimiK2ForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"KimiK2Provider"};
 
 }  // namespace
 
@@ -41,6 +42,7 @@ const Family kimi_k2_family = {
     .model_type = "kimi_k2",
     .traits = {.latent = true, .pairing = spec::RopePairing::kAdjacent, .router = kSigmoidRouter},
     .provider = "megatron.bridge.models.mla_provider.MLAModelProvider",
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kDeepseekV3Params,
     .ignored = kRopeBuffers,

@@ -30,6 +30,8 @@ constexpr auto kParams = join(kEndRows, kAttentionRows, kMlpRows);
 static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"LlamaForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"LlamaModelProvider", "Llama2ModelProvider", "Llama3ModelProvider",
+                                                 "Llama31ModelProvider", "Llama32ModelProvider"};
 
 }  // namespace
 
@@ -39,6 +41,7 @@ const Family llama_family = {
     .title = "Llama 2 / 3.x",
     .architectures = kArchitectures,
     .model_type = "llama",
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

@@ -65,6 +65,7 @@ const Family minimax_m2_family = {
     .traits = {.qk_norm = true,
                .qk_norm_width = spec::QkNormWidth::kFull,
                .router = {.score = spec::RouterScore::kSigmoid, .selection_bias = true, .renormalize = true}},
+    .layer_spec = "megatron.bridge.models.minimax_m2.minimax_m2_provider.minimax_m2_layer_spec",
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

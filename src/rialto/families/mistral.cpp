@@ -30,6 +30,7 @@ constexpr auto kParams = join(kEndRows, kAttentionRows, kMlpRows);
 static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"MistralForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"MistralModelProvider"};
 
 }  // namespace
 
@@ -39,6 +40,7 @@ const Family mistral_family = {
     .title = "Mistral",
     .architectures = kArchitectures,
     .model_type = "mistral",
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

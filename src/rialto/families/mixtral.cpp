@@ -33,6 +33,7 @@ constexpr auto kParams = join(kEndRows, kAttentionRows, kMixtralMoeRows);
 static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"MixtralForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"MixtralModelProvider"};
 
 }  // namespace
 
@@ -43,6 +44,7 @@ const Family mixtral_family = {
     .architectures = kArchitectures,
     .model_type = "mixtral",
     .traits = {.router = {.renormalize = true}},
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

@@ -42,6 +42,7 @@ constexpr auto kParams = join(kEndRows, kAttentionRows, kOwnRows);
 static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"NemotronForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"NemotronModelProvider", "Nemotron4ModelProvider"};
 
 }  // namespace
 
@@ -52,6 +53,7 @@ const Family nemotron_family = {
     .architectures = kArchitectures,
     .model_type = "nemotron",
     .traits = {.norm = {.kind = spec::NormKind::kLayer, .zero_centered = true, .bias = true}, .gated = false},
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

@@ -33,6 +33,7 @@ constexpr auto kParams = join(kEndRows, kAttentionRows, kQkvBiasRows, kMlpRows);
 static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"Qwen2ForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"Qwen2ModelProvider", "Qwen25ModelProvider"};
 
 }  // namespace
 
@@ -43,6 +44,7 @@ const Family qwen2_family = {
     .architectures = kArchitectures,
     .model_type = "qwen2",
     .traits = {.qkv_bias = true},
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

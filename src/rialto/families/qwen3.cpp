@@ -34,6 +34,7 @@ constexpr auto kParams = join(kEndRows, kAttentionRows, kQkNormRows, kMlpRows);
 static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"Qwen3ForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"Qwen3ModelProvider"};
 
 }  // namespace
 
@@ -44,6 +45,7 @@ const Family qwen3_family = {
     .architectures = kArchitectures,
     .model_type = "qwen3",
     .traits = {.qk_norm = true},
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

@@ -39,6 +39,7 @@ constexpr auto kParams = join(kEndRows, kAttentionRows, kQkNormRows, kMlpRows, k
 static_assert(bridge::flaw_of(kParams).empty());
 
 constexpr std::string_view kArchitectures[] = {"Qwen3MoeForCausalLM"};
+constexpr std::string_view kProviderClasses[] = {"Qwen3MoEModelProvider"};
 
 }  // namespace
 
@@ -49,6 +50,7 @@ const Family qwen3_moe_family = {
     .architectures = kArchitectures,
     .model_type = "qwen3_moe",
     .traits = {.qk_norm = true},
+    .provider_classes = kProviderClasses,
     .config = kConfig,
     .params = kParams,
     .ignored = kRopeBuffers,

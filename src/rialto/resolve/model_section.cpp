@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "rialto/resolve/activations.h"
 #include "rialto/resolve/model_parts.h"
 #include "rialto/resolve/rope_config.h"
 
@@ -31,17 +32,10 @@ std::string flags(const std::vector<bool>& values) {
 }
 
 std::string activation(const ModelParts& parts) {
-  switch (parts.activation()) {
-    case spec::Activation::kSilu:
-      return call("torch.nn.functional.silu");
-    case spec::Activation::kGeluTanh:
-      return call("megatron.core.activations.fast_gelu");
-    case spec::Activation::kRelu2:
-      return call("megatron.core.activations.squared_relu");
-    case spec::Activation::kGptOss:
-      return call("megatron.core.activations.quick_gelu");
-  }
-  return "null";
+  const spec::Activation function = parts.activation();
+  const std::string_view module =
+      function == spec::Activation::kSilu ? "torch.nn.functional" : "megatron.core.activations";
+  return call(fmt::format("{}.{}", module, megatron_name(function)));
 }
 
 void add_frame(SectionText& section, const ModelParts& parts) {
@@ -120,7 +114,17 @@ void add_yarn(SectionText& section, const spec::YarnScaling& yarn, std::string_v
   add("beta_slow", yarn.beta_slow);
   add("mscale", yarn.mscale.value_or(1));
   add("mscale_all_dim", yarn.mscale_all_dim.value_or(0));
+  if (yarn.attention_factor) add("attention_factor", *yarn.attention_factor);
   if (!prefix.empty()) add("correction_range_round_to_int", yarn.truncate);
+}
+
+/// Megatron-Core knows the factor only; the others have Megatron Bridge's names.
+void add_llama3(SectionText& section, const spec::Llama3Scaling& llama3) {
+  if (llama3 == spec::Llama3Scaling{.factor = llama3.factor}) return;
+  section.comment("Megatron computes low 1, high 4, original 8192 whatever the model wants: its logits will differ");
+  section.add("rope_scaling_low_freq_factor", llama3.low_freq_factor);
+  section.add("rope_scaling_high_freq_factor", llama3.high_freq_factor);
+  section.add("rope_scaling_original_max_position_embeddings", llama3.original_max_positions);
 }
 
 void add_rope(SectionText& section, const ModelParts& parts) {
@@ -143,10 +147,11 @@ void add_rope(SectionText& section, const ModelParts& parts) {
   section.add("seq_len_interpolation_factor", linear ? write_scalar(linear->factor) : "null");
   if (parts.latent) section.add("rope_type", yarn ? "yarn" : "rope");
   if (yarn) add_yarn(section, *yarn, parts.latent ? "" : "yarn_");
-  if (llama3 && *llama3 != spec::Llama3Scaling{.factor = llama3->factor})
-    section.comment("Megatron computes low 1, high 4, original 8192 whatever the model wants: its logits will differ");
-  if (std::holds_alternative<spec::LongRopeScaling>(rope.scaling))
+  if (llama3) add_llama3(section, *llama3);
+  if (std::holds_alternative<spec::LongRopeScaling>(rope.scaling)) {
     section.comment("Megatron knows no LongRoPE: its logits will differ");
+    section.add("rope_scaling_type", "longrope");
+  }
 }
 
 void add_moe(SectionText& section, const ModelParts& parts) {
@@ -171,10 +176,16 @@ void add_moe(SectionText& section, const ModelParts& parts) {
   section.add("moe_router_dtype", "fp32");
   section.add("glu_linear_offset", moe.activation == spec::Activation::kGptOss ? 1.0 : 0.0);
   section.add("activation_func_clamp_value", or_null(moe.clamp));
-  section.add(
-      "transformer_layer_spec",
-      "{_args_: [], _partial_: true, _target_: megatron.core.models.gpt.gpt_layer_specs.get_gpt_decoder_block_spec, "
-      "use_transformer_engine: true}");
+}
+
+void add_layer_spec(SectionText& section, const families::Family& family, bool moe) {
+  if (!family.layer_spec.empty())
+    section.add("transformer_layer_spec", call(family.layer_spec));
+  else if (moe)
+    section.add(
+        "transformer_layer_spec",
+        "{_args_: [], _partial_: true, _target_: megatron.core.models.gpt.gpt_layer_specs.get_gpt_decoder_block_spec, "
+        "use_transformer_engine: true}");
 }
 
 void add_ffn(SectionText& section, const ModelParts& parts) {
@@ -194,7 +205,8 @@ void add_ffn(SectionText& section, const ModelParts& parts) {
 std::string write_model_section(const spec::ModelSpec& model) {
   const ModelParts parts(model);
   SectionText section("model");
-  section.add("_target_", family_named(model.family).provider);
+  const families::Family& family = family_named(model.family);
+  section.add("_target_", family.provider);
   add_frame(section, parts);
   section.add("num_attention_heads", parts.num_heads());
   if (parts.latent)
@@ -203,6 +215,7 @@ std::string write_model_section(const spec::ModelSpec& model) {
     add_attention(section, parts, *parts.attention);
   add_rope(section, parts);
   add_ffn(section, parts);
+  add_layer_spec(section, family, parts.moe != nullptr);
   return section.text();
 }
 

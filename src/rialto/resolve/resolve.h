@@ -28,8 +28,8 @@ Json hf_from_model(const spec::ModelSpec& model);
 /// `rialto:` section holds the model as a config.json. Throws kConfig for a model that its family cannot describe.
 std::string run_config_from_model(const spec::ModelSpec& model, const std::string& sections_yaml = "");
 /// The model of a run_config.yaml. Ours: the config.json it holds, with which the `model:` section must agree. Another
-/// program's: its `model:` section, the family inferred from the values; a window_size of [n, 0] is n + 1 keys, as
-/// Megatron computes it. Throws kInput naming a key that was edited, or that cannot be derived.
+/// program's: its `model:` section (section_family.h). Throws kInput naming a key that was edited, that cannot be
+/// derived, or that asks for something that is not computed here.
 spec::ModelSpec model_from_run_config(const Node& run_config);
 
 }  // namespace rialto::resolve

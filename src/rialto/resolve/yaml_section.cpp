@@ -6,15 +6,12 @@
 #include "rialto/base/error.h"
 
 namespace rialto::resolve {
-namespace {
 
 std::string text_of(const Node& node) {
   if (node.kind == Node::Kind::kList) return fmt::format("a list of {}", node.items.size());
   if (node.kind == Node::Kind::kMap) return "a map";
   return node.kind == Node::Kind::kNull ? "null" : node.text;
 }
-
-}  // namespace
 
 bool says(const Node& node, std::string_view text) {
   switch (node.kind) {
@@ -34,37 +31,42 @@ bool says(const Node& node, std::string_view text) {
   }
 }
 
-bool same_value(const Node& a, const Node& b) {
-  const auto is_number = [](const Node& n) { return n.kind == Node::Kind::kInt || n.kind == Node::Kind::kFloat; };
-  if (is_number(a) && is_number(b)) return a.number == b.number;
-  if (a.kind != b.kind || a.items.size() != b.items.size()) return false;
-  if (a.kind == Node::Kind::kBool) return a.boolean == b.boolean;
-  if (a.kind == Node::Kind::kString) return a.text == b.text;
-  for (size_t i = 0; i < a.items.size(); ++i) {
-    const Node* other = a.kind == Node::Kind::kMap ? b.find(a.keys[i]) : &b.items[i];
-    if (!other || !same_value(a.items[i], *other)) return false;
-  }
-  return true;
+YamlSection::YamlSection(const Node& node, std::string name, Wording wording)
+    : node_(node), name_(std::move(name)), wording_(std::move(wording)) {
+  if (node.kind != Node::Kind::kMap) throw Error(wording_.kind, node.where(), fmt::format("'{}:' is not a map", name_));
 }
 
-YamlSection::YamlSection(const Node& node, std::string name) : node_(node), name_(std::move(name)) {
-  if (node.kind != Node::Kind::kMap)
-    throw Error(ErrorKind::kInput, node.where(), fmt::format("'{}:' is not a map", name_));
+const Node* YamlSection::look(std::string_view key) const {
+  asked_.emplace(key);
+  return node_.find(key);
 }
 
 const Node* YamlSection::find(std::string_view key) const {
-  const Node* found = node_.find(key);
+  const Node* found = look(key);
   return found && found->kind != Node::Kind::kNull ? found : nullptr;
 }
 
 const Node& YamlSection::need(std::string_view key) const {
   if (const Node* found = find(key)) return *found;
-  throw Error(ErrorKind::kInput, node_.where(), fmt::format("'{}.{}' is missing and cannot be derived", name_, key));
+  throw Error(wording_.kind, node_.where(), fmt::format("'{}.{}' {}", name_, key, wording_.missing),
+              {.hint = wording_.hint});
 }
 
 Error YamlSection::bad(const Node& at, std::string_view key, std::string_view want) const {
-  return Error(ErrorKind::kInput, at.where(), fmt::format("'{}.{}' cannot be used", name_, key),
-               {.got = text_of(at), .want = std::string(want)});
+  return Error(wording_.kind, at.where(), fmt::format("'{}.{}' cannot be used", name_, key),
+               {.got = text_of(at), .want = std::string(want), .hint = {}});
+}
+
+Error YamlSection::bad(std::string_view key, std::string_view want) const {
+  const Node* found = find(key);
+  return bad(found ? *found : node_, key, want);
+}
+
+Error YamlSection::not_computed(std::string_view key, std::string_view want) const {
+  const Node* found = look(key);
+  return Error(wording_.kind, (found ? *found : node_).where(),
+               fmt::format("'{}.{}' asks for something that is not computed here", name_, key),
+               {.got = found ? text_of(*found) : "nothing", .want = std::string(want), .hint = wording_.hint});
 }
 
 int64_t YamlSection::size(std::string_view key, int64_t high) const {
@@ -102,11 +104,8 @@ std::string YamlSection::target(std::string_view key) const {
 }
 
 void YamlSection::require(std::string_view key, std::string_view text, bool optional) const {
-  const Node* found = optional ? node_.find(key) : &need(key);
-  if (found && !says(*found, text))
-    throw Error(ErrorKind::kInput, found->where(),
-                fmt::format("'{}.{}' asks for something that is not computed here", name_, key),
-                {.got = text_of(*found), .want = std::string(text)});
+  const Node* found = optional ? look(key) : &need(key);
+  if (found && !says(*found, text)) throw not_computed(key, text);
 }
 
 }  // namespace rialto::resolve

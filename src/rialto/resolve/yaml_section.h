@@ -1,6 +1,7 @@
-// Typed values of one section of a run_config.yaml. Every error is kInput and names file, line and key.
+// Typed values of one section of a YAML file. Every error names file, line and key.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -11,8 +12,14 @@ namespace rialto::resolve {
 
 class YamlSection {
  public:
-  /// Throws kInput when `node` is not a map. `name` is for messages: "model".
-  YamlSection(const Node& node, std::string name);
+  /// What a refused value is told. `missing`: of a key that must be there.
+  struct Wording {
+    ErrorKind kind = ErrorKind::kInput;
+    std::string missing = "is missing and cannot be derived", hint = {};
+  };
+  /// Throws when `node` is not a map. `name` is for messages: "model".
+  YamlSection(const Node& node, std::string name) : YamlSection(node, std::move(name), {}) {}
+  YamlSection(const Node& node, std::string name, Wording wording);
 
   const Node* find(std::string_view key) const;  ///< nullptr when absent or null
   const Node& need(std::string_view key) const;
@@ -28,16 +35,28 @@ class YamlSection {
   void require(std::string_view key, std::string_view text, bool optional) const;
 
   Error bad(const Node& at, std::string_view key, std::string_view want) const;
+  /// The same of the key's value, or of the section where there is none.
+  Error bad(std::string_view key, std::string_view want) const;
+  /// The key's value asks for another model than `want` makes.
+  Error not_computed(std::string_view key, std::string_view want) const;
+
+  /// True when some function above has been asked about the key.
+  bool asked(std::string_view key) const { return asked_.contains(key); }
+  const Node& node() const { return node_; }
 
  private:
+  const Node* look(std::string_view key) const;
+
   const Node& node_;
   std::string name_;
+  Wording wording_;
+  mutable std::set<std::string, std::less<>> asked_;
 };
+
+/// "a list of 4", "null", or the scalar as written.
+std::string text_of(const Node& node);
 
 /// True when a scalar has this value; numbers are compared as numbers.
 bool says(const Node& node, std::string_view text);
-
-/// True when two documents say the same; numbers are compared as numbers, maps in any order.
-bool same_value(const Node& a, const Node& b);
 
 }  // namespace rialto::resolve

@@ -6,12 +6,12 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
-#include "rialto/config/model_section.h"
 #include "rialto/formats/indexed_dataset.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/local_model.h"
 #include "rialto/hub/tokenizer.h"
 #include "rialto/resolve/resolve.h"
+#include "rialto/resolve/spelled_model.h"
 #include "rialto/train/schedule_state.h"
 
 namespace rialto::train {
@@ -66,14 +66,14 @@ spec::ModelSpec make_model_spec(const config::RunConfig& config, const Origin& o
   spec::ModelSpec model;
   if (origin.source) {
     model = origin.source->model;
-    config::check_against_model(config.model, model);
+    resolve::check_against_model(config.model, model);
     model.dtype = dtype;
   } else {
     std::optional<int64_t> vocab;
-    if (!config.model.vocab_size && !config.tokenizer.tokenizer_model.empty()) {
+    if (!config.model.find("vocab_size") && !config.tokenizer.tokenizer_model.empty()) {
       vocab = hub::Tokenizer(config.tokenizer.tokenizer_model).vocab_size();
     }
-    model = config::model_from_section(config.model, vocab, dtype);
+    model = resolve::model_from_section(config.model, vocab, dtype);
     if (!config.tokenizer.tokenizer_model.empty()) {
       const fs::path folder = config.tokenizer.tokenizer_model;
       if (const auto eos = hub::Tokenizer(folder).id_of("<|endoftext|>")) model.eos_token_ids = {*eos};
@@ -84,7 +84,7 @@ spec::ModelSpec make_model_spec(const config::RunConfig& config, const Origin& o
 }
 
 int64_t sequence_length(const config::RunConfig& config, const spec::ModelSpec& model) {
-  const auto length = config.dataset.seq_length ? config.dataset.seq_length : config.model.seq_length;
+  const auto length = config.dataset.seq_length ? config.dataset.seq_length : config.model.seq_length();
   if (!length)
     throw Error(ErrorKind::kConfig, "dataset.seq_length", "unset",
                 {.got = {}, .want = "tokens of a sample", .hint = {}});

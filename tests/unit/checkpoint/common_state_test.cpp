@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
-#include "rialto/config/model_section.h"
+#include "rialto/resolve/spelled_model.h"
 
 namespace rialto::checkpoint {
 namespace {
@@ -16,13 +16,13 @@ using formats::p_dict, formats::p_float, formats::p_int, formats::p_list, format
 
 spec::ModelSpec tiny() {
   config::ModelSection section;
-  section.num_layers = 2;
-  section.hidden_size = 32;
-  section.ffn_hidden_size = 48;
-  section.num_attention_heads = 4;
-  section.vocab_size = 64;
-  section.seq_length = 16;
-  return config::model_from_section(section, {}, DType::kBF16);
+  section.set("num_layers", "2");
+  section.set("hidden_size", "32");
+  section.set("ffn_hidden_size", "48");
+  section.set("num_attention_heads", "4");
+  section.set("vocab_size", "64");
+  section.set("seq_length", "16");
+  return resolve::model_from_section(section, {}, DType::kBF16);
 }
 
 formats::TorchFile of(const CommonState& common) { return {common.tree, common.storages}; }

@@ -1,12 +1,13 @@
 // Saving and loading a training state: bit for bit, from the two names of main parameters, and box by box.
 #include <ATen/Functions.h>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/checkpoint.h"
-#include "rialto/config/model_section.h"
+#include "rialto/resolve/spelled_model.h"
 #include "rialto/spec/param.h"
 
 namespace rialto::checkpoint {
@@ -14,16 +15,16 @@ namespace {
 
 spec::ModelSpec tiny(DType dtype) {
   config::ModelSection section;
-  section.family = "qwen3";
-  section.num_layers = 4;
-  section.hidden_size = 64;
-  section.ffn_hidden_size = 96;
-  section.num_attention_heads = 4;
-  section.num_query_groups = 2;
-  section.kv_channels = 24;
-  section.vocab_size = 130;
-  section.seq_length = 32;
-  return config::model_from_section(section, {}, dtype);
+  section.set("family", "qwen3");
+  section.set("num_layers", "4");
+  section.set("hidden_size", "64");
+  section.set("ffn_hidden_size", "96");
+  section.set("num_attention_heads", "4");
+  section.set("num_query_groups", "2");
+  section.set("kv_channels", "24");
+  section.set("vocab_size", "130");
+  section.set("seq_length", "32");
+  return resolve::model_from_section(section, {}, dtype);
 }
 
 struct State {
@@ -88,6 +89,51 @@ TEST_P(TrainingStateTest, ComesBackBitForBit) {
   EXPECT_TRUE(at::equal(loaded.optimizer.main(), saved_.optimizer.main()));
   EXPECT_TRUE(at::equal(loaded.optimizer.exp_avg(), saved_.optimizer.exp_avg()));
   EXPECT_TRUE(at::equal(loaded.optimizer.exp_avg_sq(), saved_.optimizer.exp_avg_sq()));
+}
+
+/// Every layer has experts, so that Megatron may number the layers of its keys or stack them.
+spec::ModelSpec experts(DType dtype, bool per_layer_keys) {
+  config::ModelSection section;
+  for (const auto& [key, value] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"family", "qwen3_moe"},
+                                                                  {"num_layers", "3"},
+                                                                  {"hidden_size", "16"},
+                                                                  {"num_attention_heads", "4"},
+                                                                  {"num_query_groups", "2"},
+                                                                  {"num_moe_experts", "5"},
+                                                                  {"moe_ffn_hidden_size", "6"},
+                                                                  {"moe_router_topk", "2"},
+                                                                  {"vocab_size", "34"},
+                                                                  {"seq_length", "32"}})
+    section.set(key, value);
+  spec::ModelSpec model = resolve::model_from_section(section, {}, dtype);
+  model.per_layer_keys = per_layer_keys;
+  return model;
+}
+
+TEST_P(TrainingStateTest, ExpertsAndMomentsOfTheOtherFormComeBack) {
+  for (const bool per_layer : {false, true}) {
+    fs::remove_all(root_);
+    const spec::ModelSpec theirs = experts(GetParam(), per_layer), ours = experts(GetParam(), !per_layer);
+    State written(theirs), loaded(ours);
+    disturb(written, theirs);
+    const Json scheduler = {{"max_lr", 1e-3}, {"min_lr", 0.0}, {"num_steps", 24}};
+    const fs::path folder =
+        save(real_file_ops(), options_, theirs, written.weights, &written.optimizer, counters_, scheduler, nullptr);
+    const store::CheckpointReader reader(folder);
+    for (const char* prefix : {"", "optimizer.state.exp_avg."}) {
+      const std::string key =
+          fmt::format("{}decoder.layers.{}mlp.experts.experts.linear_fc1.weight", prefix, per_layer ? "0." : "");
+      ASSERT_TRUE(reader.has_tensor(key)) << key;
+      EXPECT_EQ(reader.shape(key).size(), per_layer ? 3u : 4u);  // [layer,] expert, out, in
+    }
+    EXPECT_EQ(load_training(folder, ours, loaded.weights, loaded.optimizer, nullptr).iteration, 3);
+    for (const model::Weight& weight : loaded.weights.all())
+      EXPECT_TRUE(at::equal(weight.data, written.weights.at(weight.param.name).data)) << weight.param.name;
+    EXPECT_TRUE(at::equal(loaded.optimizer.main(), written.optimizer.main()));
+    EXPECT_TRUE(at::equal(loaded.optimizer.exp_avg(), written.optimizer.exp_avg()));
+    EXPECT_TRUE(at::equal(loaded.optimizer.exp_avg_sq(), written.optimizer.exp_avg_sq()));
+  }
 }
 
 TEST_P(TrainingStateTest, EveryNameThatMegatronAsksForIsThere) {

@@ -43,7 +43,8 @@ TEST(Program, VersionAndHelp) {
   EXPECT_EQ(version.code, 0);
   EXPECT_TRUE(version.out.starts_with("rialto 0.")) << version.out;
   for (const char* command :
-       {"", "convert", "verify", "inspect", "models", "models new", "data", "data tokenize", "data train-tokenizer"}) {
+       {"", "convert", "verify", "inspect", "models", "models new", "data", "data tokenize", "data train-tokenizer",
+        "config", "config show", "config diff", "config explain", "config check"}) {
     const Ran help = rialto(std::string(command) + " --help");
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_NE(help.out.find("Usage"), std::string::npos) << command;
@@ -65,7 +66,8 @@ TEST(Program, UsageErrors) {
 TEST(Program, CommandsOfRialtoTrainWithoutIt) {
   const TempDir dir;
   fs::copy_file(RIALTO_PROGRAM, dir / "rialto");
-  const std::string command = "PATH=/nonexistent " + (dir / "rialto").string() + " train x 2>" + (dir / "err").string();
+  const std::string command =
+      "PATH=/nonexistent " + (dir / "rialto").string() + " generate x 2>" + (dir / "err").string();
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 2);
   EXPECT_NE(read_text_file(dir / "err").find("rialto-train"), std::string::npos);
@@ -76,10 +78,11 @@ TEST(Program, HandsOverWithItsBuildId) {
   fs::copy_file(RIALTO_PROGRAM, dir / "rialto");
   std::ofstream(dir / "rialto-train") << "#!/bin/sh\necho \"$RIALTO_BUILD_ID_CHECK $*\"\nexit 42\n";
   fs::permissions(dir / "rialto-train", fs::perms::owner_all);
-  const std::string command = (dir / "rialto").string() + " train my.yaml --set a=b >" + (dir / "out").string();
+  const std::string command =
+      (dir / "rialto").string() + " train quickstart --set dataset.data_path=b >" + (dir / "out").string();
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 42);
   const std::string out = read_text_file(dir / "out"), version = rialto("--version").out;
-  EXPECT_NE(out.find(" train my.yaml --set a=b"), std::string::npos) << out;
+  EXPECT_NE(out.find(" train quickstart --set dataset.data_path=b"), std::string::npos) << out;
   EXPECT_NE(version.find(out.substr(0, out.find(' '))), std::string::npos) << version;
 }
 

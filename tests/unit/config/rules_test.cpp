@@ -1,4 +1,6 @@
 // Arithmetic that cannot work is refused with the key's name.
+#include "rialto/config/rules.h"
+
 #include <cmath>
 #include <functional>
 
@@ -6,7 +8,8 @@
 #include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
-#include "rialto/config/run_config.h"
+#include "rialto/config/precision.h"
+#include "rialto/config/sections.h"
 
 namespace rialto::config {
 namespace {
@@ -87,7 +90,78 @@ INSTANTIATE_TEST_SUITE_P(
                c.checkpoint.save.clear();
                c.train.exit_interval = 5;
              }},
+        Case{"checkpoint.ckpt_step", [](RunConfig& c) { c.checkpoint.ckpt_step = 3; }},
+        Case{"model.bf16", [](RunConfig& c) { c.model_precision.bf16 = false; }},
         Case{"mixed_precision", [](RunConfig& c) { c.mixed_precision = "fp16_mixed"; }}));
+
+TEST(RuleTableTest, NumbersAreOrderedAndNamedInMessages) {
+  std::string last = "R000";
+  for (const Rule& rule : rules()) {
+    EXPECT_LT(last, rule.id);
+    EXPECT_EQ(rule.id.size(), 4u);
+    EXPECT_FALSE(rule.says.empty()) << rule.id;
+    last = rule.id;
+  }
+}
+
+TEST(RuleTableTest, EveryRuleNamesAKey) {
+  for (const Rule& rule : rules()) {
+    const std::string_view key = rule.key;
+    const size_t dot = key.find('.');
+    const auto section = dot == key.npos ? std::string_view() : key.substr(0, dot);
+    EXPECT_NE(find_row(section, dot == key.npos ? key : key.substr(dot + 1)), nullptr) << rule.id;
+  }
+}
+
+TEST(RuleTableTest, AllViolationsAreListedAtOnce) {
+  RunConfig config = good();
+  config.train.global_batch_size = 7;
+  config.optimizer.adam_beta2 = 1;
+  config.logger.log_interval = 0;
+  config.mixed_precision = "bf16_with_mxfp8_mixed";
+  std::vector<std::string> numbers;
+  for (const Problem& problem : broken_rules(config)) numbers.push_back(problem.rule);
+  EXPECT_THAT(numbers, testing::ElementsAre("R003", "R026", "R081", "R091"));
+  try {
+    check_rules(config);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("4 mistakes: [train.global_batch_size] R003: "),
+                                             testing::HasSubstr("[mixed_precision] R091: does not run here: fp8")));
+  }
+}
+
+TEST(RuleTableTest, OneCauseIsOneViolation) {
+  RunConfig config = good();
+  config.train.micro_batch_size = 0;
+  EXPECT_EQ(broken_rules(config).size(), 1u);
+  config = good();
+  config.train.train_iters = 0;
+  EXPECT_EQ(broken_rules(config).size(), 1u);
+  config = good();
+  config.optimizer.lr = -1;
+  EXPECT_EQ(broken_rules(config).size(), 1u);
+}
+
+TEST(PrecisionTest, PresetsAreNamedAndOthersSayWhy) {
+  EXPECT_EQ(read_precision(parse_yaml_value("bf16-mixed")), "bf16_mixed");
+  EXPECT_EQ(read_precision(parse_yaml_value("null")), "bf16_mixed");
+  EXPECT_EQ(read_precision(parse_yaml_value(
+                "{_target_: megatron.bridge.training.mixed_precision.MixedPrecisionConfig, "
+                "bf16: true, grad_reduce_in_fp32: true, params_dtype: {_call_: false, _target_: torch.bfloat16}}")),
+            "bf16_mixed");
+  EXPECT_EQ(read_precision(parse_yaml_value("{fp32: true}")), "fp32");
+  EXPECT_EQ(read_precision(parse_yaml_value("{fp16: true}")), "fp16_mixed");
+  EXPECT_THROW(read_precision(parse_yaml_value("{bf16: true, fp16: true}")), Error);
+  EXPECT_THROW(read_precision(parse_yaml_value("{bf16: true, fp8: hybrid}")), Error);
+  EXPECT_THROW(read_precision(parse_yaml_value("{bf16: true, nope: 1}")), Error);
+  EXPECT_THROW(read_precision(parse_yaml_value("{_target_: os.system}")), Error);
+  for (const Preset& preset : presets()) {
+    RunConfig config = good();
+    config.mixed_precision = std::string(preset.name);
+    EXPECT_EQ(broken_rules(config).size(), preset.refused.empty() ? 0u : 1u) << preset.name;
+  }
+}
 
 TEST(RulesHintTest, BatchArithmeticSaysWhatWouldFit) {
   RunConfig config = good();

@@ -57,9 +57,9 @@ dataset:
 mixed_precision: fp32
 )"),
                                            {});
-  EXPECT_EQ(config.model.num_layers, 2);
-  EXPECT_EQ(config.model.rotary_base, 1e6);
-  EXPECT_EQ(config.model.share_embeddings_and_output_weights, true);
+  EXPECT_EQ(config.model.find("num_layers")->integer, 2);
+  EXPECT_EQ(config.model.find("rotary_base")->number, 1e6);
+  EXPECT_TRUE(config.model.find("share_embeddings_and_output_weights")->boolean);
   EXPECT_EQ(config.train.global_batch_size, 8);
   EXPECT_FALSE(config.train.exit_interval);
   EXPECT_EQ(config.optimizer.lr, 3e-4);
@@ -107,15 +107,17 @@ TEST_F(RunConfigTest, MistypedValuesNameWhatIsWanted) {
   EXPECT_THAT(message("optimizer:\n  lr: fast\n"), HasSubstr("fast"));
   EXPECT_THAT(message("model:\n  qk_layernorm: 3\n"), HasSubstr("3"));
   EXPECT_THAT(message("train: 3\n"), HasSubstr("not a map"));
-  EXPECT_THAT(message("train:\n  train_iters: null\n"), HasSubstr("recipe.yaml:2"));
+  EXPECT_THAT(message("optimizer:\n  clip_grad: null\n"), HasSubstr("recipe.yaml:2"));
   EXPECT_THAT(message("- a\n"), HasSubstr("map of sections"));
   EXPECT_THAT(message("{}", {"train.train_iters=[1]"}), HasSubstr("--set train.train_iters=[1]"));
 }
 
 TEST_F(RunConfigTest, WrittenTextReadsBackUnchanged) {
   RunConfig config;
-  config.model.num_layers = 3;
-  config.model.family = "qwen3";
+  config.model.set("num_layers", "3");
+  config.model.set("window_attn_skip_freq", "[1, 0, 1]");
+  config.model.set("activation_func", "{_call_: false, _target_: torch.nn.functional.silu}");
+  config.model.set("family", "qwen3");
   config.optimizer.lr = 1.0 / 3;
   config.dataset.data_path = {"a, b", "it's [x]", "plain/path", "#hash", "1"};
   config.dataset.split = "1,2,3";
@@ -127,7 +129,8 @@ TEST_F(RunConfigTest, WrittenTextReadsBackUnchanged) {
   EXPECT_EQ(again.optimizer.lr, config.optimizer.lr);
   EXPECT_EQ(again.dataset.data_path, config.dataset.data_path);
   EXPECT_EQ(again.checkpoint.save, config.checkpoint.save);
-  EXPECT_EQ(again.model.family, "qwen3");
+  EXPECT_EQ(again.model.find("family")->text, "qwen3");
+  EXPECT_EQ(again.model.find("window_attn_skip_freq")->items.size(), 3u);
   EXPECT_EQ(again.validation.eval_interval, 7);
 }
 
@@ -143,6 +146,18 @@ TEST_F(RunConfigTest, PortableSectionsHoldNoFolderOfThisMachine) {
   EXPECT_THAT(text, HasSubstr("data_path: [train]"));
   EXPECT_THAT(text, testing::Not(HasSubstr("model:\n")));
   EXPECT_THAT(text, HasSubstr("save_rng: false"));
+}
+
+/// What a checkpoint records of a run, with this machine's paths given again, is that run.
+TEST_F(RunConfigTest, ARecordedRunIsReproduced) {
+  const std::vector<std::string> paths = {"dataset.data_path=x", "checkpoint.save=out"};
+  for (const Recipe& recipe : recipes()) {
+    const RunConfig config = read_run_config(std::string(recipe.name), paths);
+    RunConfig again = read_run_config(write(write_portable_sections(config)), paths);
+    again.model = config.model;
+    again.model_precision = config.model_precision;
+    EXPECT_EQ(write_run_config(again), write_run_config(config)) << recipe.name;
+  }
 }
 
 TEST(RecipesTest, EveryRecipeIsReadByNameAndPassesTheRules) {
@@ -170,7 +185,9 @@ TEST(SectionsTest, KeysAreUniqueAndExplained) {
   for (const KeyRow& row : key_rows()) {
     EXPECT_TRUE(names.insert(row.full_name()).second) << row.full_name();
     EXPECT_FALSE(row.help.empty()) << row.full_name();
-    EXPECT_THAT(describe_run_config(), HasSubstr(std::string(row.key)));
+    if (row.is_written()) {
+      EXPECT_THAT(describe_run_config(), HasSubstr(std::string(row.key)));
+    }
   }
 }
 

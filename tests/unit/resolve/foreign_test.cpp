@@ -1,8 +1,11 @@
 // run_config.yaml of Megatron Bridge for models with experts and latent attention; ours, edited.
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include <gmock/gmock.h>
 
+#include "rialto/resolve/model_section.h"
 #include "rialto/resolve/resolve.h"
 #include "tests/unit/resolve/complaint.h"
 #include "tests/unit/resolve/published.h"
@@ -88,6 +91,7 @@ constexpr const char* kLatent = R"(  multi_latent_attention: true
   mscale: 1.0
   mscale_all_dim: 1.0
   moe_shared_expert_intermediate_size: 24
+  moe_router_pre_softmax: true
 )";
 constexpr const char* kSigmoid = R"(  moe_router_score_function: sigmoid
   moe_router_enable_expert_bias: true
@@ -122,9 +126,29 @@ TEST(Foreign, WhatCannotBeDerivedIsRefused) {
   EXPECT_THAT(complaint("  moe_shared_expert_gate: true\n"), HasSubstr("'model.moe_shared_expert_gate'"));
   EXPECT_THAT(complaint("  mtp_num_layers: 1\n"), HasSubstr("'model.mtp_num_layers'"));
   EXPECT_THAT(complaint("  multi_latent_attention: true\n"), HasSubstr("'model.kv_lora_rank' is missing"));
-  EXPECT_THAT(complaint("  multi_latent_attention: true\n  kv_lora_rank: 4\n  qk_head_dim: 8\n  v_head_dim: 8\n"
-                        "  qk_pos_emb_head_dim: 8\n  mscale: 1.0\n  mscale_all_dim: 0.0\n"),
-              HasSubstr("'model.mscale_all_dim'"));
+}
+
+/// Megatron-Core 0.16.1 scales scores by mscale_all_dim, cosines and sines by the quotient of both.
+TEST(Foreign, YarnOfLatentAttention) {
+  const auto factors = [](const std::string& own) {
+    const spec::ModelSpec model = read(
+        "  multi_latent_attention: true\n  kv_lora_rank: 4\n  qk_head_dim: 8\n  v_head_dim: 8\n"
+        "  qk_pos_emb_head_dim: 8\n  moe_router_pre_softmax: true\n" +
+        own);
+    const auto& latent = std::get<spec::LatentAttention>(model.layers[0].mixer);
+    const auto* yarn = std::get_if<spec::YarnScaling>(&latent.rope->scaling);
+    return std::pair(latent.softmax_scale * 4, yarn ? spec::attention_factor(*yarn) : 1);
+  };
+  const double half = 0.05 * std::log(40.0) + 1, one = 0.1 * std::log(40.0) + 1;
+  const auto expect = [](std::pair<double, double> got, double scale, double factor) {
+    EXPECT_DOUBLE_EQ(got.first, scale);
+    EXPECT_DOUBLE_EQ(got.second, factor);
+  };
+  expect(factors(""), 1, one);  // mscale 1, mscale_all_dim 0
+  expect(factors("  rope_type: rope\n"), 1, 1);
+  expect(factors("  mscale: 0.5\n"), 1, half);
+  expect(factors("  mscale: 1.0\n  mscale_all_dim: 0.5\n"), half * half, one / half);
+  expect(factors("  mscale: 0.0\n  mscale_all_dim: 1.0\n"), one * one, 1 / one);
 }
 
 TEST(Foreign, OursEditedIsRefusedByName) {
@@ -148,6 +172,129 @@ TEST(Foreign, OursEditedIsRefusedByName) {
       EXPECT_EQ(error.kind(), ErrorKind::kInput);
       EXPECT_THAT(error.what(), HasSubstr(edit.key));
     }
+  }
+}
+
+/// What a `model:` section says, without the config.json that ours has beside it.
+std::string outcome(const spec::ModelSpec& model) {
+  try {
+    spec::ModelSpec read = model_from_run_config(parse_yaml(write_model_section(model), "run_config.yaml"));
+    const std::string family = std::exchange(read.family, model.family);
+    if (read != model) return "DIFFERENT";
+    return family == model.family ? "same" : "as " + family;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput) << error.what();
+    return error.what();
+  }
+}
+
+/// Same files, or (Phi) the same numbers under other names; LongRoPE has no key; what three families compute alike and
+/// store differently is asked for.
+TEST(Foreign, EveryPublishedModelIsReadBackOrRefused) {
+  const std::map<std::string, std::string> others = {{"Kimi K2", "as deepseek_v3"},
+                                                     {"GLM-4.7 Flash", "as deepseek_v3"},
+                                                     {"Phi-3 mini 4k", "as mistral"},
+                                                     {"Phi-4 mini", "'model.rope_scaling_type'"},
+                                                     {"GLM-4.5", "want one of glm4_moe, ling,"},
+                                                     {"HY3 preview", "want one of glm4_moe, hy_v3, ling,"},
+                                                     {"Ling mini 2.0", "want one of glm4_moe, ling,"}};
+  size_t asked = 0;
+  for (const test::Published& published : test::kPublished) {
+    spec::ModelSpec model = model_from_hf(test::published(published.name), "config.json").model;
+    model.eos_token_ids.clear();
+    model.bos_token_id.reset();
+    const auto other = others.find(published.name);
+    if (other == others.end()) {
+      EXPECT_EQ(outcome(model), "same") << published.name;
+      continue;
+    }
+    ++asked;
+    EXPECT_THAT(outcome(model), HasSubstr(other->second)) << published.name;
+    // With its family named, every one is read, but for LongRoPE.
+    const std::string named = write_model_section(model) + "  family: " + model.family + "\n";
+    if (other->first != "Phi-4 mini")
+      EXPECT_EQ(model_from_run_config(parse_yaml(named, "run_config.yaml")), model) << published.name;
+    else
+      EXPECT_THAT(test::complaint_of([&] { model_from_run_config(parse_yaml(named, "run_config.yaml")); }),
+                  testing::AllOf(HasSubstr("rope_scaling_type"), HasSubstr("--like")));
+  }
+  EXPECT_EQ(asked, others.size());
+}
+
+/// A class of a family's own decides, also one for a certain size; layers of their own are known by name.
+TEST(Foreign, ProvidersNameFamilies) {
+  spec::ModelSpec model = model_from_hf(test::published("Llama 3.1 8B"), "a").model;
+  const std::string written = write_model_section(model);
+  const auto as = [&](const std::string& target, const std::string& more = "") {
+    std::string yaml = written;
+    const std::string shared = "megatron.bridge.models.gpt_provider.GPTModelProvider";
+    yaml.replace(yaml.find(shared), shared.size(), "megatron.bridge.models.x." + target);
+    return model_from_run_config(parse_yaml(yaml + more, "run_config.yaml"));
+  };
+  EXPECT_EQ(as("GPTModelProvider").family, "llama");
+  EXPECT_EQ(as("Llama31ModelProvider8B").family, "llama");
+  EXPECT_EQ(as("MistralModelProvider").family, "mistral");
+  EXPECT_EQ(as("GPTModelProvider", "  family: phi3\n").family, "phi3");
+  EXPECT_THAT(test::complaint_of([&] { as("Qwen3ModelProvider"); }),
+              testing::AllOf(HasSubstr("'model.qk_layernorm'"), HasSubstr("Qwen 3")));
+  EXPECT_THAT(test::complaint_of([&] { as("Gemma2ModelProvider"); }),
+              HasSubstr("'model.layernorm_zero_centered_gamma'"));
+  EXPECT_THAT(test::complaint_of([&] { as("Qwen3VLModelProvider"); }), HasSubstr("'model._target_'"));
+  EXPECT_THAT(test::complaint_of([&] { as("GPTModelProvider", "  family: lama\n"); }), HasSubstr("'model.family'"));
+  const std::string own = "  transformer_layer_spec: {_call_: false, _target_: a.b.exaone4_layer_spec}\n";
+  EXPECT_THAT(test::complaint_of([&] { as("GPTModelProvider", own); }), HasSubstr("EXAONE"));
+}
+
+/// Gemma's providers alternate by themselves, and have their own words.
+TEST(Foreign, GemmaAsItsProvidersSayIt) {
+  spec::ModelSpec gemma3 = model_from_hf(test::published("Gemma 3 1B"), "a").model;
+  gemma3.eos_token_ids.clear();
+  gemma3.bos_token_id.reset();
+  const auto edited = [](std::string yaml, std::initializer_list<std::pair<const char*, const char*>> edits) {
+    for (const auto& [key, line] : edits) {
+      const size_t begin = yaml.find(std::string("  ") + key + ":");
+      EXPECT_NE(begin, std::string::npos) << key;
+      yaml.replace(begin, yaml.find('\n', begin) + 1 - begin, line);
+    }
+    return model_from_run_config(parse_yaml(yaml, "run_config.yaml"));
+  };
+  const std::string three = write_model_section(gemma3);
+  EXPECT_EQ(edited(three, {{"window_size", "  window_size: 512\n  interleaved_attn_pattern: [5, 1]\n"},
+                           {"window_attn_skip_freq", ""},
+                           {"seq_len_interpolation_factor", ""},
+                           {"rope_scaling_factor", "  rope_scaling_factor: 8.0\n"},
+                           {"rotary_base",
+                            "  rotary_base: {_args_: [[10000, 1000000]], _call_: true, _target_: builtins.tuple}\n"}}),
+            gemma3);
+  spec::ModelSpec gemma2 = model_from_hf(test::published("Gemma 2 27B"), "a").model;
+  gemma2.eos_token_ids.clear();
+  gemma2.bos_token_id.reset();
+  EXPECT_EQ(edited(write_model_section(gemma2),
+                   {{"softmax_scale", "  query_pre_attn_scalar: 144\n"}, {"window_attn_skip_freq", ""}}),
+            gemma2);
+}
+
+/// What Megatron has no words for is said in ours, so that a file without `rialto:` does not mean another model.
+TEST(Foreign, ScalingsThatMegatronDoesNotCompute) {
+  spec::ModelSpec model = model_from_hf(test::published("Llama 3.1 8B"), "a").model;
+  model.eos_token_ids.clear();
+  model.bos_token_id.reset();
+  spec::YarnScaling yarn{.factor = 4, .attention_factor = 1.3};
+  for (const spec::RopeScaling& scaling :
+       {spec::RopeScaling(spec::Llama3Scaling{8, 2, 3, 16}), spec::RopeScaling(yarn)}) {
+    for (spec::Layer& layer : model.layers) std::get<spec::Attention>(layer.mixer).rope->scaling = scaling;
+    EXPECT_EQ(outcome(model), "same");
+  }
+}
+
+/// Files of ours from before those words are what they were.
+TEST(Foreign, OlderFilesOfOursAreRead) {
+  for (const char* name : {"EXAONE 4.0 1.2B", "MiniMax M2", "Phi-4 mini"}) {
+    const spec::ModelSpec model = model_from_hf(test::published(name), "a").model;
+    std::string yaml = run_config_from_model(model);
+    for (const char* key : {"\n  transformer_layer_spec:", "\n  rope_scaling_type:"})
+      if (const size_t at = yaml.find(key); at != std::string::npos) yaml.erase(at, yaml.find('\n', at + 1) - at);
+    EXPECT_EQ(model_from_run_config(parse_yaml(yaml, "run_config.yaml")), model) << name;
   }
 }
 

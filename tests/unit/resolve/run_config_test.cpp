@@ -158,6 +158,11 @@ TEST(RunConfig, ReadsWhatBridgeWrites) {
   EXPECT_EQ(attention.rope->base, 500000);
   EXPECT_EQ(read(with("add_qkv_bias", "true")).family, "qwen2");
   EXPECT_EQ(read(with("qk_layernorm", "true")).family, "qwen3");
+  EXPECT_EQ(read(with("rotary_percent", "0.5")).family,
+            "phi3");  // of dense models with RMSNorm, only Phi turns a share
+  const spec::ModelSpec experts = read(with("num_moe_experts", "8"));  // as wide as dense layers, two for a token
+  EXPECT_EQ(std::get<spec::MoeFfn>(experts.layers[0].ffn).expert_hidden, 96);
+  EXPECT_EQ(std::get<spec::MoeFfn>(experts.layers[0].ffn).router.top_k, 2);
   EXPECT_EQ(std::get<Attention>(read(with("num_query_groups", "null")).layers[0].mixer).num_groups, 4);
   EXPECT_EQ(read(with("share_embeddings_and_output_weights", "")).tied, true);  // Megatron's default
 }
@@ -174,9 +179,9 @@ TEST(RunConfig, OtherModelsAreRefusedByKeyAndLine) {
     const char* key;
     const char* value;
   } cases[] = {{"normalization", "LayerNorm"},
-               {"num_moe_experts", "8"},
+               {"num_moe_experts", "0"},
                {"mtp_num_layers", "1"},
-               {"rotary_percent", "0.5"},
+               {"rotary_percent", "0.45"},
                {"softmax_scale", "0.1"},
                {"attention_dropout", "0.1"},
                {"glu_linear_offset", "1.0"},

@@ -48,14 +48,14 @@ class TrainTest : public testing::TestWithParam<const char*> {
   config::RunConfig config(const std::string& run) const {
     config::RunConfig config;
     config.mixed_precision = GetParam();
-    config.model.num_layers = 2;
-    config.model.hidden_size = 32;
-    config.model.ffn_hidden_size = 48;
-    config.model.num_attention_heads = 4;
-    config.model.num_query_groups = 2;
-    config.model.vocab_size = 64;
-    config.model.seq_length = 24;
-    config.model.share_embeddings_and_output_weights = true;
+    config.model.set("num_layers", "2");
+    config.model.set("hidden_size", "32");
+    config.model.set("ffn_hidden_size", "48");
+    config.model.set("num_attention_heads", "4");
+    config.model.set("num_query_groups", "2");
+    config.model.set("vocab_size", "64");
+    config.model.set("seq_length", "24");
+    config.model.set("share_embeddings_and_output_weights", "true");
     config.train = {.micro_batch_size = 2, .global_batch_size = 4, .train_iters = 20, .exit_interval = {}};
     config.validation = {.eval_iters = 2, .eval_interval = 8};
     config.optimizer.lr = 1e-2;
@@ -203,7 +203,7 @@ TEST_P(TrainTest, StartsFromACheckpointsWeights) {
   config::RunConfig second = config("second");
   second.checkpoint.pretrained_checkpoint = first.checkpoint.save;
   second.model = {};
-  second.model.seq_length = 24;
+  second.model.set("seq_length", "24");
   second.train.train_iters = 1;
   second.scheduler.lr_warmup_iters = 0;
   std::vector<double> evaluations;
@@ -259,7 +259,7 @@ TEST_P(TrainTest, RefusesWhatWouldBeSilentlyWrong) {
   other.scheduler.override_opt_param_scheduler = true;
   EXPECT_EQ(train(other, {}).iteration, 40);
   other = config("run");
-  other.model.num_layers = 3;
+  other.model.set("num_layers", "3");
   EXPECT_THAT(failure(other, ErrorKind::kConfig), HasSubstr("model.num_layers"));
   other = config("new");
   other.dataset.seq_length = 25;
@@ -271,7 +271,7 @@ TEST_P(TrainTest, RefusesWhatWouldBeSilentlyWrong) {
   other.checkpoint.ckpt_step = 3;
   EXPECT_THAT(failure(other, ErrorKind::kInput), HasSubstr("3"));
   other = config("new");
-  other.model.vocab_size = 40;  // the data has 64
+  other.model.set("vocab_size", "40");  // the data has 64
   EXPECT_THAT(failure(other, ErrorKind::kInput), HasSubstr("token"));
   EXPECT_FALSE(fs::exists(folder_ / "new" / "iter_0000020"));
 }

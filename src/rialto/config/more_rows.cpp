@@ -1,0 +1,99 @@
+// Rows that are made from other tables: second names of keys, classes, keys that do not act.
+#include "rialto/config/more_rows.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/config/fields.h"
+
+namespace rialto::config {
+namespace {
+
+[[noreturn]] void refuse(const Node& node, std::string what, std::string got, std::string want) {
+  throw Error(ErrorKind::kConfig, node.where(), what, {.got = std::move(got), .want = std::move(want)});
+}
+
+/// Bridge's `blend`: [prefixes, weights or null].
+void read_blend(RunConfig& config, const Node& node) {
+  if (node.kind == Node::Kind::kNull) return;
+  const bool plain = node.kind == Node::Kind::kList && !node.items.empty() && node.items.size() <= 2;
+  if (!plain) refuse(node, "wrong type", "", "[[prefix], null]");
+  if (node.items.size() == 2 && node.items[1].kind == Node::Kind::kList && node.items[1].items.size() > 1)
+    refuse(node, "this version reads one dataset", "a weighted blend", "[[prefix], null]");
+  read_value(node.items[0], config.dataset.data_path);
+}
+
+}  // namespace
+
+void add_second_names(std::vector<KeyRow>& rows) {
+  const auto same_as = [&rows](std::string_view section, std::string_view key, std::string_view stored_as) {
+    const auto of =
+        std::find_if(rows.begin(), rows.end(), [&](const KeyRow& row) { return row.full_name() == stored_as; });
+    const auto read = [of = of->read](RunConfig& config, const Node& node) {
+      if (node.kind != Node::Kind::kNull) of(config, node);  // Bridge writes null under the name it does not use
+    };
+    rows.push_back({section, key, of->help, read, of->write, of->type, stored_as});
+  };
+  same_as("train", "eval_iters", "validation.eval_iters");
+  same_as("train", "eval_interval", "validation.eval_interval");
+  same_as("dataset", "sequence_length", "dataset.seq_length");
+  same_as("dataset", "blend", "dataset.data_path");
+  rows.back().read = read_blend;
+  same_as("ddp", "use_distributed_optimizer", "optimizer.use_distributed_optimizer");
+  // Bridge turns both on when one is.
+  rows.back().read = [](RunConfig& config, const Node& node) {
+    if (node.kind != Node::Kind::kNull && read_bool(node)) config.optimizer.use_distributed_optimizer = true;
+  };
+}
+
+namespace {
+
+bool has_row(const std::vector<KeyRow>& rows, std::string_view section, std::string_view key) {
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const KeyRow& row) { return row.section == section && row.key == key; });
+}
+
+}  // namespace
+
+void add_targets(std::vector<KeyRow>& rows) {
+  std::vector<std::string_view> sections = {"", "model"};
+  for (const KnownSection& section : known_sections()) sections.push_back(section.name);
+  for (const std::string_view section : sections) {
+    if (has_row(rows, section, "_target_") || example_target(section).empty()) continue;
+    const auto read = [section](RunConfig&, const Node& node) {
+      if (node.kind == Node::Kind::kString && is_known_target(section, node.text)) return;
+      refuse(node, "not a class of this section", node.kind == Node::Kind::kString ? node.text : "no name",
+             std::string(example_target(section)));
+    };
+    rows.push_back({section, "_target_", "class of Megatron Bridge that the section is; looked up, never imported",
+                    read, [section](const RunConfig&) { return std::string(example_target(section)); },
+                    "name of a class"});
+    rows.back().is_class = true;
+  }
+}
+
+void add_known_keys(std::vector<KeyRow>& rows) {
+  for (const KnownSection& section : known_sections()) {
+    for (const KnownKey& key : section.keys) {
+      if (has_row(rows, section.name, key.key)) continue;  // it acts
+      const auto read = [known = &key](RunConfig&, const Node& node) {
+        if (accepts(*known, node)) return;
+        const bool list = node.kind == Node::Kind::kMap || node.kind == Node::Kind::kList;
+        refuse(node, fmt::format("does not act here: {}", reason(known->why)), list ? "another" : node.text,
+               accepted_values(*known));
+      };
+      rows.push_back({section.name,
+                      key.key,
+                      reason(key.why),
+                      read,
+                      [known = &key](const RunConfig&) { return std::string(known->bridge_default); },
+                      "value",
+                      {},
+                      &key});
+    }
+  }
+}
+
+}  // namespace rialto::config

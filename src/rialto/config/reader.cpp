@@ -1,0 +1,105 @@
+// Keys, sections and documents, each refused with its place and the nearest known name.
+#include "rialto/config/reader.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/config/recipes.h"
+
+namespace rialto::config {
+namespace {
+
+std::string hint_for(const std::string& near) { return near.empty() ? "" : "did you mean '" + near + "'?"; }
+
+/// Keys of `section`; for the top level, section names too.
+std::vector<std::string> keys_of(std::string_view section) {
+  std::vector<std::string> keys;
+  for (const KeyRow& row : key_rows()) {
+    if (row.section == section) keys.emplace_back(row.key);
+  }
+  if (section.empty()) keys.insert(keys.end(), section_names().begin(), section_names().end());
+  return keys;
+}
+
+/// The key of that name in another section; one that acts first.
+std::string elsewhere(const std::string& key) {
+  for (const bool acting : {true, false}) {
+    for (const KeyRow& row : key_rows()) {
+      if (row.key == key && row.is_written() == acting) return row.full_name();
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void refuse_key(const Node& value, std::string_view section, const std::string& key) {
+  // A key that exists, but in another section, is the likelier slip than a misspelling.
+  std::string near = elsewhere(key);
+  if (near.empty()) near = nearest(key, keys_of(section));
+  const std::string what = section.empty() ? fmt::format("unknown key '{}'", key)
+                                           : fmt::format("unknown key '{}' in section '{}'", key, section);
+  throw Error(ErrorKind::kConfig, value.where(), what, {.hint = hint_for(near)});
+}
+
+void read_key(RunConfig& config, const KeyRow& row, const Node& value) {
+  try {
+    row.read(config, value);
+  } catch (const Error& error) {
+    const std::string_view line = error.what();
+    const size_t end = line.find("] ");
+    throw Error(error.kind(), value.where(),
+                fmt::format("{}: {}", row.full_name(), end == std::string_view::npos ? line : line.substr(end + 2)));
+  }
+}
+
+void reset_section(RunConfig& config, std::string_view section) {
+  const RunConfig defaults;
+  for (const KeyRow& row : key_rows()) {
+    if (row.section == section && row.is_written()) row.read(config, parse_yaml_value(row.write(defaults)));
+  }
+}
+
+void read_section(RunConfig& config, const std::string& section, const Node& map, Problems* problems) {
+  if (map.kind == Node::Kind::kNull) return reset_section(config, section);
+  if (map.kind != Node::Kind::kMap) {
+    throw Error(ErrorKind::kConfig, map.where(), fmt::format("section '{}' is not a map of keys", section));
+  }
+  for (size_t i = 0; i < map.keys.size(); ++i) {
+    collect(problems, section + "." + map.keys[i], [&] {
+      const KeyRow* row = find_row(section, map.keys[i]);
+      if (row == nullptr) refuse_key(map.items[i], section, map.keys[i]);
+      read_key(config, *row, map.items[i]);
+    });
+  }
+}
+
+void read_document(RunConfig& config, const Node& document, Problems* problems) {
+  if (document.kind == Node::Kind::kNull) return;
+  if (document.kind != Node::Kind::kMap)
+    throw Error(ErrorKind::kConfig, document.where(), "a recipe is a map of sections");
+  for (size_t i = 0; i < document.keys.size(); ++i) {
+    const std::string& key = document.keys[i];
+    collect(problems, key, [&] {
+      if (is_section(key)) return read_section(config, key, document.items[i], problems);
+      const KeyRow* row = find_row("", key);
+      if (row == nullptr) refuse_key(document.items[i], "", key);
+      read_key(config, *row, document.items[i]);
+    });
+  }
+}
+
+Node read_recipe(const std::string& path) {
+  if (std::filesystem::exists(path)) return read_yaml_file(path);
+  if (const auto recipe = find_recipe(path)) return parse_yaml(recipe->text, "recipe " + path);
+  std::vector<std::string> names;
+  for (const Recipe& recipe : recipes()) names.emplace_back(recipe.name);
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  throw Error(ErrorKind::kConfig, path, "no such file and no recipe of that name",
+              {.want = "a YAML file or one of " + list, .hint = hint_for(nearest(path, names))});
+}
+
+}  // namespace rialto::config

@@ -1,0 +1,33 @@
+// The numbered rules of a run configuration: one table for checking, help and docs/configuration.md.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rialto/base/error.h"
+#include "rialto/config/run_config.h"
+
+namespace rialto::config {
+
+/// What a rule found.
+struct Finding {
+  std::string what;
+  ErrorParts parts;
+};
+
+struct Rule {
+  std::string_view id;   ///< "R003": stable, never given to another rule
+  std::string_view key;  ///< the key that is named when it is broken
+  std::string says;      ///< what must hold: "a multiple of train.micro_batch_size"
+  std::function<std::optional<Finding>(const RunConfig&)> check;
+};
+
+/// In the order of their numbers.
+const std::vector<Rule>& rules();
+/// A table of Markdown: number, key, what must hold.
+std::string rules_markdown();
+
+}  // namespace rialto::config

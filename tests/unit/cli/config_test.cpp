@@ -1,0 +1,128 @@
+// rialto config, and the check of a training configuration before the hand-over.
+#include <cstdlib>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include "rialto/cli/config_report.h"
+#include "tests/unit/convert/toy.h"
+
+namespace rialto::cli {
+namespace {
+
+using convert::TempDir;
+using testing::AllOf;
+using testing::HasSubstr;
+
+struct Ran {
+  int code = 0;
+  std::string out, err;
+};
+
+Ran rialto(const std::string& arguments) {
+  const TempDir dir;
+  const std::string command =
+      RIALTO_PROGRAM " " + arguments + " >" + (dir / "out").string() + " 2>" + (dir / "err").string();
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_text_file(dir / "out"),
+          read_text_file(dir / "err")};
+}
+
+TEST(ConfigCommand, ShowPrintsWhatLoadsAgain) {
+  const TempDir dir;
+  const Ran first = rialto("config show quickstart train.train_iters=9 '+checkpoint.save=a b'");
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_THAT(first.out, AllOf(HasSubstr("train_iters: 9"), HasSubstr("mixed_precision: fp32")));
+  std::ofstream(dir / "shown.yaml") << first.out;
+  EXPECT_EQ(rialto("config show " + (dir / "shown.yaml").string()).out, first.out);
+  EXPECT_EQ(rialto("config diff " + (dir / "shown.yaml").string() + " " + (dir / "shown.yaml").string()).out,
+            "no difference\n");
+  const Ran changed = rialto("config show --changed quickstart");
+  EXPECT_THAT(changed.out, AllOf(HasSubstr("train_iters: 700"), testing::Not(HasSubstr("adam_eps"))));
+  std::ofstream(dir / "changed.yaml") << changed.out;
+  EXPECT_EQ(rialto("config show " + (dir / "changed.yaml").string()).out, rialto("config show quickstart").out);
+  const Json json = parse_json(rialto("config show quickstart --json").out, "show");
+  EXPECT_EQ(json["train"]["train_iters"], 700);
+  EXPECT_EQ(json["validation"]["eval_interval"], 350);
+  EXPECT_TRUE(json["train"]["exit_interval"].is_null());
+}
+
+TEST(ConfigCommand, DiffNamesWhatDiffers) {
+  const Ran ran = rialto("config diff quickstart finetune");
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("train.train_iters: 700 -> 1000\n"),
+                             HasSubstr("mixed_precision: fp32 -> bf16_mixed\n"), testing::Not(HasSubstr("clip_grad"))));
+  const Json json = parse_json(rialto("config diff quickstart --json").out, "diff");
+  EXPECT_EQ(json[0]["a"], "null");
+  EXPECT_EQ(json[0]["key"], "model.seq_length");
+}
+
+TEST(ConfigCommand, ExplainTellsAKey) {
+  EXPECT_THAT(rialto("config explain train.global_batch_size").out,
+              AllOf(HasSubstr("type      integer"), HasSubstr("default   1\n"), HasSubstr("R003"),
+                    HasSubstr("multiple of train.micro_batch_size")));
+  EXPECT_THAT(rialto("config explain model.recompute_granularity").out,
+              AllOf(HasSubstr("acts      no: recompute"), HasSubstr("accepted  null")));
+  EXPECT_THAT(rialto("config explain train.eval_iters").out,
+              AllOf(HasSubstr("stored as validation.eval_iters"), HasSubstr("R011")));
+  EXPECT_THAT(rialto("config explain scheduler").out,
+              AllOf(HasSubstr("scheduler.lr_decay_style"), HasSubstr("scheduler.lr_warmup_fraction")));
+  EXPECT_THAT(rialto("config explain").out, AllOf(HasSubstr("train "), HasSubstr("keys act")));
+  const Ran wrong = rialto("config explain train.globl_batch_size");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("'train.global_batch_size'?"));
+  EXPECT_THAT(rialto("config explain global_batch_size").err, HasSubstr("'train.global_batch_size'?"));
+  const Json json = parse_json(rialto("config explain optimizer.lr --json").out, "explain");
+  EXPECT_EQ(json["keys"][0]["default"], "3.0e-04");
+  EXPECT_EQ(json["keys"][0]["acts"], true);
+}
+
+TEST(ConfigCommand, CheckListsEveryMistake) {
+  const Ran good = rialto("config check quickstart dataset.data_path=x");
+  EXPECT_EQ(good.code, 0) << good.out;
+  EXPECT_THAT(good.out, HasSubstr("no rule is broken"));
+  const Ran rules = rialto("config check quickstart train.global_batch_size=7 optimizer.lr=-1");
+  EXPECT_EQ(rules.code, 2);
+  EXPECT_THAT(rules.out, AllOf(HasSubstr("R003"), HasSubstr("R022"), HasSubstr("R061"), HasSubstr("3 mistakes\n")));
+  const TempDir dir;
+  std::ofstream(dir / "bad.yaml") << "train:\n  train_itres: 3\n  micro_batch_size: x\npeft: {dim: 4}\n";
+  const Ran keys = rialto("config check --json " + (dir / "bad.yaml").string());
+  EXPECT_EQ(keys.code, 2);
+  const Json json = parse_json(keys.out, "check");
+  ASSERT_EQ(json["problems"].size(), 3u);
+  EXPECT_THAT(json["problems"][0]["message"].get<std::string>(),
+              AllOf(HasSubstr("bad.yaml:2"), HasSubstr("'train_iters'?")));
+  EXPECT_EQ(json["problems"][1]["key"], "train.micro_batch_size");
+  EXPECT_TRUE(json["problems"][2]["rule"].is_null());
+}
+
+TEST(ConfigCommand, TrainIsRefusedBeforeTheHandOver) {
+  // A program that could not be started shows that rialto-train was never needed.
+  const TempDir dir;
+  const std::string alone = (dir / "rialto").string();
+  ASSERT_EQ(std::system(("cp " RIALTO_PROGRAM " " + alone).c_str()), 0);
+  const std::string command = "PATH=/bin " + alone +
+                              " train quickstart train.global_batch_size=7 --set optimizer.lr=-1 2>" +
+                              (dir / "err").string();
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 2);
+  const std::string err = read_text_file(dir / "err");
+  EXPECT_EQ(std::count(err.begin(), err.end(), '\n'), 3) << err;
+  EXPECT_THAT(err, AllOf(HasSubstr("error: [train.global_batch_size] R003"), HasSubstr("error: [optimizer.lr] R022"),
+                         HasSubstr("error: [dataset.data_path] R061")));
+}
+
+TEST(ConfigCommand, DocumentationHoldsTheTables) {
+  const std::string page = read_text_file(RIALTO_SOURCE_DIR "/docs/configuration.md");
+  const std::string tables = keys_markdown();
+  const size_t middle = tables.find("\n\n") + 2;
+  EXPECT_NE(page.find("<!-- keys:begin -->\n" + tables.substr(0, middle - 1) + "<!-- keys:end -->"), page.npos)
+      << "renew it from: rialto config explain --markdown";
+  EXPECT_NE(page.find("<!-- rules:begin -->\n" + tables.substr(middle) + "<!-- rules:end -->"), page.npos)
+      << "renew it from: rialto config explain --markdown";
+}
+
+}  // namespace
+}  // namespace rialto::cli

@@ -1,0 +1,157 @@
+// Megatron Bridge's files load as they are, and what would not act is refused with a reason.
+#include "rialto/config/known_keys.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "rialto/base/error.h"
+#include "rialto/config/reader.h"
+#include "rialto/config/sections.h"
+#include "tests/unit/config/bridge_keys.h"
+
+namespace rialto::config {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+std::string message(const std::string& yaml) {
+  RunConfig config;
+  try {
+    read_document(config, parse_yaml(yaml, "file.yaml"), nullptr);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kConfig);
+    return error.what();
+  }
+  return "accepted";
+}
+
+/// A document with every section and key of bridge_sections(), each at the value that `value` gives.
+template <class Value>
+std::string document(const Value& value) {
+  std::string yaml = "_target_: megatron.bridge.training.config.ConfigContainer\n";
+  for (const BridgeSection& section : bridge_sections()) {
+    if (section.keys.empty()) {
+      yaml += fmt::format("{}: null\n", section.name);
+      continue;
+    }
+    yaml += fmt::format("{}:\n", section.name);
+    if (section.name != "model") yaml += fmt::format("  _target_: {}\n", example_target(section.name));
+    for (const std::string& key : section.keys) {
+      const KeyRow* row = find_row(section.name, key);
+      EXPECT_NE(row, nullptr) << section.name << "." << key;
+      if (row) yaml += fmt::format("  {}: {}\n", key, value(*row));
+    }
+  }
+  return yaml;
+}
+
+TEST(KnownKeysTest, EverySectionAndKeyOfABridgeFileIsKnown) {
+  for (const BridgeSection& section : bridge_sections()) {
+    EXPECT_TRUE(is_section(section.name) || find_row("", section.name)) << section.name;
+    for (const std::string& key : section.keys)
+      EXPECT_NE(find_row(section.name, key), nullptr) << section.name << "." << key;
+  }
+}
+
+TEST(KnownKeysTest, ABridgeFileAtItsDefaultsChangesNothing) {
+  const RunConfig defaults;
+  RunConfig config;
+  const std::string yaml = document([&](const KeyRow& row) { return row.write(defaults); });
+  ASSERT_NO_THROW(read_document(config, parse_yaml(yaml, "file.yaml"), nullptr)) << yaml;
+  EXPECT_EQ(write_run_config(config), write_run_config(defaults));
+}
+
+TEST(KnownKeysTest, NullAsksForNothing) {
+  const RunConfig defaults;
+  RunConfig config;
+  const std::string yaml = document([&](const KeyRow& row) { return row.known ? "null" : row.write(defaults); });
+  ASSERT_NO_THROW(read_document(config, parse_yaml(yaml, "file.yaml"), nullptr)) << yaml;
+  EXPECT_EQ(write_run_config(config), write_run_config(defaults));
+}
+
+/// Keys that act and that Bridge writes as null when nobody sets them.
+TEST(KnownKeysTest, NullIsTheDefaultWhereBridgeLeavesAKeyUnset) {
+  RunConfig config;
+  const std::string yaml =
+      "train: {micro_batch_size: null, global_batch_size: null, train_iters: null, exit_interval: null}\n"
+      "validation: {eval_interval: null}\noptimizer: {lr: null, min_lr: null}\nmodel: {moe_z_loss_coeff: null, bf16: "
+      "null}\n"
+      "scheduler: {lr_decay_iters: null, lr_wsd_decay_iters: null}\nmixed_precision: null\n"
+      "dataset: {split: null, blend: null, data_path: null, reset_position_ids: null, reset_attention_mask: null, "
+      "eod_mask_loss: null}\n"
+      "checkpoint: {save: null, load: null, pretrained_checkpoint: null, save_interval: null, ckpt_step: null}\n"
+      "tokenizer: {tokenizer_model: null}\n";
+  ASSERT_NO_THROW(read_document(config, parse_yaml(yaml, "file.yaml"), nullptr));
+  EXPECT_EQ(write_run_config(config), write_run_config(RunConfig{}));
+}
+
+TEST(KnownKeysTest, AnyOtherValueIsRefusedByNameWithAReason) {
+  size_t refused = 0;
+  for (const KeyRow& row : key_rows()) {
+    if (!row.known || row.known->also == "*") continue;
+    const std::string yaml = row.section.empty() ? fmt::format("{}: 'another 77'\n", row.key)
+                                                 : fmt::format("{}:\n  {}: 'another 77'\n", row.section, row.key);
+    EXPECT_THAT(message(yaml), AllOf(HasSubstr("file.yaml:"), HasSubstr(row.full_name() + ": does not act here: "),
+                                     HasSubstr(std::string(reason(row.known->why))), HasSubstr("another 77")));
+    ++refused;
+  }
+  EXPECT_GT(refused, 350u);
+}
+
+TEST(KnownKeysTest, ValuesAreComparedAsValues) {
+  EXPECT_EQ(
+      message(
+          "optimizer: {initial_loss_scale: 4.294967296e9, params_dtype: {_target_: torch.float32, _call_: false}}\n"),
+      "accepted");
+  EXPECT_EQ(message("model: {params_dtype: {_call_: false, _target_: torch.bfloat16}}\n"), "accepted");
+  EXPECT_THAT(message("model: {params_dtype: {_call_: false, _target_: torch.float16}}\n"), HasSubstr("want {_call_"));
+  EXPECT_EQ(message("env_vars: {}\n"), "accepted");
+  EXPECT_THAT(message("env_vars: {A: 1}\n"), HasSubstr("env_vars: does not act here"));
+  EXPECT_THAT(message("model: {recompute_granularity: full}\n"),
+              HasSubstr("recompute and offload are not in this version"));
+}
+
+TEST(KnownKeysTest, ClassesAreLookedUp) {
+  EXPECT_EQ(message("optimizer: {_target_: megatron.bridge.training.config.OptimizerConfig}\n"), "accepted");
+  EXPECT_EQ(message("model: {_target_: megatron.bridge.models.llama.llama_provider.LlamaModelProvider}\n"), "accepted");
+  EXPECT_THAT(message("optimizer: {_target_: os.system}\n"),
+              AllOf(HasSubstr("optimizer._target_"), HasSubstr("os.system")));
+  EXPECT_THAT(message("dataset: {_target_: megatron.bridge.training.config.FinetuningDatasetConfig}\n"),
+              HasSubstr("GPTDatasetConfig"));
+  EXPECT_THAT(message("_target_: os.system\n"), HasSubstr("os.system"));
+}
+
+TEST(KnownKeysTest, SecondNamesAreStoredOnce) {
+  RunConfig config;
+  read_document(
+      config,
+      parse_yaml("train: {eval_iters: 7, eval_interval: 9}\ndataset: {blend: [[a/b], null], sequence_length: 64}\n"
+                 "optimizer: {use_distributed_optimizer: false}\nddp: {use_distributed_optimizer: true}\n",
+                 "f"),
+      nullptr);
+  EXPECT_EQ(config.validation.eval_iters, 7);
+  EXPECT_EQ(config.validation.eval_interval, 9);
+  EXPECT_EQ(config.dataset.seq_length, 64);
+  EXPECT_THAT(config.dataset.data_path, testing::ElementsAre("a/b"));
+  EXPECT_TRUE(config.optimizer.use_distributed_optimizer);
+  read_document(config, parse_yaml("train: {eval_interval: null}\nddp: {use_distributed_optimizer: false}\n", "f"),
+                nullptr);
+  EXPECT_EQ(config.validation.eval_interval, 9) << "null under the second name says nothing";
+  EXPECT_TRUE(config.optimizer.use_distributed_optimizer);
+  EXPECT_THAT(message("dataset: {blend: [[a, b], [0.3, 0.7]]}\n"), HasSubstr("one dataset"));
+  const std::string text = write_run_config(config);
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("eval_iters: 7"), testing::Not(HasSubstr("blend")), testing::Not(HasSubstr("ddp"))));
+}
+
+TEST(KnownKeysTest, ANullSectionMeansItsDefaults) {
+  RunConfig config;
+  config.train.global_batch_size = 8;
+  read_document(config, parse_yaml("train: null\nft: null\n", "f"), nullptr);
+  EXPECT_EQ(config.train.global_batch_size, 1);
+}
+
+}  // namespace
+}  // namespace rialto::config
