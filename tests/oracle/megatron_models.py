@@ -1,6 +1,7 @@
 """Builds real Megatron-Core models and optimizers of the toys from their config.json, in this process's part of a layout.
 Written from the configurations themselves and knows nothing of rialto."""
 import megatron_cpu  # noqa: F401  (first: it makes megatron run on a CPU)
+import megatron_families
 import torch
 from megatron.core import parallel_state as ps
 from megatron.core.distributed import DistributedDataParallel, DistributedDataParallelConfig, finalize_model_grads
@@ -39,7 +40,10 @@ def model_config(config, tp, pp, dtype):
 
 
 def build_gpt(config, tp, pp, dtype):
-    """This rank's part of the model."""
+    """This rank's part of the model; the families beyond the first four are built whole."""
+    if config["model_type"] not in ("llama", "mistral", "qwen2", "qwen3"):
+        assert tp == pp == 1
+        return megatron_families.build(config, dtype=dtype)
     base, rope = rope_of(config)
     kind = rope["rope_type"]
     return GPTModel(

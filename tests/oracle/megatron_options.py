@@ -35,7 +35,7 @@ def experts_of(config):
         renormalized = family in ("mixtral", "gpt_oss") or family != "deepseek_v2" and config.get("norm_topk_prob", False)
         values["moe_router_pre_softmax"] = not renormalized
     else:
-        values.update(moe_router_score_function="sigmoid", moe_router_enable_expert_bias=True)
+        values.update(moe_router_score_function="sigmoid", moe_router_enable_expert_bias=True, moe_router_bias_update_rate=0.0)
     if (config.get("n_group") or 1) > 1:
         values.update(moe_router_num_groups=config["n_group"], moe_router_group_topk=config["topk_group"])
     if "mlp_layer_types" in config:

@@ -4,68 +4,20 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import closeness
 import key_tables
 import programs
 import torch_dist
 import toys
-import training_runs
 from megatron_client import joined_logits, on_last_stage
+from megatron_runs import LEARNING_RATE, OPTIMIZERS, STEPS, Ours, assert_bf16_step_agrees, assert_step_counts, batch_of, evaluate, new
 
-LEARNING_RATE = 1e-3
-OPTIMIZERS = {"plain": False, "distributed": True}
 LAYOUTS = ["1x1", "2x2"]
-STEPS = 3
 
 
-def row_of(toy):
-    """One row whose last token is its first: see training_runs.repeated_row."""
-    row = toys.prompt(toy, 25, seed=77)
-    return row + row[:1]
-
-
-def batch_of(toy):
-    return [row_of(toy)] * training_runs.RECIPE["train.global_batch_size"]
-
-
-def evaluate(model, rows, folder):
-    """(logits, loss) of a checkpoint by rialto, fp32."""
-    (folder / "tokens.json").write_text(json.dumps(rows))
-    logits, gradients = folder / "logits.safetensors", folder / "gradients.safetensors"
-    programs.rialto_train("logits", model, "--tokens", folder / "tokens.json", "--out", logits, "--gradients", gradients)
-    return load_file(logits)["logits"].clone(), load_file(gradients)["loss"].item()   # a copy: the next call writes the file again
-
-
-class Ours:
-    """A toy trained by rialto for STEPS steps, saved, and for one step more."""
-
-    def __init__(self, toy, source, folder):
-        self.toy, self.source, self.root = toy, source, folder / "run"
-        self.data = training_runs.repeated_row(folder / "data", row_of(toy), 64)
-        self.folder = folder
-        self.values = {"checkpoint.pretrained_checkpoint": source, "checkpoint.save": self.root, "dataset.data_path": self.data,
-                       "dataset.seq_length": len(row_of(toy)) - 1, "optimizer.lr": LEARNING_RATE}
-        training_runs.train(folder, {**self.values, "train.train_iters": STEPS})
-        self.saved = self.root / f"iter_{STEPS:07d}"
-        self.rows = [toys.prompt(toy, 24, seed=200 + n) for n in range(2)]
-        self.logits, self.loss = evaluate(self.saved, self.rows, folder)
-        self.loss_before = evaluate(self.saved, batch_of(toy), folder)[1]
-        self.loss_after = self.exact_step(folder / "exact", self.saved)
-
-    def exact_step(self, folder, iter_dir):
-        """fp32 loss on the batch after one more optimizer step, whose gradients are computed in fp32."""
-        folder.mkdir()
-        row = row_of(self.toy)
-        programs.run("state_tool", "step", iter_dir, folder / "run", self.data, len(row) - 1, len(batch_of(self.toy)), LEARNING_RATE)
-        return evaluate(folder / "run", batch_of(self.toy), folder)[1]
-
-    def bf16_step(self, folder, load):
-        """The same after one more step of `rialto-train train` itself, all in bf16."""
-        values = {**self.values, "checkpoint.load": load, "checkpoint.save": folder / "run", "train.train_iters": STEPS + 1}
-        training_runs.train(folder, values)
-        return evaluate(folder / "run", batch_of(self.toy), folder)[1]
+def config_of(source):
+    return json.loads((source / "config.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -80,21 +32,6 @@ def ours(shelf, tmp_path_factory):
     return get
 
 
-def new(toy, source, optimizer, dtype="bfloat16"):
-    return "new", {"config": json.loads((source / "config.json").read_text()), "dtype": dtype, "distributed": OPTIMIZERS[optimizer]}
-
-
-def assert_step_counts(before, after, want):
-    """The two sides agree after the step, and the step was large enough to tell them apart."""
-    assert abs(after - before) > 1000 * closeness.TOLERANCE * max(1, abs(before)), f"the step moved the loss by {after - before} only"
-    closeness.assert_close("loss after one more step", after, want)
-
-
-def assert_bf16_step_agrees(before, after, want):
-    """Arithmetic in bf16 differs between programs: here by little of what the step did."""
-    assert abs(after - want) < 0.05 * abs(after - before), f"before {before}, after {after} and {want}"
-
-
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("family", toys.MEGATRON)
@@ -104,7 +41,7 @@ def test_megatron_goes_on_from_our_checkpoint(family, layout, optimizer, ours, m
     run = ours(family)
     batch = batch_of(run.toy)
     step = {"rows": batch, "learning_rate": LEARNING_RATE}
-    answers = megatron(layout, new(run.toy, run.source, optimizer), ("load", {"path": str(run.saved)}), ("compare", {"path": str(run.saved)}),
+    answers = megatron(layout, new(config_of(run.source), optimizer), ("load", {"path": str(run.saved)}), ("compare", {"path": str(run.saved)}),
                        ("logits", {"rows": run.rows}), ("loss", {"rows": batch}), ("step", {**step, "fp32_gradients": True}), ("loss", {"rows": batch}))
     for _, loaded, compared, *_ in answers:
         assert loaded == {"iteration": STEPS, "steps": [float(STEPS)], "version": 3.0, "num_steps": 2 * STEPS}
@@ -128,13 +65,13 @@ class Theirs:
         batch = batch_of(toy)
         step, loss = ("step", {"rows": batch, "learning_rate": LEARNING_RATE}), ("loss", {"rows": batch})
         exact = "step", {**step[1], "fp32_gradients": True}
-        build = new(toy, source, optimizer)
+        build = new(config_of(source), optimizer)
         answers = megatron(layout, build, ("load_weights", {"path": str(weights)}), step, step, step,
                            ("save", {"path": str(self.saved), "iteration": STEPS, "samples": STEPS * len(batch), "decay_samples": 1000 * len(batch)}),
                            ("logits", {"rows": self.rows}), loss, exact, loss, build, ("load", {"path": str(self.saved)}), step, loss)
         self.logits = joined_logits(answers, 6)
         self.loss_before, self.loss_after, self.loss_after_bf16 = (on_last_stage(answers, n) for n in (7, 9, 13))
-        (self.saved / "run_config.yaml").write_text(run_config(json.loads((source / "config.json").read_text())))
+        (self.saved / "run_config.yaml").write_text(run_config(config_of(source)))
         (self.root / "latest_checkpointed_iteration.txt").write_text(str(STEPS))
 
 
@@ -215,7 +152,7 @@ def dense_model(family, config):
 def test_a_trained_checkpoint_holds_every_key(family, ours):
     """The real thing against the tables: keys, global shapes, and nothing stored twice."""
     run = ours(family)
-    model = dense_model(family, json.loads((run.source / "config.json").read_text()))
+    model = dense_model(family, config_of(run.source))
     tensors, objects = torch_dist.shapes(run.saved)
     written = {**tensors, **dict.fromkeys(objects)}
     assert key_tables.missing(written, model) == []
@@ -235,6 +172,6 @@ def test_a_converted_checkpoint_holds_every_key(family, shelf, tmp_path):
     """Straight from a HF directory: weights and objects, no optimizer."""
     source = shelf.path(toys.BY_NAME[family])
     programs.rialto("convert", source, tmp_path / "native")
-    model = dense_model(family, json.loads((source / "config.json").read_text()))
+    model = dense_model(family, config_of(source))
     tensors, objects = torch_dist.shapes(next((tmp_path / "native").glob("iter_*")))
     assert key_tables.missing({**tensors, **dict.fromkeys(objects)}, model, optimizer=False) == []
