@@ -23,14 +23,14 @@ def prediction_of(config, core, spec):
     return get_gpt_mtp_block_spec(core, spec, use_transformer_engine=False)
 
 
-def build(config, mtp_factor=0.0, dtype=torch.float32):
-    """The whole model; every parameter is NaN until it is loaded. With a factor, the blocks of multi-token prediction too:
+def build(config, mtp_factor=0.0, dtype=torch.float32, ep=1):
+    """The whole model, or with `ep` this rank's experts of it; every parameter is NaN until it is loaded. With a factor, the blocks of multi-token prediction too:
     their loss is then summed over tokens, as the caller sums the main loss."""
     attention = attention_of(config)
     latent = attention.pop("multi_latent_attention", False)
     values = dict(
         num_layers=config["num_hidden_layers"], hidden_size=config["hidden_size"], num_attention_heads=config["num_attention_heads"],
-        ffn_hidden_size=config["intermediate_size"], hidden_dropout=0.0, attention_dropout=0.0,
+        ffn_hidden_size=config["intermediate_size"], hidden_dropout=0.0, attention_dropout=0.0, expert_model_parallel_size=ep,
         use_cpu_initialization=True, params_dtype=dtype, bf16=dtype == torch.bfloat16, pipeline_dtype=dtype, bias_activation_fusion=False, bias_dropout_fusion=False,
         masked_softmax_fusion=False, apply_rope_fusion=False, gradient_accumulation_fusion=False, persist_layer_norm=False, batch_p2p_comm=False,
         mtp_num_layers=config.get("num_nextn_predict_layers") if mtp_factor else None, mtp_loss_scaling_factor=mtp_factor, calculate_per_token_loss=bool(mtp_factor),

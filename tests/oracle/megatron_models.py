@@ -39,11 +39,12 @@ def model_config(config, tp, pp, dtype):
         gradient_accumulation_fusion=False, persist_layer_norm=False, batch_p2p_comm=False, deallocate_pipeline_outputs=True)
 
 
-def build_gpt(config, tp, pp, dtype):
-    """This rank's part of the model; the families beyond the first four are built whole."""
+def build_gpt(config, layout, dtype):
+    """This rank's part of the model; of the families beyond the first four only experts may be shared out."""
+    tp, pp, ep = layout
     if config["model_type"] not in ("llama", "mistral", "qwen2", "qwen3"):
         assert tp == pp == 1
-        return megatron_families.build(config, dtype=dtype)
+        return megatron_families.build(config, dtype=dtype, ep=ep)
     base, rope = rope_of(config)
     kind = rope["rope_type"]
     return GPTModel(
@@ -59,9 +60,9 @@ def build_gpt(config, tp, pp, dtype):
 class Trainee:
     """A model and its optimizer. `distributed`: Megatron's distributed optimizer, else the plain one of the dtype."""
 
-    def __init__(self, config, tp, pp, dtype, distributed):
+    def __init__(self, config, layout, dtype, distributed):
         torch.manual_seed(1)
-        self.config, self.layout, self.gpt = config, (tp, pp), build_gpt(config, tp, pp, dtype)
+        self.config, self.layout, self.gpt = config, layout, build_gpt(config, layout, dtype)
         wrapped = Float16Module(self.gpt.config, self.gpt) if dtype == torch.bfloat16 else self.gpt
         ddp = DistributedDataParallelConfig(grad_reduce_in_fp32=True, overlap_grad_reduce=False, use_distributed_optimizer=distributed)
         self.ddp = DistributedDataParallel(self.gpt.config, ddp, wrapped)
@@ -91,7 +92,7 @@ class Trainee:
             group["weight_decay"] = ADAM["weight_decay"] * group["wd_mult"]
         self.zero_gradients()
         if fp32_gradients:
-            twin = Trainee(self.config, *self.layout, torch.float32, distributed=False)
+            twin = Trainee(self.config, self.layout, torch.float32, distributed=False)
             twin.gpt.load_state_dict({k: v.float() for k, v in self.gpt.state_dict().items() if isinstance(v, torch.Tensor)}, strict=False)
             twin.zero_gradients()
             loss = pipeline_loss(twin.ddp, rows, forward_only=False)

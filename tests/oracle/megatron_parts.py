@@ -65,6 +65,15 @@ class NormBehind(RowParallelLinear):
         return self.post_layernorm(out), None
 
 
+class FreshOutput(RowParallelLinear):
+    """Core adds an expert's bias in place to what its linear returns, which on one rank is a view that torch lets nobody add to
+    while training."""
+
+    def forward(self, x):
+        out, bias = super().forward(x)
+        return out.clone(), bias
+
+
 class _CappedScores(torch.nn.Module):
     """softmax(cap tanh(scores / cap)), masked after the cap."""
 
@@ -125,6 +134,8 @@ def into_layer(config, core, layer):
         attention.module = FullWidthNormAttention
     if family in ("gemma2", "gemma3_text", "exaone4"):
         attention.submodules.linear_proj = layer.mlp.submodules.linear_fc2 = NormBehind
+    if family == "gpt_oss":
+        layer.mlp.submodules.experts.submodules.linear_fc2 = FreshOutput
     if family == "exaone4":
         layer.input_layernorm = layer.pre_mlp_layernorm = IdentityOp
     if config.get("attn_logit_softcapping"):

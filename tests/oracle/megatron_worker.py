@@ -1,7 +1,8 @@
-"""Long-lived Megatron processes: one alone, and four as TP 2 x PP 2. Reads one JSON line per request from stdin,
-{"layout": "1x1" | "2x2", "ops": [{"op": ..., ...}, ...]}, and writes one JSON line: a list with each rank's results, or
+"""Long-lived Megatron processes: one alone, four as TP 2 x PP 2, two as EP 2. Reads one JSON line per request from stdin,
+{"layout": "1x1" | "2x2" | "ep2", "ops": [{"op": ..., ...}, ...]}, and writes one JSON line: a list with each rank's results, or
 {"error": traceback}. Megatron is imported once, before the processes are forked."""
 import json
+import math
 import os
 import sys
 import tempfile
@@ -24,18 +25,18 @@ from megatron.core.dist_checkpointing.mapping import ShardedTensor, apply_factor
 from megatron.core.dist_checkpointing.strategies import filesystem_async  # noqa: E402
 from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler  # noqa: E402
 
-LAYOUTS = {"1x1": (1, 1), "2x2": (2, 2)}
+LAYOUTS = {"1x1": (1, 1, 1), "2x2": (2, 2, 1), "ep2": (1, 1, 2)}   # tensor, pipeline, expert parallelism
 
 
 class Worker:
     """The operations of one rank. Each returns something JSON can say."""
 
-    def __init__(self, tp, pp):
-        self.tp, self.pp = tp, pp
+    def __init__(self, layout):
+        self.layout = layout
         self.trainee = None
 
     def new(self, config, dtype, distributed):
-        self.trainee = megatron_models.Trainee(config, self.tp, self.pp, getattr(torch, dtype), distributed)
+        self.trainee = megatron_models.Trainee(config, self.layout, getattr(torch, dtype), distributed)
 
     def load(self, path):
         """Model, optimizer and scheduler as Megatron-LM loads them. A key that it asks for and does not find is an error."""
@@ -99,10 +100,15 @@ class Worker:
         loss, norm = self.trainee.step(rows, learning_rate, fp32_gradients)
         return None if loss is None else {"loss": loss, "norm": norm}
 
-    def fp32_model(self):
-        """The weights of now in an fp32 model."""
-        gpt = megatron_models.build_gpt(self.trainee.config, self.tp, self.pp, torch.float32).eval()
+    def fp32_model(self, main=False):
+        """The weights of now in an fp32 model; with `main` the optimizer's main parameters instead."""
+        gpt = megatron_models.build_gpt(self.trainee.config, self.layout, torch.float32).eval()
         gpt.load_state_dict({k: v.float() for k, v in self.trainee.gpt.state_dict().items() if isinstance(v, torch.Tensor)}, strict=False)
+        if main:
+            with torch.no_grad():
+                for mine, other in zip(self.trainee.gpt.parameters(), gpt.parameters(), strict=True):
+                    assert mine.main_param.numel() == other.numel()   # the distributed optimizer's share of one rank is the whole
+                    other.copy_(mine.main_param.view_as(other))
         return gpt
 
     def logits(self, rows):
@@ -128,22 +134,22 @@ class Worker:
         dist_checkpointing.save({"model": gpt.sharded_state_dict(metadata=metadata)}, out, content_metadata=metadata)
         return {"loss": loss, "blocks": blocks}
 
-    def loss(self, rows):
+    def loss(self, rows, main=False):
         with torch.no_grad():
-            return megatron_models.pipeline_loss(self.fp32_model(), rows, forward_only=True)
+            return megatron_models.pipeline_loss(self.fp32_model(main), rows, forward_only=True)
 
 
 def serve(rank, layout, rendezvous, requests, replies):
     """A rank's life: requests from a file, one line each, replies to another."""
-    tp, pp = LAYOUTS[layout]
+    tp, pp, ep = LAYOUTS[layout]
     torch.set_num_threads(1)
     # Megatron's writer would start a fresh Python, which imports everything again, to hold the queue of its results.
     manager = filesystem_async.mp.get_context("fork").Manager()
     filesystem_async._results_queue = manager.Queue()
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(tp * pp))
-    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=tp * pp)
-    ps.initialize_model_parallel(tensor_model_parallel_size=tp, pipeline_model_parallel_size=pp)
-    worker = Worker(tp, pp)
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(tp * pp * ep))
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=tp * pp * ep)
+    ps.initialize_model_parallel(tensor_model_parallel_size=tp, pipeline_model_parallel_size=pp, expert_model_parallel_size=ep)
+    worker = Worker((tp, pp, ep))
     for line in requests:
         try:
             reply = [getattr(worker, op.pop("op"))(**op) for op in json.loads(line)]
@@ -176,8 +182,7 @@ def main():
             request = json.loads(line)
             layout = request["layout"]
             if layout not in ranks:
-                tp, pp = LAYOUTS[layout]
-                ranks[layout] = [fork(rank, layout, f"{folder}/{layout}") for rank in range(tp * pp)]
+                ranks[layout] = [fork(rank, layout, f"{folder}/{layout}") for rank in range(math.prod(LAYOUTS[layout]))]
             for requests, _ in ranks[layout]:
                 requests.write(json.dumps(request["ops"]) + "\n")
                 requests.flush()

@@ -2,8 +2,9 @@
 // test can compare what was read with what was there:
 //   state_tool resave ITER_DIR ROOT
 //   state_tool step ITER_DIR ROOT DATA_PREFIX SEQ_LENGTH BATCH LR
-// `step` takes one optimizer step between, with gradients computed in fp32 at the bf16 weights: two programs agree on
-// those to 1e-5, which bf16 arithmetic hides.
+// `step` takes one optimizer step between, with gradients computed in fp32 at the bf16 weights, and saves the main
+// parameters as an fp32 model: two programs agree on those to 1e-5, which bf16 arithmetic hides, and which one weight
+// that lies between two bf16 numbers would undo.
 #include <cstdio>
 #include <string>
 
@@ -31,17 +32,17 @@ struct State {
         optimizer(weights, kAdam),
         counters(checkpoint::load_training(iter_dir, source.model, weights, optimizer, nullptr)) {}
 
-  void save(const fs::path& root) {
+  void save(const fs::path& root, const spec::ModelSpec& model, model::Weights& values, optim::AdamW* moments) {
     checkpoint::SaveOptions options;
     options.root = root;
     options.adam = kAdam;
     const Json scheduler = {{"max_lr", 1e-3}, {"min_lr", 0.0}};
-    checkpoint::save(real_file_ops(), options, source.model, weights, &optimizer, counters, scheduler, nullptr);
+    checkpoint::save(real_file_ops(), options, model, values, moments, counters, scheduler, nullptr);
   }
 };
 
-void step(State& state, const fs::path& iter_dir, const data::GptDatasetOptions& options, int64_t batch_size,
-          double lr) {
+void step(State& state, const fs::path& iter_dir, const fs::path& root, const data::GptDatasetOptions& options,
+          int64_t batch_size, double lr) {
   const generate::LoadedModel twin = generate::open_model(iter_dir, DType::kF32, at::kCPU, true, nullptr);
   const data::GptDataset dataset(options);
   const train::GlobalBatch batch =
@@ -50,6 +51,12 @@ void step(State& state, const fs::path& iter_dir, const data::GptDatasetOptions&
   state.weights.flat_grad().copy_(twin.weights->flat_grad());
   state.optimizer.step(lr, optim::clip_scale(optim::grad_norm(state.weights), kClip));
   ++state.counters.iteration;
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < twin.weights->all().size(); ++i) {
+    const model::Weight &mine = state.weights.all()[i], &other = twin.weights->all()[i];
+    if (!mine.param.buffer) other.data.copy_(state.optimizer.main_of(mine));
+  }
+  state.save(root, twin.spec, *twin.weights, nullptr);
 }
 
 int run(const std::vector<std::string>& a) {
@@ -58,10 +65,11 @@ int run(const std::vector<std::string>& a) {
     throw Error(ErrorKind::kUsage, "state_tool", "see the file's first lines");
   State state{fs::path(a[1])};
   if (steps) {
-    step(state, a[1], {.prefix = a[3], .seq_length = std::stoll(a[4]), .num_samples = std::stoll(a[5])},
+    step(state, a[1], a[2], {.prefix = a[3], .seq_length = std::stoll(a[4]), .num_samples = std::stoll(a[5])},
          std::stoll(a[5]), std::stod(a[6]));
+  } else {
+    state.save(a[2], state.source.model, state.weights, &state.optimizer);
   }
-  state.save(a[2]);
   return 0;
 }
 

@@ -47,6 +47,7 @@ struct SaveOptions {
   std::optional<fs::path> hf_source;      ///< the model came from there: its config, tokenizer, layout...
   std::optional<fs::path> tokenizer;      ///< the model came from nowhere: with a derived config
   bool replace = false;
+  bool separate_expert_optimizer = false;  ///< for a Megatron run with expert parallelism; the model has experts
 };
 /// Weights, main parameters, both moments, scheduler and train state; see docs/checkpoint.md.
 fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& model, model::Weights& weights,

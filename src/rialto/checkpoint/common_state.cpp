@@ -1,12 +1,14 @@
 // Building and reading the training part of common.pt. Found by running Megatron-Core 0.16.1: tests/oracle.
 #include "rialto/checkpoint/common_state.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <optional>
 
 #include "rialto/base/error.h"
 #include "rialto/formats/torch_zip.h"
+#include "rialto/spec/param.h"
 #include "rialto/store/common_state.h"
 
 namespace rialto::checkpoint {
@@ -27,11 +29,11 @@ void put(Entries& entries, const std::string& key, PicklePtr value) {
 /// Groups are matched on wd_mult, lr_mult, is_expert_parallel and is_decoupled_lr (Core 0.16.1), max_lr and min_lr too
 /// (main; start_wd or end_wd here would make it miss). No `params`: the reader brings its own. `step` is what the
 /// distributed optimizer counts from; the rest is torch.optim.AdamW's and FusedAdam's.
-PicklePtr param_group(const SaveOptions& options, const Json& scheduler, int64_t steps, bool decay) {
+PicklePtr param_group(const SaveOptions& options, const Json& scheduler, int64_t steps, bool experts, bool decay) {
   Entries group;
   put(group, "wd_mult", formats::p_float(decay ? 1.0 : 0.0));
   put(group, "lr_mult", formats::p_float(1.0));
-  put(group, "is_expert_parallel", formats::p_bool(false));
+  put(group, "is_expert_parallel", formats::p_bool(experts));
   put(group, "is_decoupled_lr", formats::p_bool(false));
   put(group, "max_lr", formats::p_float(scheduler.at("max_lr").get<double>()));
   put(group, "min_lr", formats::p_float(scheduler.at("min_lr").get<double>()));
@@ -52,11 +54,9 @@ PicklePtr param_group(const SaveOptions& options, const Json& scheduler, int64_t
   return formats::p_dict(std::move(group));
 }
 
-/// Decayed first, then the rest. Distributed reads optimizer.param_groups; plain bf16 its state.common_step as well;
-/// plain fp32 the same one level up.
-PicklePtr make_optimizer(const SaveOptions& options, const Json& scheduler, int64_t steps) {
-  const PicklePtr groups =
-      formats::p_list({param_group(options, scheduler, steps, true), param_group(options, scheduler, steps, false)});
+/// One optimizer's tree. Distributed reads optimizer.param_groups; plain bf16 its state.common_step as well; plain fp32
+/// the same one level up.
+PicklePtr optimizer_of(const PicklePtr& groups) {
   Entries state;
   put(state, "common_step", formats::p_tensor(DType::kF32, {}, kStepStorage));
   const PicklePtr states = formats::p_dict(std::move(state));
@@ -69,6 +69,34 @@ PicklePtr make_optimizer(const SaveOptions& options, const Json& scheduler, int6
   put(optimizer, "param_groups", groups);
   put(optimizer, "state", states);
   return formats::p_dict(std::move(optimizer));
+}
+
+/// The groups that some parameter of the links `experts` or others is in, decayed first: plain bf16 counts them.
+PicklePtr groups_of(const SaveOptions& options, const spec::ModelSpec& model, const Json& scheduler, int64_t steps,
+                    bool experts) {
+  std::vector<PicklePtr> groups;
+  const std::vector<spec::Param> params = spec::param_table(model);
+  for (const bool decay : {true, false}) {
+    if (std::ranges::any_of(params, [&](const spec::Param& param) {
+          return !param.buffer && (param.expert >= 0) == experts && param.weight_decay == decay;
+        }))
+      groups.push_back(param_group(options, scheduler, steps, experts, decay));
+  }
+  return formats::p_list(std::move(groups));
+}
+
+/// With expert parallelism Megatron chains two optimizers, the experts' the second: a tree each, under 0 and 1, and
+/// nothing beside them (Core counts the entries). Without, there is one tree.
+PicklePtr make_optimizer(const SaveOptions& options, const spec::ModelSpec& model, const Json& scheduler,
+                         int64_t steps) {
+  if (!options.separate_expert_optimizer) {
+    return optimizer_of(formats::p_list(
+        {param_group(options, scheduler, steps, false, true), param_group(options, scheduler, steps, false, false)}));
+  }
+  Entries links;
+  for (const int64_t link : {0, 1})
+    links.emplace_back(formats::p_int(link), optimizer_of(groups_of(options, model, scheduler, steps, link == 1)));
+  return formats::p_dict(std::move(links));
 }
 
 /// Sets `key` in a dict, replacing what is there.
@@ -173,7 +201,7 @@ CommonState make_training_common(const SaveOptions& options, const spec::ModelSp
   set(*common.tree, "num_floating_point_operations_so_far", formats::p_float(state.floating_point_operations_so_far));
   set(*common.tree, "opt_param_scheduler", to_pickle(scheduler));
   if (optimizer_steps) {
-    set(*common.tree, "optimizer", make_optimizer(options, scheduler, *optimizer_steps));
+    set(*common.tree, "optimizer", make_optimizer(options, model, scheduler, *optimizer_steps));
     const auto step = static_cast<float>(*optimizer_steps);
     std::string bytes(sizeof step, '\0');
     std::memcpy(bytes.data(), &step, sizeof step);

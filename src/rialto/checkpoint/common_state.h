@@ -18,7 +18,8 @@ struct CommonState {
 };
 
 /// store::make_common plus the run's `args`, opt_param_scheduler, and (with `optimizer_steps`) an `optimizer` tree that
-/// serves Megatron-Core's plain bf16, plain fp32 and distributed optimizers alike.
+/// serves Megatron-Core's plain bf16, plain fp32 and distributed optimizers alike; with separate_expert_optimizer two
+/// of them, as a run with expert parallelism wants.
 CommonState make_training_common(const SaveOptions& options, const spec::ModelSpec& model, const TrainingState& state,
                                  const Json& scheduler, std::optional<int64_t> optimizer_steps);
 

@@ -64,6 +64,7 @@ struct CheckpointSection {
   std::string save, load, pretrained_checkpoint;  ///< pretrained: HF folder or native root
   std::optional<int64_t> save_interval, ckpt_step;
   bool save_optim = true, load_optim = true, save_rng = false, fully_parallel_save = true;
+  bool separate_expert_optimizer = false;
 };
 struct LoggerSection {
   int64_t log_interval = 10;

@@ -174,6 +174,9 @@ std::vector<Field<CheckpointSection>> checkpoint_fields() {
       field("save_optim", &C::save_optim, "save the optimizer's state"),
       field("load_optim", &C::load_optim, "resume with the optimizer's state"),
       field("save_rng", &C::save_rng, "false: no random state exists beyond the seeds"),
+      field(
+          "separate_expert_optimizer", &C::separate_expert_optimizer,
+          "the optimizer's groups as a Megatron run with expert parallelism resumes them; false: as one without does"),
       field("fully_parallel_save", &C::fully_parallel_save, "recorded for Megatron; one process writes everything"),
   };
 }

@@ -3,6 +3,8 @@
 
 #include <ATen/Context.h>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -177,6 +179,14 @@ void load(const config::RunConfig& config, const Origin& origin, const Hooks& ho
   }
 }
 
+void refuse_separate_experts_of_none(const config::RunConfig& config, const spec::ModelSpec& model) {
+  const auto has_experts = [](const spec::Layer& layer) { return std::holds_alternative<spec::MoeFfn>(layer.ffn); };
+  if (config.checkpoint.separate_expert_optimizer && std::ranges::none_of(model.layers, has_experts)) {
+    throw Error(ErrorKind::kConfig, "checkpoint.separate_expert_optimizer", "this model has no experts",
+                {.got = "true", .want = "false", .hint = {}});
+  }
+}
+
 }  // namespace
 
 at::Device parse_device(const std::string& name) {
@@ -202,6 +212,7 @@ Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
   const Origin origin = find_origin(config, progress);
   refuse_foreign_folder(config, origin);
   setup.model_spec = make_model_spec(config, origin);
+  refuse_separate_experts_of_none(config, setup.model_spec);
   setup.seq_length = sequence_length(config, setup.model_spec);
   setup.schedule = make_schedule(config);
   if (origin.source) (origin.source->native ? setup.native_source : setup.hf_source) = origin.source->path;

@@ -175,6 +175,7 @@ class Loop {
     options.previous_iter =
         result_.checkpoint && fs::exists(*result_.checkpoint) ? result_.checkpoint : setup_.native_source;
     if (!config_.tokenizer.tokenizer_model.empty()) options.tokenizer = config_.tokenizer.tokenizer_model;
+    options.separate_expert_optimizer = config_.checkpoint.separate_expert_optimizer;
     options.replace = true;  // set_up refused folders of other runs; what is there is this run's own later part
     const Json scheduler = scheduler_state(config_, setup_.schedule, setup_.state.consumed_train_samples);
     const fs::path folder = checkpoint::save(ops_, options, setup_.model_spec, *setup_.weights,

@@ -63,6 +63,42 @@ TEST(CommonStateTest, HoldsWhatEachOptimizerLooksFor) {
   EXPECT_EQ(read_optimizer_steps(of(common), "common.pt"), 7);
 }
 
+spec::ModelSpec with_experts(bool expert_bias) {
+  spec::ModelSpec model = tiny();
+  for (spec::Layer& layer : model.layers) {
+    spec::MoeFfn moe;
+    moe.num_experts = 4;
+    moe.expert_hidden = 24;
+    moe.expert_bias = expert_bias;
+    layer.ffn = moe;
+  }
+  return model;
+}
+
+/// Core 0.16.1, ChainedOptimizer.load_state_dict: as many entries as links, in the order of their keys; groups are
+/// merged one by one with the run's own, so there are no more than it has.
+TEST(CommonStateTest, ExpertsMayHaveAnOptimizerOfTheirOwn) {
+  SaveOptions options;
+  options.separate_expert_optimizer = true;
+  for (const bool expert_bias : {false, true}) {
+    const CommonState common = make_training_common(options, with_experts(expert_bias), {}, kScheduler, 7);
+    const auto& links = common.tree->get("optimizer")->dict;
+    ASSERT_EQ(links.size(), 2u);
+    for (int64_t link = 0; link < 2; ++link) {
+      EXPECT_EQ(links[static_cast<size_t>(link)].first->integer, link);
+      const formats::PickleValue& tree = *links[static_cast<size_t>(link)].second;
+      EXPECT_EQ(tree.get("param_state_sharding_type")->text, "fully_reshardable");
+      const auto& groups = tree.get("optimizer")->get("param_groups")->items;
+      ASSERT_EQ(groups.size(), link == 0 || expert_bias ? 2u : 1u);
+      EXPECT_EQ(groups[0]->get("wd_mult")->number, 1.0);
+      for (const PicklePtr& group : groups) EXPECT_EQ(group->get("is_expert_parallel")->boolean, link == 1);
+    }
+    EXPECT_EQ(read_optimizer_steps(of(common), "common.pt"), 7);
+  }
+  const CommonState together = make_training_common({}, with_experts(false), {}, kScheduler, 7);
+  EXPECT_NE(together.tree->get("optimizer")->get("param_groups"), nullptr);
+}
+
 TEST(CommonStateTest, SurvivesTheFile) {
   const CommonState common = make_training_common({}, tiny(), {}, kScheduler, 1234567);
   const std::string bytes = formats::make_torch_file(*common.tree, common.storages);
