@@ -271,6 +271,9 @@ TEST_P(TrainTest, RefusesWhatWouldBeSilentlyWrong) {
   other.checkpoint.ckpt_step = 3;
   EXPECT_THAT(failure(other, ErrorKind::kInput), HasSubstr("3"));
   other = config("new");
+  other.checkpoint.separate_expert_optimizer = true;
+  EXPECT_THAT(failure(other, ErrorKind::kConfig), HasSubstr("no experts"));
+  other = config("new");
   other.model.set("vocab_size", "40");  // the data has 64
   EXPECT_THAT(failure(other, ErrorKind::kInput), HasSubstr("token"));
   EXPECT_FALSE(fs::exists(folder_ / "new" / "iter_0000020"));
