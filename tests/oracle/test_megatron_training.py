@@ -74,7 +74,7 @@ def ways_back(full=conftest.ALL, seed=conftest.SEED):
             yield optimizer, family
 
 
-@pytest.mark.parametrize("optimizer, family", ways_back())
+@pytest.mark.parametrize("optimizer, family", list(ways_back()))
 def test_we_go_on_from_megatrons_checkpoint(family, optimizer, ours, megatron, tmp_path, proves):
     """run_config.yaml is the one of our conversion."""
     proves(family, "megatron")
