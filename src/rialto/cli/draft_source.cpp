@@ -56,13 +56,17 @@ DraftSource read_draft_source(const fs::path& path) {
   if (!source.config.is_object()) throw Error(ErrorKind::kInput, source.where, "is not a JSON object");
   refuse_known(source);
   add_code(path, source);
-  if (const auto names = hub::tensors_of_bare_index(path)) {
-    source.has_shapes = false;
-    for (const std::string& name : *names) source.tensors.push_back({name, {}, {}});
-    source.notes.push_back("none of the index's shards is here: names were compared, shapes were not");
+  const hub::HfDirectory directory(path, hub::Absent::kNamesOnly);
+  if (directory.unseen().empty()) {
+    add_decoded(source::stored_tensors(directory), source);
     return source;
   }
-  add_decoded(source::stored_tensors(hub::HfDirectory(path)), source);
+  source.has_shapes = false;
+  for (const auto& [name, tensor] : directory.tensors()) source.tensors.push_back({name, {}, {}});
+  for (const std::string& name : directory.unseen()) source.tensors.push_back({name, {}, {}});
+  source.notes.push_back(
+      fmt::format("{} of {} tensors are known from the index only: names were compared, shapes were not",
+                  directory.unseen().size(), source.tensors.size()));
   return source;
 }
 

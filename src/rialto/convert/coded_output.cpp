@@ -61,8 +61,7 @@ void CodedOutput::encode_rows(uint32_t coded, int64_t first, int64_t rows, Part&
   }
   part.codes.resize(static_cast<size_t>(bridge::code_bytes(tensor.codec, elements)));
   // The type that an import decodes to, whatever the numbers are stored as by now: unchanged ones are known by it.
-  const DType from =
-      source_.decoded.tensors[source_.decoded.tensors.size() - source_.decoded.coded.size() + coded].dtype;
+  const DType from = source_.decoded.tensor_of(coded).dtype;
   part.changed = bridge::encode(tensor, part.values, first, rows, from, part.scales, part.codes);
   bridge::narrow_scales(tensor, part.scales, part.scale_bytes);
 }

@@ -215,18 +215,4 @@ bool is_hf_directory(const fs::path& path) {
   return fs::is_regular_file(path / "config.json", ignored);
 }
 
-std::optional<std::vector<std::string>> tensors_of_bare_index(const fs::path& path) {
-  for (const WeightFormat& format : {kSafetensorsFormat, kPickleFormat}) {
-    if (fs::exists(path / format.single_file)) return {};
-    if (!fs::exists(path / format.index_file)) continue;
-    std::vector<std::string> names;
-    for (const auto& [tensor, shard] : read_index(path / format.index_file, format.extension)) {
-      if (fs::exists(path / shard)) return {};
-      names.push_back(tensor);
-    }
-    return names;
-  }
-  return {};
-}
-
 }  // namespace rialto::hub

@@ -72,10 +72,6 @@ std::vector<std::string> companion_files_of(const fs::path& path);
 /// True when the folder looks like a HF model (has config.json).
 bool is_hf_directory(const fs::path& path);
 
-/// Names of all tensors of a folder that has an index and none of its shards: what is known of a model before its
-/// weights are fetched. Nothing for any other folder. Throws kInput for an index that cannot be read.
-std::optional<std::vector<std::string>> tensors_of_bare_index(const fs::path& path);
-
 /// Stop tokens and sampling defaults of generation_config.json (falling back to config.json). Throws kInput.
 struct GenerationConfig {
   std::vector<int64_t> eos_token_ids;

@@ -139,23 +139,6 @@ TEST_F(HfDirectoryTest, TwoSetsOfWeightsAreNotGuessedBetween) {
   EXPECT_THAT(complaint(), HasSubstr("holds both"));
 }
 
-TEST_F(HfDirectoryTest, ABareIndexGivesNames) {
-  EXPECT_FALSE(tensors_of_bare_index(dir));
-  put_index({{"b", "model-00002-of-00002.safetensors"}, {"a", "model-00001-of-00002.safetensors"}});
-  EXPECT_THAT(tensors_of_bare_index(dir).value(), ElementsAre("a", "b"));
-  put_shard("model-00002-of-00002.safetensors", {"b"});
-  EXPECT_FALSE(tensors_of_bare_index(dir));  // an incomplete folder, for HfDirectory to refuse
-  fs::remove(dir / "model-00002-of-00002.safetensors");
-  put_shard("model.safetensors", {"x"});
-  EXPECT_FALSE(tensors_of_bare_index(dir));
-  fs::remove(dir / "model.safetensors");
-  put("model.safetensors.index.json", "{}");
-  EXPECT_THROW(tensors_of_bare_index(dir), Error);
-  fs::remove(dir / "model.safetensors.index.json");
-  put("pytorch_model.bin.index.json", R"({"weight_map": {"p": "pytorch_model-1.bin"}})");
-  EXPECT_THAT(tensors_of_bare_index(dir).value(), ElementsAre("p"));
-}
-
 TEST_F(HfDirectoryTest, HostileConfigs) {
   put_shard("model.safetensors", {"a"});
   for (const char* text : {"", "[]", "3", "{", "{\"a\": 1, \"a\": 2}", "{\"a\": NaN}"}) {

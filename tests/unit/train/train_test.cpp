@@ -227,7 +227,7 @@ TEST_P(TrainTest, TheFolderItStartedFromMayGoAfterTheFirstSave) {
   config::RunConfig second = config("second");
   second.checkpoint.pretrained_checkpoint = exported.destination.string();
   second.model = {};
-  second.model.seq_length = 24;
+  second.model.set("seq_length", "24");
   second.train.train_iters = 2;
   second.scheduler.lr_warmup_iters = 0;
   second.checkpoint.save_interval = 1;

@@ -43,9 +43,12 @@ struct CodedTensor {
 
 /// A source's tensors as the bridge sees them: coded ones once, decoded, their members gone.
 struct DecodedSource {
-  std::vector<SourceTensor> tensors;
+  std::vector<SourceTensor> tensors;  ///< decoded ones last, in the order of `coded`
   std::vector<CodedTensor> coded;
   std::vector<uint32_t> stored;  ///< of tensors[i]: the stored tensor, or kCodedBase + index into `coded`
+
+  /// What coded[index] decodes to.
+  const SourceTensor& tensor_of(size_t index) const { return tensors[tensors.size() - coded.size() + index]; }
 };
 constexpr uint32_t kCodedBase = 1u << 31;
 
