@@ -51,7 +51,7 @@ enum class Direction { kToNative, kToHf };
 /// which later calls reuse. Keeps a copy of the map. Throws kInternal on a call that does not fit the map.
 class Executor {
  public:
-  Executor(const Map& map, Direction direction, ByteReader source, size_t buffer_bytes = 1u << 20);
+  Executor(const Map& map, Direction direction, ByteReader source, size_t buffer_bytes = 8u << 20);
   ~Executor();
   /// One destination tensor, front to back. Returns how many values were rounded (as cast_elements counts them).
   uint64_t produce(uint32_t destination, const ByteSink& sink);

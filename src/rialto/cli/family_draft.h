@@ -20,9 +20,9 @@ struct DraftSource {
   bool has_shapes = true;          ///< false where shards of the index are not here
   std::vector<std::string> notes;  ///< what a reader of the draft should know of these tensors
 };
-/// config.json and the headers of the weights; only names where shards of the index are not here. Coded tensors (FP8, INT4,
-/// MXFP4) are seen decoded. Throws kInput for a folder without config.json, kConfig for an architecture that a family
-/// has, and as hub::HfDirectory does.
+/// config.json and the headers of the weights; only names where shards of the index are not here. Coded tensors (FP8,
+/// INT4, MXFP4) are seen decoded. Throws kInput for a folder without config.json, kConfig for an architecture that a
+/// family has, and as hub::HfDirectory does.
 DraftSource read_draft_source(const fs::path& path);
 
 struct DraftKey {
