@@ -14,13 +14,24 @@ def size_of(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def warm(folder):
+    """Puts a folder's files into the page cache, where both sides find them."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with open(path, "rb", buffering=0) as file:
+                while file.read(8 << 20):
+                    pass
+
+
 def versus(name, ours, theirs, output):
-    """One row: both commands in turn, with the disk's write rate for the bytes of `output` in each round."""
+    """One row: both commands (program, what, source, ...) in turn, with the disk's write rate for the bytes of `output` in each round."""
     mine, peer, rates = [], [], []
     for _ in range(ROUNDS):
+        warm(ours[2])
         mine.append(timed(ours))
         size = size_of(output)
         rates.append(write_rate(WORK, size))
+        warm(theirs[3])
         peer.append(timed(theirs))
     seconds, other = median([m[0] for m in mine]), median([p[0] for p in peer])
     return [name, f"{seconds:.1f} s", f"{other:.1f} s", f"{other / seconds:.2f}x", f"{size / seconds / median(rates) * 100:.0f} %",
@@ -45,7 +56,7 @@ def convert():
     shutil.rmtree(WORK / "peer-native")
     head = ["bf16, fsync on both sides", "rialto", "safetensors + torch", "ratio (>= 3x)", "or share of fsynced write rate (>= 85 %)",
             "peak anonymous (<= 300 MB)", "VmHWM", "peer's anonymous"]
-    return table(f"Conversion (medians of {ROUNDS})", head, rows)
+    return table(f"Conversion of sources in the page cache (medians of {ROUNDS})", head, rows)
 
 
 def decode():

@@ -12,7 +12,7 @@ namespace rialto::store {
 namespace {
 
 constexpr size_t kBlocks = 5;
-constexpr size_t kBlockBytes = 1u << 20;
+constexpr size_t kBlockBytes = 4u << 20;
 constexpr size_t kSlackBytes = 16u << 10;  ///< room for a prefix or a suffix beside the elements
 constexpr uint64_t kAlignment = 64;        ///< archives start aligned, so that elements are aligned in the file too
 
