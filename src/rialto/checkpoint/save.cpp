@@ -68,7 +68,8 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
     }
   }
   writer.add_extra_states(model);
-  writer.add_file("run_config.yaml", resolve::run_config_from_model(model, options.run_config_yaml));
+  writer.add_file("run_config.yaml",
+                  resolve::run_config_from_model(model, options.run_config_yaml, options.run_keys_yaml));
   if (!options.previous_iter || !carry_source_files(writer, *options.previous_iter)) {
     if (options.hf_source)
       add_source_files(writer, *options.hf_source);

@@ -23,6 +23,7 @@ struct ModelKey {
   ModelKeyType type;
   std::string_view help;
   std::string_view only = {};  ///< the one value that is computed here; "": any that the reader takes
+  std::string_view off = {};   ///< Megatron's default, which its files hold for parts that a model has not; "": none
 };
 
 /// Names: Megatron-Core 0.16.1 TransformerConfig and MLATransformerConfig, Megatron Bridge's providers; `family` is

@@ -7,6 +7,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/config/fields.h"
+#include "rialto/config/model_keys.h"
 
 namespace rialto::config {
 namespace {
@@ -17,12 +18,13 @@ namespace {
 
 /// Bridge's `blend`: [prefixes, weights or null].
 void read_blend(RunConfig& config, const Node& node) {
-  if (node.kind == Node::Kind::kNull) return;
-  const bool plain = node.kind == Node::Kind::kList && !node.items.empty() && node.items.size() <= 2;
+  const Node& pair = unwrapped(node);
+  if (pair.kind == Node::Kind::kNull) return;
+  const bool plain = pair.kind == Node::Kind::kList && !pair.items.empty() && pair.items.size() <= 2;
   if (!plain) refuse(node, "wrong type", "", "[[prefix], null]");
-  if (node.items.size() == 2 && node.items[1].kind == Node::Kind::kList && node.items[1].items.size() > 1)
+  if (pair.items.size() == 2 && pair.items[1].kind == Node::Kind::kList && pair.items[1].items.size() > 1)
     refuse(node, "this version reads one dataset", "a weighted blend", "[[prefix], null]");
-  read_value(node.items[0], config.dataset.data_path);
+  read_value(pair.items[0], config.dataset.data_path);
 }
 
 }  // namespace
@@ -39,10 +41,11 @@ void add_second_names(std::vector<KeyRow>& rows) {
   same_as("train", "eval_iters", "validation.eval_iters");
   same_as("train", "eval_interval", "validation.eval_interval");
   same_as("dataset", "sequence_length", "dataset.seq_length");
+  same_as("rialto", "family", "model.family");
   same_as("dataset", "blend", "dataset.data_path");
   rows.back().read = read_blend;
   same_as("ddp", "use_distributed_optimizer", "optimizer.use_distributed_optimizer");
-  // Bridge turns both on when one is.
+  // Bridge turns both on when this one is.
   rows.back().read = [](RunConfig& config, const Node& node) {
     if (node.kind != Node::Kind::kNull && read_bool(node)) config.optimizer.use_distributed_optimizer = true;
   };

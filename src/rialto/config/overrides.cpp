@@ -95,6 +95,12 @@ void apply_override(RunConfig& config, const Override& change) {
   }
   const KeyRow* row = find_row(section, key);
   if (row == nullptr) refuse_key(value, section, key);
+  // Null under a second name is what Bridge's files have where the first one counts; here somebody asks for it.
+  const bool unset = change.kind == Override::Kind::kRemove || value.kind == Node::Kind::kNull;
+  if (unset && !row->stored_as.empty()) {
+    const auto [stored_section, stored_key] = split(std::string(row->stored_as));
+    row = find_row(stored_section, stored_key);
+  }
   if (change.kind == Override::Kind::kRemove) return remove(config, *row, change);
   if (change.kind == Override::Kind::kAdd) refuse_present(config, *row, change);
   read_key(config, *row, value);

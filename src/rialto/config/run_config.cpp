@@ -60,11 +60,21 @@ std::string write_portable_sections(const RunConfig& config) {
   copy.checkpoint.load.clear();
   copy.checkpoint.pretrained_checkpoint.clear();
   copy.logger.metrics_jsonl.clear();
+  // The model section that is saved has the longest position there.
+  if (!copy.dataset.seq_length) copy.dataset.seq_length = copy.model.seq_length();
   copy.tokenizer.tokenizer_model = portable(copy.tokenizer.tokenizer_model);
   for (auto* paths : {&copy.dataset.data_path, &copy.dataset.valid_data_path}) {
     for (std::string& path : *paths) path = portable(path);
   }
   return write_rows(copy, "model");
+}
+
+std::string write_run_keys(const RunConfig& config) {
+  std::string text;
+  for (const std::string_view key :
+       {"moe_aux_loss_coeff", "moe_z_loss_coeff", "moe_router_bias_update_rate", "mtp_loss_scaling_factor"})
+    text += fmt::format("  {}: {}\n", key, find_row("model", key)->write(config));
+  return text;
 }
 
 std::string describe_run_config() {

@@ -120,6 +120,8 @@ std::string write_run_config(const RunConfig& config);
 /// The sections besides `model:` as a checkpoint records them: folders of this machine are left out (null), dataset and
 /// tokenizer paths keep their last component.
 std::string write_portable_sections(const RunConfig& config);
+/// The lines of the `model:` section that say what the run does with the model, which the model itself does not.
+std::string write_run_keys(const RunConfig& config);
 
 /// Every rule (rules.h) that the configuration breaks, in the order of their numbers.
 std::vector<Problem> broken_rules(const RunConfig& config);

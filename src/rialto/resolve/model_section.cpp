@@ -143,7 +143,7 @@ void add_rope(SectionText& section, const ModelParts& parts) {
   // Latent attention pairs neighbours without being asked.
   section.add("rotary_interleaved", rope.pairing == spec::RopePairing::kAdjacent && !parts.latent);
   section.add("rope_scaling", llama3 != nullptr);
-  section.add("rope_scaling_factor", llama3 ? llama3->factor : 8.0);
+  if (llama3) section.add("rope_scaling_factor", llama3->factor);
   section.add("seq_len_interpolation_factor", linear ? write_scalar(linear->factor) : "null");
   if (parts.latent) section.add("rope_type", yarn ? "yarn" : "rope");
   if (yarn) add_yarn(section, *yarn, parts.latent ? "" : "yarn_");

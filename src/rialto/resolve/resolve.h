@@ -26,7 +26,9 @@ Json hf_from_model(const spec::ModelSpec& model);
 
 /// run_config.yaml as Megatron Bridge reads it (`model:` with the family's provider, and every section it indexes). Its
 /// `rialto:` section holds the model as a config.json. Throws kConfig for a model that its family cannot describe.
-std::string run_config_from_model(const spec::ModelSpec& model, const std::string& sections_yaml = "");
+/// `run_keys`: lines of the `model:` section that say what a run does with the model.
+std::string run_config_from_model(const spec::ModelSpec& model, const std::string& sections_yaml = "",
+                                  const std::string& run_keys = "");
 /// The model of a run_config.yaml. Ours: the config.json it holds, with which the `model:` section must agree. Another
 /// program's: its `model:` section (section_family.h). Throws kInput naming a key that was edited, that cannot be
 /// derived, or that asks for something that is not computed here.

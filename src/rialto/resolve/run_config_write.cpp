@@ -46,20 +46,23 @@ std::string own_section(const spec::ModelSpec& model) {
   SectionText section("rialto");
   section.comment("the model as its Hugging Face config.json, which says what the model section has no key for;");
   section.comment("both must agree. Other programs leave this section aside");
+  section.add("family", model.family);
   section.add("hf_config", write_scalar(hf_from_model(model).dump()));
   return section.text();
 }
 
 }  // namespace
 
-std::string run_config_from_model(const spec::ModelSpec& model, const std::string& sections_yaml) {
+std::string run_config_from_model(const spec::ModelSpec& model, const std::string& sections_yaml,
+                                  const std::string& run_keys) {
   const Node given = parse_yaml(sections_yaml.empty() ? "{}" : sections_yaml, "sections of run_config.yaml");
   for (const char* own : {"model", "rialto"})
     if (given.find(own))
       throw Error(ErrorKind::kInternal, "run_config.yaml",
                   fmt::format("the sections given hold '{}:', which the model makes", own));
   const std::string own = own_section(model);  // first: it refuses what no config of the family describes
-  std::string yaml = "_target_: megatron.bridge.training.config.ConfigContainer\n" + write_model_section(model);
+  std::string yaml =
+      "_target_: megatron.bridge.training.config.ConfigContainer\n" + write_model_section(model) + run_keys;
   for (const DefaultSection& section : kDefaults)
     if (!given.find(section.name)) yaml += section.yaml;
   yaml += sections_yaml;

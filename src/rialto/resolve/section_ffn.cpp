@@ -26,12 +26,15 @@ spec::Router read_router(const SectionSource& source, int64_t num_experts) {
   source.flag("moe_router_enable_expert_bias", false, router.selection_bias);
   router.num_groups =
       std::max<int64_t>(source.size_if(ConfigKind::kRouterGroups, "moe_router_num_groups", num_experts), 1);
-  router.top_groups =
-      std::max<int64_t>(source.size_if(ConfigKind::kTopGroups, "moe_router_group_topk", num_experts), 1);
-  if (router.num_groups == 1) router.top_groups = 1;
+  const int64_t top_groups = source.size_if(ConfigKind::kTopGroups, "moe_router_group_topk", num_experts);
+  // Megatron limits the groups only when it is told to how many.
+  if (source.megatron() && top_groups == 0) router.num_groups = 1;
+  router.top_groups = router.num_groups == 1 ? 1 : std::max<int64_t>(top_groups, 1);
   if (num_experts % router.num_groups != 0)
     throw keys.bad("moe_router_num_groups", fmt::format("a divisor of {}", num_experts));
   const int64_t group = num_experts / router.num_groups;
+  if (router.num_groups > 1 && router.group_score == spec::GroupScore::kSumOfBestTwo && group < 2)
+    throw keys.bad("moe_router_num_groups", "groups of at least two experts, which rank a group");
   if (router.top_groups > router.num_groups || router.top_groups * group < router.top_k)
     throw keys.bad("moe_router_group_topk", fmt::format("groups that hold {} experts", router.top_k));
   router.scale = source.number_if(ConfigKind::kRouteScale, "moe_router_topk_scaling_factor", 0, 1).value_or(1);

@@ -29,6 +29,9 @@ std::vector<bool> flags_of(const YamlSection& keys, std::string_view key, size_t
   if (!list && !(freq.kind == Node::Kind::kInt && freq.integer > 0))
     throw keys.bad(key, fmt::format("a positive number or {} flags", num_layers));
   std::vector<bool> flags;
+  if (list)
+    for (const Node& flag : freq.items)
+      if (!is_off(flag) && !says(flag, "1") && !says(flag, "true")) throw keys.bad(key, "flags of 0 or 1");
   for (size_t layer = 0; layer < num_layers; ++layer)
     flags.push_back(list ? !is_off(freq.items[layer]) : of_number(static_cast<int64_t>(layer), freq.integer));
   return flags;

@@ -152,6 +152,11 @@ spec::Rope read_latent_rope(const SectionSource& source, int64_t dim) {
   if (type && !says(*type, "yarn") && !says(*type, "rope")) throw keys.bad(*type, "rope_type", "yarn or rope");
   const bool yarn = type ? says(*type, "yarn") : source.megatron();
   if (yarn) rope.scaling = read_yarn(source, "");
+  // Megatron scales the scores by these whatever the type of rope is.
+  if (!yarn && source.megatron() &&
+      spec::yarn_mscale(keys.number_or("rotary_scaling_factor", 1e-6, kLargest, 40),
+                        keys.number_or("mscale_all_dim", 0, kLargest, 0)) != 1)
+    throw keys.not_computed("mscale_all_dim", "0, without yarn");
   return rope;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/config/model_keys.h"
 #include "rialto/resolve/model_parts.h"
 #include "rialto/resolve/model_section.h"
 #include "rialto/resolve/section_family.h"
@@ -24,6 +25,15 @@ Error says_nothing(const Node& value, std::string_view key, const families::Fami
                {.got = text_of(value),
                 .want = fmt::format("nothing: models of family {} have no use for it", family.name),
                 .hint = "leave the key out, or set the one that makes it count"});
+}
+
+/// Whether the model has no use for what the key says. Megatron's files hold its defaults for parts that a model has
+/// not.
+bool says_nothing_here(const YamlSection& keys, std::string_view key, const Node& value) {
+  if (keys.asked(key)) return false;
+  for (const config::ModelKey& row : config::model_keys())
+    if (row.key == key) return row.off.empty() || !same_value(value, parse_yaml_value(row.off));
+  return true;
 }
 
 /// What a model writes of itself, for its family to read again.
@@ -49,11 +59,12 @@ void check_key(std::string_view key, const Node& value, config::ModelSection sec
   std::optional<spec::ModelSpec> model;
   try {
     model = read_section_model({keys, family, Dialect::kTraining}, written.dtype);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInternal) throw;
     throw differs;
   }
   if (*model != written) throw differs;
-  if (!keys.asked(key)) throw says_nothing(value, key, family);
+  if (says_nothing_here(keys, key, value)) throw says_nothing(value, key, family);
 }
 
 }  // namespace
@@ -65,10 +76,13 @@ spec::ModelSpec model_from_section(const config::ModelSection& given, std::optio
   if (!section.find("vocab_size") && tokenizer_vocab) section.set("vocab_size", fmt::to_string(*tokenizer_vocab));
   const YamlSection keys(section.keys, "model", kWording);
   const families::Family* named = named_family(keys);
+  if (!named && keys.find("_target_"))
+    throw keys.bad("_target_", "a class of one family, or model.family beside this one, which several share");
   const families::Family& family = named ? *named : family_named("llama");
   spec::ModelSpec model = read_section_model({keys, family, Dialect::kTraining}, dtype);
   for (size_t i = 0; i < section.keys.keys.size(); ++i)
-    if (const std::string& key = section.keys.keys[i]; !keys.asked(key) && !names_family(key))
+    if (const std::string& key = section.keys.keys[i];
+        !names_family(key) && says_nothing_here(keys, key, section.keys.items[i]))
       throw says_nothing(section.keys.items[i], key, family);
   return model;
 }

@@ -167,6 +167,7 @@ class Loop {
     checkpoint::SaveOptions options;
     options.root = config_.checkpoint.save;
     options.run_config_yaml = config::write_portable_sections(config_);
+    options.run_keys_yaml = config::write_run_keys(config_);
     options.args = megatron_args();
     options.adam = setup_.adam;
     options.lr = setup_.schedule.lr_at(setup_.state.consumed_train_samples);

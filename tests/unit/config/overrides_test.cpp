@@ -51,6 +51,21 @@ TEST(OverridesTest, ValuesAreTyped) {
   EXPECT_THAT(message({"dataset.eod_mask_loss=1"}), HasSubstr("true or false"));
 }
 
+TEST(OverridesTest, SecondNamesAreUnsetToo) {
+  EXPECT_EQ(with({"train.eval_interval=7"}).validation.eval_interval, 7);
+  for (const char* unset : {"~train.eval_interval", "train.eval_interval=null", "~validation.eval_interval"})
+    EXPECT_EQ(with({unset}).validation.eval_interval, std::nullopt) << unset;
+  EXPECT_EQ(with({"dataset.seq_length=9", "dataset.sequence_length=null"}).dataset.seq_length, std::nullopt);
+  EXPECT_TRUE(with({"dataset.data_path=x", "~dataset.blend"}).dataset.data_path.empty());
+}
+
+TEST(OverridesTest, SecondNamesCountInAnyOrder) {
+  for (const char* section :
+       {"dataset={blend: [[a/b], null], data_path: null}", "dataset={data_path: null, blend: [[a/b], null]}",
+        "dataset={blend: {_target_: builtins.tuple, _args_: [[[a/b], null]]}}"})
+    EXPECT_THAT(with({section}).dataset.data_path, testing::ElementsAre("a/b")) << section;
+}
+
 TEST(OverridesTest, PlusAddsWhereNothingIs) {
   EXPECT_EQ(with({"+train.exit_interval=5"}).train.exit_interval, 5);
   EXPECT_THAT(message({"+train.train_iters=5"}),

@@ -152,8 +152,16 @@ TEST_F(RunConfigTest, PortableSectionsHoldNoFolderOfThisMachine) {
 TEST_F(RunConfigTest, ARecordedRunIsReproduced) {
   const std::vector<std::string> paths = {"dataset.data_path=x", "checkpoint.save=out"};
   for (const Recipe& recipe : recipes()) {
-    const RunConfig config = read_run_config(std::string(recipe.name), paths);
-    RunConfig again = read_run_config(write(write_portable_sections(config)), paths);
+    RunConfig config = read_run_config(std::string(recipe.name), paths);
+    config.model.moe_aux_loss_coeff = 0.02;
+    config.model.mtp_loss_scaling_factor = 0.3;
+    RunConfig again =
+        read_run_config(write(write_portable_sections(config) + "model:\n" + write_run_keys(config)), paths);
+    EXPECT_EQ(again.model.moe_aux_loss_coeff, 0.02);
+    EXPECT_EQ(again.model.mtp_loss_scaling_factor, 0.3);
+    EXPECT_EQ(again.dataset.seq_length,
+              config.dataset.seq_length ? config.dataset.seq_length : config.model.seq_length());
+    again.dataset.seq_length = config.dataset.seq_length;
     again.model = config.model;
     again.model_precision = config.model_precision;
     EXPECT_EQ(write_run_config(again), write_run_config(config)) << recipe.name;

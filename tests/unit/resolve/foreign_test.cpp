@@ -149,6 +149,23 @@ TEST(Foreign, YarnOfLatentAttention) {
   expect(factors("  mscale: 0.5\n"), 1, half);
   expect(factors("  mscale: 1.0\n  mscale_all_dim: 0.5\n"), half * half, one / half);
   expect(factors("  mscale: 0.0\n  mscale_all_dim: 1.0\n"), one * one, 1 / one);
+  EXPECT_THROW(factors("  rope_type: rope\n  mscale_all_dim: 1.0\n"), Error);  // Core scales the scores all the same
+}
+
+/// A section of DeepSeek V3 with one text replaced.
+spec::ModelSpec edited_v3(const std::string& from, const std::string& to) {
+  std::string yaml = write_model_section(model_from_hf(test::published("DeepSeek V3"), "a").model);
+  const size_t at = yaml.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return model_from_run_config(parse_yaml(yaml.replace(at, from.size(), to), "run_config.yaml"));
+}
+
+/// Core limits groups only `if group_topk` (moe_utils.py).
+TEST(Foreign, GroupsCountWhenTheyAreLimited) {
+  const spec::ModelSpec model = edited_v3("moe_router_group_topk: 4", "moe_router_group_topk: null");
+  EXPECT_EQ(std::get<spec::MoeFfn>(model.layers.back().ffn).router.num_groups, 1);
+  EXPECT_THROW(edited_v3("moe_router_num_groups: 8", "moe_router_num_groups: 256"), Error);  // one expert in a group
+  EXPECT_THROW(edited_v3("moe_layer_freq: [0, 0, 0, 1,", "moe_layer_freq: [0, 0, 0, 2,"), Error);
 }
 
 TEST(Foreign, OursEditedIsRefusedByName) {
@@ -261,8 +278,7 @@ TEST(Foreign, GemmaAsItsProvidersSayIt) {
   const std::string three = write_model_section(gemma3);
   EXPECT_EQ(edited(three, {{"window_size", "  window_size: 512\n  interleaved_attn_pattern: [5, 1]\n"},
                            {"window_attn_skip_freq", ""},
-                           {"seq_len_interpolation_factor", ""},
-                           {"rope_scaling_factor", "  rope_scaling_factor: 8.0\n"},
+                           {"seq_len_interpolation_factor", "  rope_scaling_factor: 8.0\n"},
                            {"rotary_base",
                             "  rotary_base: {_args_: [[10000, 1000000]], _call_: true, _target_: builtins.tuple}\n"}}),
             gemma3);
