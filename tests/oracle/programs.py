@@ -21,7 +21,7 @@ def folder():
 def run(program, *arguments, exit_code=0, env=None, timeout=300, cwd=None, preexec_fn=None):
     """stdout and stderr of the program; asserts its exit code (None: any)."""
     command = [str(folder() / program), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd, preexec_fn=preexec_fn,
+    done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace", timeout=timeout, cwd=cwd, preexec_fn=preexec_fn,
                           env={**os.environ, **ENVIRONMENT, **(env or {})})
     if exit_code is not None and done.returncode != exit_code:
         raise Failed(f"{' '.join(command)}\nexit code {done.returncode}, want {exit_code}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
@@ -30,7 +30,7 @@ def run(program, *arguments, exit_code=0, env=None, timeout=300, cwd=None, preex
 
 def start(program, *arguments, env=None):
     """The program, left running; its output is read with communicate()."""
-    return subprocess.Popen([str(folder() / program), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    return subprocess.Popen([str(folder() / program), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="backslashreplace",
                             env={**os.environ, **ENVIRONMENT, **(env or {})})
 
 
