@@ -2,6 +2,7 @@
 import functools
 import json
 
+import torch
 from safetensors.torch import load_file
 
 import closeness
@@ -32,6 +33,15 @@ def evaluate(model, rows, folder):
     logits, gradients = folder / "logits.safetensors", folder / "gradients.safetensors"
     programs.rialto_train("logits", model, "--tokens", folder / "tokens.json", "--out", logits, "--gradients", gradients)
     return load_file(logits)["logits"].clone(), load_file(gradients)["loss"].item()   # a copy: the next call writes the file again
+
+
+def trained_once(toys_by_family, shelf, tmp_path_factory):
+    """get(family): Ours of that family's toy in bf16, made when first asked for."""
+    @functools.cache
+    def get(family):
+        toy = toys_by_family[family]
+        return Ours(toy, shelf.path(toy, torch.bfloat16), tmp_path_factory.mktemp(f"ours-{family}"))
+    return get
 
 
 class Ours:

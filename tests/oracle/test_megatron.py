@@ -3,7 +3,6 @@ and its distributed optimizer, alone and as TP 2 x PP 2. State is compared bit f
 import json
 
 import pytest
-import torch
 
 import closeness
 import key_tables
@@ -11,7 +10,7 @@ import programs
 import torch_dist
 import toys
 from megatron_client import joined_logits, on_last_stage
-from megatron_runs import LEARNING_RATE, OPTIMIZERS, STEPS, Ours, Theirs, assert_step_counts, assert_we_go_on, batch_of, new
+from megatron_runs import LEARNING_RATE, OPTIMIZERS, STEPS, Theirs, assert_step_counts, assert_we_go_on, batch_of, new, trained_once
 
 LAYOUTS = ["1x1", "2x2"]
 
@@ -22,14 +21,7 @@ def config_of(source):
 
 @pytest.fixture(scope="module")
 def ours(shelf, tmp_path_factory):
-    made = {}
-
-    def get(family):
-        if family not in made:
-            toy = toys.MEGATRON[family]
-            made[family] = Ours(toy, shelf.path(toy, torch.bfloat16), tmp_path_factory.mktemp(f"ours-{family}"))
-        return made[family]
-    return get
+    return trained_once(toys.MEGATRON, shelf, tmp_path_factory)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

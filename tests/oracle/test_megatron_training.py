@@ -2,7 +2,6 @@
 goes on: with its plain bf16 and its distributed optimizer, on one rank. State is compared bit for bit; then both sides go one
 step further. The models are those of megatron_families.py; the routers' biases stay as they are on both sides."""
 import pytest
-import torch
 
 import closeness
 import conftest
@@ -10,19 +9,12 @@ import core_toys
 import toys
 import training_runs
 from megatron_client import MegatronError, joined_logits, on_last_stage
-from megatron_runs import LEARNING_RATE, OPTIMIZERS, STEPS, Ours, Theirs, assert_step_counts, assert_we_go_on, batch_of, new
+from megatron_runs import LEARNING_RATE, OPTIMIZERS, STEPS, Theirs, assert_step_counts, assert_we_go_on, batch_of, new, trained_once
 
 
 @pytest.fixture(scope="module")
 def ours(shelf, tmp_path_factory):
-    made = {}
-
-    def get(family):
-        if family not in made:
-            toy = core_toys.TRAINED[family]
-            made[family] = Ours(toy, shelf.path(toy, torch.bfloat16), tmp_path_factory.mktemp(f"ours-{family}"))
-        return made[family]
-    return get
+    return trained_once(core_toys.TRAINED, shelf, tmp_path_factory)
 
 
 def test_every_family_is_trained_on():

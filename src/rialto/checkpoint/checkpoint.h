@@ -39,7 +39,7 @@ struct TrainingState {
 struct SaveOptions {
   fs::path root;
   std::string run_config_yaml;  ///< sections besides model:
-  std::string run_keys_yaml;    ///< lines of model: that are the run\'s, not the model\'s
+  std::string run_keys_yaml;    ///< lines of model: that are the run's, not the model's
   Json args = Json::object();   ///< Megatron-LM's `args` beyond what the model says: batch sizes, train_iters...
   optim::AdamWOptions adam;     ///< of the parameter groups
   double lr = 0;                ///< learning rate of the next step, recorded in the parameter groups

@@ -31,7 +31,7 @@ Examples:
     context.action = [options] {
       const config::RunConfig config = config::read_run_config(options->sources);
       print_report(options->json, config_to_json(config),
-                   options->changed ? changed_yaml(config) : config::write_run_config(config));
+                   options->changed ? config::write_changed(config) : config::write_run_config(config));
       return 0;
     };
   });

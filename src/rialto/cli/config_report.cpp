@@ -115,21 +115,6 @@ Json explain_sections() {
 
 Json config_to_json(const RunConfig& config) { return to_json(parse_yaml(write_run_config(config), "configuration")); }
 
-std::string changed_yaml(const RunConfig& config) {
-  const RunConfig defaults;
-  std::string text;
-  std::string_view section;
-  for (const KeyRow& row : config::key_rows()) {
-    if (!row.is_written() || row.write(config) == row.write(defaults)) continue;
-    if (row.section != section) {
-      section = row.section;
-      if (!section.empty()) text += fmt::format("{}:\n", section);
-    }
-    text += fmt::format("{}{}: {}\n", section.empty() ? "" : "  ", row.key, row.write(config));
-  }
-  return text.empty() ? "{}\n" : text;
-}
-
 Json config_diff(const RunConfig& a, const RunConfig& b) {
   Json diff = Json::array();
   for (const KeyRow& row : config::key_rows()) {

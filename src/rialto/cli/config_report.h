@@ -11,8 +11,6 @@ namespace rialto::cli {
 
 /// {section: {key: value}} of every key that is written.
 Json config_to_json(const config::RunConfig& config);
-/// YAML with the keys alone whose value differs from the default.
-std::string changed_yaml(const config::RunConfig& config);
 
 /// [{key, a, b}] of the keys whose values differ.
 Json config_diff(const config::RunConfig& a, const config::RunConfig& b);

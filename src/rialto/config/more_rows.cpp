@@ -27,6 +27,11 @@ void read_blend(RunConfig& config, const Node& node) {
   read_value(pair.items[0], config.dataset.data_path);
 }
 
+bool has_row(const std::vector<KeyRow>& rows, std::string_view section, std::string_view key) {
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const KeyRow& row) { return row.section == section && row.key == key; });
+}
+
 }  // namespace
 
 void add_second_names(std::vector<KeyRow>& rows) {
@@ -50,15 +55,6 @@ void add_second_names(std::vector<KeyRow>& rows) {
     if (node.kind != Node::Kind::kNull && read_bool(node)) config.optimizer.use_distributed_optimizer = true;
   };
 }
-
-namespace {
-
-bool has_row(const std::vector<KeyRow>& rows, std::string_view section, std::string_view key) {
-  return std::any_of(rows.begin(), rows.end(),
-                     [&](const KeyRow& row) { return row.section == section && row.key == key; });
-}
-
-}  // namespace
 
 void add_targets(std::vector<KeyRow>& rows) {
   std::vector<std::string_view> sections = {"", "model"};

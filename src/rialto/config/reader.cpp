@@ -67,10 +67,12 @@ void read_section(RunConfig& config, const std::string& section, const Node& map
   if (map.kind != Node::Kind::kMap) {
     throw Error(ErrorKind::kConfig, map.where(), fmt::format("section '{}' is not a map of keys", section));
   }
+  std::vector<const KeyRow*> rows;
+  for (const std::string& key : map.keys) rows.push_back(find_row(section, key));
   // Second names last: Bridge writes null under the first one then, in an order that means nothing.
   for (const bool second : {false, true})
     for (size_t i = 0; i < map.keys.size(); ++i) {
-      const KeyRow* row = find_row(section, map.keys[i]);
+      const KeyRow* row = rows[i];
       if (second != (row && !row->stored_as.empty())) continue;
       collect(problems, section + "." + map.keys[i], [&] {
         if (row == nullptr) refuse_key(map.items[i], section, map.keys[i]);

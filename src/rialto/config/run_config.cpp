@@ -30,11 +30,12 @@ RunConfig read_run_config(const std::string& path, const std::vector<std::string
 
 namespace {
 
-std::string write_rows(const RunConfig& config, std::string_view without) {
+/// The rows that `wanted` takes, as YAML.
+std::string write_rows(const RunConfig& config, const std::function<bool(const KeyRow&)>& wanted) {
   std::string text;
   std::string_view section;
   for (const KeyRow& row : key_rows()) {
-    if (!row.is_written() || (!without.empty() && row.section == without)) continue;
+    if (!row.is_written() || !wanted(row)) continue;
     if (row.section != section) {
       section = row.section;
       if (!section.empty()) text += fmt::format("{}:\n", section);
@@ -52,7 +53,16 @@ std::string portable(const std::string& path) {
 
 }  // namespace
 
-std::string write_run_config(const RunConfig& config) { return write_rows(config, ""); }
+std::string write_run_config(const RunConfig& config) {
+  return write_rows(config, [](const KeyRow&) { return true; });
+}
+
+std::string write_changed(const RunConfig& config) {
+  const RunConfig defaults;
+  const std::string text =
+      write_rows(config, [&](const KeyRow& row) { return row.write(config) != row.write(defaults); });
+  return text.empty() ? "{}\n" : text;
+}
 
 std::string write_portable_sections(const RunConfig& config) {
   RunConfig copy = config;
@@ -66,7 +76,7 @@ std::string write_portable_sections(const RunConfig& config) {
   for (auto* paths : {&copy.dataset.data_path, &copy.dataset.valid_data_path}) {
     for (std::string& path : *paths) path = portable(path);
   }
-  return write_rows(copy, "model");
+  return write_rows(copy, [](const KeyRow& row) { return row.section != "model"; });
 }
 
 std::string write_run_keys(const RunConfig& config) {

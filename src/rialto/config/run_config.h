@@ -117,6 +117,8 @@ RunConfig read_run_config(const std::string& path, const std::vector<std::string
 
 /// Every key with its value, as YAML that read_run_config takes back unchanged.
 std::string write_run_config(const RunConfig& config);
+/// The same with the keys alone whose value differs from the default; "{}" when none does.
+std::string write_changed(const RunConfig& config);
 /// The sections besides `model:` as a checkpoint records them: folders of this machine are left out (null), dataset and
 /// tokenizer paths keep their last component.
 std::string write_portable_sections(const RunConfig& config);

@@ -8,6 +8,7 @@
 #include "rialto/base/error.h"
 #include "rialto/resolve/activations.h"
 #include "rialto/resolve/limits.h"
+#include "rialto/resolve/router_groups.h"
 
 namespace rialto::resolve {
 namespace {
@@ -44,17 +45,20 @@ spec::Router read_router(const HfConfig& config, int64_t num_experts) {
     router.top_groups = integer_or(config, ConfigKind::kTopGroups, 1, 1);
   }
   if (router.num_groups == 1) router.top_groups = 1;
-  if (num_experts % router.num_groups != 0)
-    throw config.bad(ConfigKind::kRouterGroups, "does not divide the experts",
-                     {.got = fmt::format("{} experts in {} groups", num_experts, router.num_groups)});
-  const int64_t group = num_experts / router.num_groups;
-  if (router.top_groups > router.num_groups || router.top_groups * group < router.top_k)
-    throw config.bad(
-        ConfigKind::kTopGroups, "does not fit",
-        {.got = fmt::format("the {} best of {} groups of {} experts", router.top_groups, router.num_groups, group),
-         .want = fmt::format("groups that hold {} experts", router.top_k)});
-  if (router.num_groups > 1 && router.group_score == spec::GroupScore::kSumOfBestTwo && group < 2)
-    throw config.bad(ConfigKind::kRouterGroups, "leaves one expert in a group, which is ranked by its best two");
+  switch (flaw_of_groups(router, num_experts)) {
+    case GroupsFlaw::kNone:
+      break;
+    case GroupsFlaw::kIndivisible:
+      throw config.bad(ConfigKind::kRouterGroups, "does not divide the experts",
+                       {.got = fmt::format("{} experts in {} groups", num_experts, router.num_groups)});
+    case GroupsFlaw::kTooFew:
+      throw config.bad(ConfigKind::kTopGroups, "does not fit",
+                       {.got = fmt::format("the {} best of {} groups of {} experts", router.top_groups,
+                                           router.num_groups, num_experts / router.num_groups),
+                        .want = fmt::format("groups that hold {} experts", router.top_k)});
+    case GroupsFlaw::kLonely:
+      throw config.bad(ConfigKind::kRouterGroups, "leaves one expert in a group, which is ranked by its best two");
+  }
   if (config.has(ConfigKind::kRenormalize)) router.renormalize = config.boolean(ConfigKind::kRenormalize);
   if (config.has(ConfigKind::kRouteScale)) router.scale = config.number(ConfigKind::kRouteScale, 0, kLargest);
   return router;

@@ -1,6 +1,8 @@
 // The parts of a ModelSpec that config files speak of.
 #include "rialto/resolve/model_parts.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -51,6 +53,10 @@ const families::Family& family_named(const std::string& name) {
   for (const families::Family* family : families::registry()) known.emplace_back(family->name);
   throw Error(ErrorKind::kConfig, "model.family", "there is no such family",
               {.got = fmt::format("'{}'", name), .want = fmt::format("{}", fmt::join(known, ", "))});
+}
+
+bool holds(const std::vector<bool>& flags, bool value) {
+  return std::find(flags.begin(), flags.end(), value) != flags.end();
 }
 
 }  // namespace rialto::resolve

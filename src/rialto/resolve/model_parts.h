@@ -29,6 +29,9 @@ struct ModelParts {
   spec::Activation activation() const;
 };
 
+/// Whether a list over the layers has this value somewhere.
+bool holds(const std::vector<bool>& flags, bool value);
+
 /// The registered family. Throws kConfig naming the known ones.
 const families::Family& family_named(const std::string& name);
 

@@ -1,7 +1,6 @@
 // The `model:` section of a run_config.yaml.
 #include "rialto/resolve/model_section.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -73,13 +72,10 @@ void add_windows(SectionText& section, const ModelParts& parts) {
     windowed.push_back(attention && attention->window);
     no_rope.push_back(attention && !attention->rope);
   }
-  const auto some = [](const std::vector<bool>& values, bool value) {
-    return std::find(values.begin(), values.end(), value) != values.end();
-  };
   const std::optional<int64_t> width = parts.window();
   section.add("window_size", width ? fmt::format("[{}, 0]", *width - 1) : "null");
-  section.add("window_attn_skip_freq", width && some(windowed, false) ? flags(windowed) : "null");
-  section.add("no_rope_freq", some(no_rope, true) ? flags(no_rope) : "null");
+  section.add("window_attn_skip_freq", width && holds(windowed, false) ? flags(windowed) : "null");
+  section.add("no_rope_freq", holds(no_rope, true) ? flags(no_rope) : "null");
 }
 
 void add_attention(SectionText& section, const ModelParts& parts, const spec::Attention& attention) {

@@ -4,6 +4,7 @@
 
 #include "rialto/resolve/activations.h"
 #include "rialto/resolve/limits.h"
+#include "rialto/resolve/router_groups.h"
 #include "rialto/resolve/section_parts.h"
 
 namespace rialto::resolve {
@@ -30,13 +31,16 @@ spec::Router read_router(const SectionSource& source, int64_t num_experts) {
   // Megatron limits the groups only when it is told to how many.
   if (source.megatron() && top_groups == 0) router.num_groups = 1;
   router.top_groups = router.num_groups == 1 ? 1 : std::max<int64_t>(top_groups, 1);
-  if (num_experts % router.num_groups != 0)
-    throw keys.bad("moe_router_num_groups", fmt::format("a divisor of {}", num_experts));
-  const int64_t group = num_experts / router.num_groups;
-  if (router.num_groups > 1 && router.group_score == spec::GroupScore::kSumOfBestTwo && group < 2)
-    throw keys.bad("moe_router_num_groups", "groups of at least two experts, which rank a group");
-  if (router.top_groups > router.num_groups || router.top_groups * group < router.top_k)
-    throw keys.bad("moe_router_group_topk", fmt::format("groups that hold {} experts", router.top_k));
+  switch (flaw_of_groups(router, num_experts)) {
+    case GroupsFlaw::kNone:
+      break;
+    case GroupsFlaw::kIndivisible:
+      throw keys.bad("moe_router_num_groups", fmt::format("a divisor of {}", num_experts));
+    case GroupsFlaw::kTooFew:
+      throw keys.bad("moe_router_group_topk", fmt::format("groups that hold {} experts", router.top_k));
+    case GroupsFlaw::kLonely:
+      throw keys.bad("moe_router_num_groups", "groups of at least two experts, which rank a group");
+  }
   router.scale = source.number_if(ConfigKind::kRouteScale, "moe_router_topk_scaling_factor", 0, 1).value_or(1);
   // Sigmoid scores are always renormalized; softmax ones when taken of the chosen alone.
   if (sigmoid) {

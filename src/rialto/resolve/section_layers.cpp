@@ -1,12 +1,11 @@
 // Windows, positions and experts, layer by layer.
 #include "rialto/resolve/section_layers.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "rialto/config/model_keys.h"
 #include "rialto/resolve/limits.h"
+#include "rialto/resolve/model_parts.h"
 
 namespace rialto::resolve {
 namespace {
@@ -15,10 +14,6 @@ using bridge::ConfigKind;
 using config::unwrapped;
 
 bool is_off(const Node& flag) { return says(flag, "0") || says(flag, "false"); }
-
-bool some(const std::vector<bool>& values, bool value) {
-  return std::find(values.begin(), values.end(), value) != values.end();
-}
 
 /// A flag per layer, or every Nth layer: of N, the layers whose number makes `of_number` true.
 template <class OfNumber>
@@ -95,9 +90,9 @@ void read_positions(const SectionSource& source, SectionLayers& layers) {
   if (source.keys.find("no_rope_freq")) {
     const auto nth = [](int64_t layer, int64_t n) { return (layer + 1) % n == 0; };
     layers.no_rope = flags_of(source.keys, "no_rope_freq", layers.no_rope.size(), nth);
-    if (!may && some(layers.no_rope, true))
+    if (!may && holds(layers.no_rope, true))
       throw source.keys.not_computed("no_rope_freq", fmt::format("null ({})", source.family.title));
-    layers.mixed |= some(layers.no_rope, true);
+    layers.mixed |= holds(layers.no_rope, true);
   } else if (may && !source.megatron() && layers.mixed) {
     for (size_t layer = 0; layer < layers.no_rope.size(); ++layer) layers.no_rope[layer] = !layers.windows[layer];
   }

@@ -1,13 +1,13 @@
 // Frame, layers and prediction blocks of a `model:` section.
 #include "rialto/resolve/section_model.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "rialto/config/model_keys.h"
 #include "rialto/resolve/limits.h"
+#include "rialto/resolve/model_parts.h"
 #include "rialto/resolve/section_layers.h"
 #include "rialto/resolve/section_parts.h"
 #include "rialto/resolve/section_rope.h"
@@ -91,10 +91,6 @@ class LayerMaker {
   spec::DenseFfn dense_;
   spec::MoeFfn moe_;
 };
-
-bool holds(const std::vector<bool>& flags, bool value) {
-  return std::find(flags.begin(), flags.end(), value) != flags.end();
-}
 
 /// Keys carry the layer number where Megatron was given a pattern, in its file; in ours, where layers differ.
 bool has_layer_keys(const SectionSource& source, const std::vector<bool>& moe) {
