@@ -119,9 +119,9 @@ TEST(ConfigCommand, DocumentationHoldsTheTables) {
   const std::string tables = keys_markdown();
   const size_t middle = tables.find("\n\n") + 2;
   EXPECT_NE(page.find("<!-- keys:begin -->\n" + tables.substr(0, middle - 1) + "<!-- keys:end -->"), page.npos)
-      << "renew it from: rialto config explain --markdown";
+      << "run ./dev tables";
   EXPECT_NE(page.find("<!-- rules:begin -->\n" + tables.substr(middle) + "<!-- rules:end -->"), page.npos)
-      << "renew it from: rialto config explain --markdown";
+      << "run ./dev tables";
 }
 
 }  // namespace

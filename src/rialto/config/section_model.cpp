@@ -1,0 +1,97 @@
+// Keys of `model:`: what the model is (model_keys.h), and what a run does with it.
+#include <fmt/format.h>
+
+#include "rialto/config/model_keys.h"
+#include "rialto/config/section_tables.h"
+
+namespace rialto::config {
+namespace {
+
+using Found = std::optional<Finding>;
+
+std::string_view type_name(ModelKeyType type) {
+  switch (type) {
+    case ModelKeyType::kSize:
+      return "integer";
+    case ModelKeyType::kNumber:
+      return "number";
+    case ModelKeyType::kFlag:
+      return "true or false";
+    case ModelKeyType::kText:
+      return "text";
+    case ModelKeyType::kSizes:
+      return "integer or list of them";
+    case ModelKeyType::kNumbers:
+      return "number or list of them";
+  }
+  return "value";
+}
+
+/// Rows of the keys that say what the model is.
+void add_model_keys(std::vector<KeyRow>& rows) {
+  for (const ModelKey& key : model_keys()) {
+    rows.push_back({"model", key.key, key.help,
+                    [row = &key](RunConfig& config, const Node& node) {
+                      check_type(*row, node);
+                      config.model.set(row->key, node);
+                    },
+                    [row = &key](const RunConfig& config) {
+                      const Node* value = config.model.find(row->key);
+                      return value ? write_flow(*value) : std::string("null");
+                    },
+                    type_name(key.type)});
+  }
+}
+
+/// What a run does with the model.
+std::vector<Field<ModelSection>> model_fields() {
+  using M = ModelSection;
+  return {
+      field("moe_aux_loss_coeff", &M::moe_aux_loss_coeff, "weight of the experts' load-balancing loss; 0: none"),
+      field_or_default("moe_z_loss_coeff", &M::moe_z_loss_coeff, "weight of the router's z loss; 0: none"),
+      field("moe_router_bias_update_rate", &M::moe_router_bias_update_rate,
+            "step of a router's selection bias towards an even load, after each iteration; 0: it stays"),
+      field("mtp_loss_scaling_factor", &M::mtp_loss_scaling_factor,
+            "weight of the losses of multi-token prediction, over its depths; 0: those blocks rest"),
+      field("tensor_model_parallel_size", &M::tensor_model_parallel_size,
+            "ranks that share each layer; 1 in this version"),
+      field("pipeline_model_parallel_size", &M::pipeline_model_parallel_size, "pipeline stages; 1 in this version"),
+      field("context_parallel_size", &M::context_parallel_size, "ranks that share each sequence; 1 in this version"),
+  };
+}
+
+Rule one_process_rule(std::string_view id, std::string_view key, int64_t ModelSection::* size) {
+  return {id, key, "1", [size](const RunConfig& config) -> Found {
+            if (config.model.*size == 1) return {};
+            return Finding{"this version trains in one process",
+                           {.got = std::to_string(config.model.*size), .want = "1"}};
+          }};
+}
+
+}  // namespace
+
+void add_model_rows(std::vector<KeyRow>& rows) {
+  add_model_keys(rows);
+  add_rows(rows, "model", &RunConfig::model, model_fields());
+  add_rows<ModelPrecision>(rows, "model", &RunConfig::model_precision,
+                           {field("bf16", &ModelPrecision::bf16, "must agree with mixed_precision when it is set")});
+}
+
+void add_model_rules(std::vector<Rule>& rules) {
+  using C = const RunConfig&;
+  rules.push_back(integer_rule("R041", "model.seq_length", [](C c) { return c.model.seq_length(); }, 1));
+  rules.push_back(
+      number_rule("R042", "model.moe_aux_loss_coeff", [](C c) { return c.model.moe_aux_loss_coeff; }, 0, 1e6));
+  rules.push_back(number_rule("R043", "model.moe_z_loss_coeff", [](C c) { return c.model.moe_z_loss_coeff; }, 0, 1e6));
+  rules.push_back(number_rule(
+      "R044", "model.moe_router_bias_update_rate", [](C c) { return c.model.moe_router_bias_update_rate; }, 0, 1e6));
+  rules.push_back(number_rule(
+      "R045", "model.mtp_loss_scaling_factor", [](C c) { return c.model.mtp_loss_scaling_factor; }, 0, 1e6));
+  rules.push_back(
+      one_process_rule("R051", "model.tensor_model_parallel_size", &ModelSection::tensor_model_parallel_size));
+  rules.push_back(
+      one_process_rule("R052", "model.pipeline_model_parallel_size", &ModelSection::pipeline_model_parallel_size));
+  rules.push_back(one_process_rule("R053", "model.context_parallel_size", &ModelSection::context_parallel_size));
+}
+
+}  // namespace rialto::config
