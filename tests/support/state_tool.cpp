@@ -47,7 +47,7 @@ void step(State& state, const fs::path& iter_dir, const fs::path& root, const da
   const data::GptDataset dataset(options);
   const train::GlobalBatch batch =
       train::make_global_batch(dataset, 0, batch_size, batch_size, twin.spec.vocab, at::kCPU);
-  train::run_iteration(*twin.model, *twin.weights, batch, [] {});
+  train::run_iteration(*twin.model, *twin.weights, batch, {});
   state.weights.flat_grad().copy_(twin.weights->flat_grad());
   state.optimizer.step(lr, optim::clip_scale(optim::grad_norm(state.weights), kClip));
   ++state.counters.iteration;

@@ -52,7 +52,7 @@ void write_gradients(const generate::LoadedModel& model, const data::TokenRows& 
                 {.got = fmt::format("mtp_loss_scaling_factor {}", mtp_loss_scaling_factor), .want = "0", .hint = {}});
   const GlobalBatch batch = next_token_batch(rows, model.weights->context().device);
   model.model->set_objective({.mtp_loss_scaling_factor = mtp_loss_scaling_factor});
-  const Iteration iteration = run_iteration(*model.model, *model.weights, batch, [] {});
+  const Iteration iteration = run_iteration(*model.model, *model.weights, batch, {});
   const auto loss = static_cast<float>(iteration.loss);
   const std::vector<float> mtp_losses(iteration.extra.mtp.begin(), iteration.extra.mtp.end());
 

@@ -46,7 +46,7 @@ class ExtraSums {
 }  // namespace
 
 Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
-                        const std::function<void()>& step) {
+                        const RunnerCalls& calls) {
   if (!(batch.total_weight > 0)) {
     throw Error(ErrorKind::kInput, fmt::format("sample {}", batch.micro_batches.front().sample_numbers.front()),
                 "no token of this global batch carries a loss");
@@ -68,13 +68,14 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
         sum += losses[micro].sum.item<double>();
         extra.add(losses[micro].parts);
         // A gradient of a loss that is not finite would only spread it.
-        if (std::isfinite(sum)) model::backward(losses[micro], scale);
+        if (std::isfinite(sum)) model::backward(losses[micro], scale * calls.loss_scale);
         losses[micro] = {};
         break;
       case schedule::Act::kReduceGrads:
-        break;  // one data-parallel rank: its gradients are the sum
+        if (calls.reduce_grads) calls.reduce_grads();
+        break;
       case schedule::Act::kStep:
-        if (std::isfinite(sum)) step();
+        if (calls.step && std::isfinite(sum)) calls.step();
         break;
       default:
         throw Error(ErrorKind::kInternal, "schedule", "an action that one stage does not have",

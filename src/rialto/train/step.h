@@ -17,12 +17,18 @@ struct Iteration {
   std::vector<model::RoutedTokens> routed;  ///< of every micro-batch
 };
 
-/// Plays pipeline_order of one stage: forward and backward per micro-batch, then `step`, which sees the finished
-/// gradients. Gradients are those of the mean loss and of what the model's objective adds to it, added to main_grad
-/// (zeroed first). When the loss is not finite, `step` is not called. Throws kInput when every token of the batch is
-/// masked.
+/// What the runner leaves to its caller.
+struct RunnerCalls {
+  double loss_scale = 1;               ///< gradients come out times this
+  std::function<void()> reduce_grads;  ///< sums gradients over data-parallel ranks; empty: one rank
+  std::function<void()> step;          ///< sees the finished gradients; empty: nothing moves
+};
+
+/// Plays pipeline_order of one stage: forward and backward per micro-batch, reduce_grads, step. Gradients are those of
+/// the mean loss and of what the model's objective adds to it, added to main_grad (zeroed first). When the loss is not
+/// finite, `step` is not called. Throws kInput when every token of the batch is masked.
 Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
-                        const std::function<void()>& step);
+                        const RunnerCalls& calls);
 
 /// Mean loss over the batch, nothing kept for a backward pass.
 model::LossSum forward_only(const model::Model& model, const model::Batch& batch);

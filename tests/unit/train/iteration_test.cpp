@@ -74,7 +74,7 @@ const model::Objective kAll{.moe_aux_loss_coeff = 0.1, .moe_z_loss_coeff = 0.01,
 
 TEST(Iteration, CollectsRoutedTokensOfEveryMicroBatchAndLayer) {
   Toy run(kAll);
-  const Iteration iteration = run_iteration(run.model, run.weights, counting(3), [] {});
+  const Iteration iteration = run_iteration(run.model, run.weights, counting(3), {});
   ASSERT_EQ(iteration.routed.size(), 3U * 3U) << "two layers and the prediction block, three micro-batches";
   for (const model::RoutedTokens& routed : iteration.routed)
     EXPECT_EQ(routed.tokens_E.sum().item<int64_t>(), 2 * kTokens * 2) << routed.bias;
@@ -84,7 +84,7 @@ TEST(Iteration, CollectsRoutedTokensOfEveryMicroBatchAndLayer) {
 TEST(Iteration, GradientsAreThoseOfTheMeanObjective) {
   Toy run(kAll), apart(kAll);
   const GlobalBatch batch = counting(2);
-  const Iteration iteration = run_iteration(run.model, run.weights, batch, [] {});
+  const Iteration iteration = run_iteration(run.model, run.weights, batch, {});
   double sum = 0;
   for (const model::Batch& micro : batch.micro_batches) {
     const model::LossSum loss = apart.model.forward_loss(micro);
@@ -95,14 +95,14 @@ TEST(Iteration, GradientsAreThoseOfTheMeanObjective) {
   const double largest = apart.weights.flat_grad().abs().max().item<double>();
   EXPECT_LE((run.weights.flat_grad() - apart.weights.flat_grad()).abs().max().item<double>(), 1e-6 * largest);
   Toy plain({});
-  run_iteration(plain.model, plain.weights, batch, [] {});
+  run_iteration(plain.model, plain.weights, batch, {});
   EXPECT_FALSE(at::allclose(run.weights.flat_grad(), plain.weights.flat_grad(), 1e-3, 1e-6));
 }
 
 TEST(Iteration, ReportsTheMeanLossOfEveryDepth) {
   Toy run({.mtp_loss_scaling_factor = 0.3}), silent({});
   const GlobalBatch batch = counting(2);
-  const Iteration iteration = run_iteration(run.model, run.weights, batch, [] {});
+  const Iteration iteration = run_iteration(run.model, run.weights, batch, {});
   double sum = 0, weight = 0;
   for (const model::Batch& micro : batch.micro_batches) {
     const model::LossSum loss = run.model.forward_loss(micro);
@@ -115,7 +115,7 @@ TEST(Iteration, ReportsTheMeanLossOfEveryDepth) {
   }
   ASSERT_EQ(iteration.extra.mtp.size(), 1U);
   EXPECT_NEAR(iteration.extra.mtp[0], sum / weight, 1e-9);
-  EXPECT_TRUE(run_iteration(silent.model, silent.weights, batch, [] {}).extra.mtp.empty());
+  EXPECT_TRUE(run_iteration(silent.model, silent.weights, batch, {}).extra.mtp.empty());
 }
 
 /// The objective's parts of `iteration`, times their coefficients, are what the micro-batches' `extra` add up to.
@@ -126,7 +126,7 @@ TEST(Iteration, ExtraLossesAreThePartsOfTheObjective) {
     double sum = 0;
     for (const model::Batch& micro : batch.micro_batches)
       sum += run.model.forward_loss(micro).extra.item<double>() / batch.total_weight;
-    return std::pair(run_iteration(run.model, run.weights, batch, [] {}).extra, sum);
+    return std::pair(run_iteration(run.model, run.weights, batch, {}).extra, sum);
   };
   constexpr int kRouters = 2;
   const auto [aux, aux_sum] = extra_of({.moe_aux_loss_coeff = 0.1});
@@ -145,7 +145,7 @@ TEST(Iteration, ExtraLossesAreThePartsOfTheObjective) {
   EXPECT_TRUE(all.load_balancing && all.z && all.mtp.size() == 1);
   const ExtraLosses none = [&] {
     Toy run({});
-    return run_iteration(run.model, run.weights, batch, [] {}).extra;
+    return run_iteration(run.model, run.weights, batch, {}).extra;
   }();
   EXPECT_FALSE(none.load_balancing || none.z || !none.mtp.empty());
 }
@@ -160,7 +160,7 @@ TEST(Iteration, BothLossesFall) {
   };
   const auto before = losses();
   for (int step = 0; step < 60; ++step) {
-    const Iteration iteration = run_iteration(run.model, run.weights, batch, [&] { adam.step(1e-2, 1); });
+    const Iteration iteration = run_iteration(run.model, run.weights, batch, {.step = [&] { adam.step(1e-2, 1); }});
     model::update_selection_bias(run.weights, iteration.routed, 1e-3);
   }
   const auto after = losses();
@@ -173,7 +173,7 @@ TEST(Iteration, SelectionBiasEvensTheLoad) {
   const GlobalBatch batch = counting(1);
   run.weights.at("decoder.layers.0.mlp.router.expert_bias").data.copy_(at::arange(6) * 0.1);  // two experts take all
   const auto spread = [&](double rate) {
-    const Iteration iteration = run_iteration(run.model, run.weights, batch, [] {});
+    const Iteration iteration = run_iteration(run.model, run.weights, batch, {});
     model::update_selection_bias(run.weights, iteration.routed, rate);
     return (iteration.routed[0].tokens_E.max() - iteration.routed[0].tokens_E.min()).item<int64_t>();
   };

@@ -1,0 +1,17 @@
+// One training iteration: the next global batch, its gradients, the update, the counters.
+#pragma once
+
+#include "rialto/config/run_config.h"
+#include "rialto/train/records.h"
+#include "rialto/train/setup.h"
+
+namespace rialto::train {
+
+struct IterationOutcome {
+  StepRecord record;
+  bool stepped = false;  ///< false: loss or gradient norm is not finite; weights and counters are as before
+};
+
+IterationOutcome run_training_iteration(const config::RunConfig& config, Setup& setup);
+
+}  // namespace rialto::train

@@ -1,0 +1,93 @@
+// Saves a run's state.
+#include "rialto/train/saver.h"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/train/schedule_state.h"
+
+namespace rialto::train {
+namespace {
+
+/// True when every element is finite; looks at pieces, so that no copy of the model is made.
+bool all_finite(const at::Tensor& flat) {
+  constexpr int64_t kPiece = int64_t{1} << 22;
+  for (int64_t begin = 0; begin < flat.numel(); begin += kPiece) {
+    const at::Tensor part = flat.narrow(0, begin, std::min(kPiece, flat.numel() - begin));
+    if (!at::isfinite(part).all().item<bool>()) return false;
+  }
+  return true;
+}
+
+/// Megatron-LM's `args`, beyond what the model says.
+Json megatron_args(const config::RunConfig& config, const Setup& setup) {
+  return {{"seq_length", setup.seq_length},
+          {"micro_batch_size", config.train.micro_batch_size},
+          {"global_batch_size", config.train.global_batch_size},
+          {"train_iters", config.train.train_iters},
+          {"bf16", config.mixed_precision != "fp32"},
+          {"fp16", false},
+          {"lr", config.optimizer.lr},
+          {"min_lr", config.optimizer.min_lr},
+          {"weight_decay", config.optimizer.weight_decay},
+          {"adam_beta1", config.optimizer.adam_beta1},
+          {"adam_beta2", config.optimizer.adam_beta2},
+          {"adam_eps", config.optimizer.adam_eps},
+          {"clip_grad", config.optimizer.clip_grad},
+          {"optimizer", config.optimizer.optimizer},
+          {"use_distributed_optimizer", config.optimizer.use_distributed_optimizer},
+          {"seed", config.rng.seed}};
+}
+
+}  // namespace
+
+bool weights_finite(const Setup& setup) {
+  return all_finite(setup.optimizer->main()) && all_finite(setup.weights->flat_data());
+}
+
+Saver::Saver(const config::RunConfig& config, const Hooks& hooks, Setup& setup)
+    : config_(config),
+      hooks_(hooks),
+      ops_(hooks.file_ops ? *hooks.file_ops : real_file_ops()),
+      setup_(setup),
+      newest_(setup.resumed_from) {
+  if (newest_) saved_iteration_ = setup.state.iteration;
+}
+
+void Saver::save() {
+  if (config_.checkpoint.save.empty() || saved_iteration_ == setup_.state.iteration) return;
+  if (!weights_finite(setup_)) {
+    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", setup_.state.iteration),
+                "the weights are not finite, so they are not saved",
+                {.got = {}, .want = {}, .hint = newest_ ? "the newest good checkpoint is " + newest_->string() : ""});
+  }
+  const Json scheduler = scheduler_state(config_, setup_.schedule, setup_.state.consumed_train_samples);
+  newest_ = checkpoint::save(ops_, options(), setup_.model_spec, *setup_.weights,
+                             config_.checkpoint.save_optim ? setup_.optimizer.get() : nullptr, setup_.state, scheduler,
+                             hooks_.progress);
+  saved_iteration_ = setup_.state.iteration;
+  if (hooks_.on_save) hooks_.on_save(saved_iteration_, *newest_);
+}
+
+checkpoint::SaveOptions Saver::options() const {
+  checkpoint::SaveOptions options;
+  options.root = config_.checkpoint.save;
+  options.run_config_yaml = config::write_portable_sections(config_);
+  options.run_keys_yaml = config::write_run_keys(config_);
+  options.args = megatron_args(config_, setup_);
+  options.adam = setup_.adam;
+  options.lr = setup_.schedule.lr_at(setup_.state.consumed_train_samples);
+  options.hf_source = setup_.hf_source;
+  // What the first save took from the HF folder is carried from save to save: the folder may change or go meanwhile.
+  options.previous_iter = newest_ && fs::exists(*newest_) ? newest_ : setup_.native_source;
+  if (!config_.tokenizer.tokenizer_model.empty()) options.tokenizer = config_.tokenizer.tokenizer_model;
+  options.separate_expert_optimizer = config_.checkpoint.separate_expert_optimizer;
+  options.replace = true;  // set_up refused folders of other runs; what is there is this run's own later part
+  return options;
+}
+
+}  // namespace rialto::train

@@ -1,0 +1,17 @@
+// From finished gradients to moved weights.
+#include "rialto/train/update.h"
+
+#include <cmath>
+
+namespace rialto::train {
+
+Update update_weights(const config::RunConfig& config, Setup& setup, double learning_rate) {
+  Update update;
+  update.grad_norm = optim::grad_norm(*setup.weights);
+  if (!std::isfinite(update.grad_norm)) return update;
+  setup.optimizer->step(learning_rate, optim::clip_scale(update.grad_norm, config.optimizer.clip_grad));
+  update.stepped = true;
+  return update;
+}
+
+}  // namespace rialto::train

@@ -1,0 +1,17 @@
+// The end of an iteration: from finished gradients to moved weights.
+#pragma once
+
+#include "rialto/config/run_config.h"
+#include "rialto/train/setup.h"
+
+namespace rialto::train {
+
+struct Update {
+  double grad_norm = 0;  ///< before clipping
+  bool stepped = false;  ///< false: the norm is not finite, and nothing moved
+};
+
+/// Norm, clipping, optimizer step. The gradients in setup.weights are complete (summed over micro-batches and ranks).
+Update update_weights(const config::RunConfig& config, Setup& setup, double learning_rate);
+
+}  // namespace rialto::train
