@@ -21,8 +21,8 @@ def main(rialto):
 
     put("README.md", "models", printed("models", "--markdown"))
     keys, rules = printed("config", "explain", "--markdown").split("\n\n", 1)
-    put("docs/configuration.md", "keys", keys)
-    put("docs/configuration.md", "rules", rules)
+    put("docs/training/configuration.md", "keys", keys)
+    put("docs/training/configuration.md", "rules", rules)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ void add_explain(CLI::App& parent, Context& context) {
   const auto options = std::make_shared<ExplainOptions>();
   command->add_option("key", options->name, "section.key, or a section; unset: the sections");
   command->add_flag("--json", options->json, "As JSON");
-  command->add_flag("--markdown", options->markdown, "The tables of docs/configuration.md");
+  command->add_flag("--markdown", options->markdown, "The tables of docs/training/configuration.md");
   command->footer(R"(Examples:
   rialto config explain train.global_batch_size
   rialto config explain model.recompute_granularity        a key of Megatron Bridge that does not act, and why
@@ -115,7 +115,7 @@ void add_check(CLI::App& parent, Context& context) {
   command->add_flag("--json", options->json, "As JSON");
   command->footer(std::string(kOverrideHelp) + R"(
 
-Rules have numbers (R003); docs/configuration.md lists them. They are checked once every key can be read.
+Rules have numbers (R003); docs/training/configuration.md lists them. They are checked once every key can be read.
 
 Examples:
   rialto config check my.yaml

@@ -20,7 +20,7 @@ std::string diff_to_text(const Json& diff);
 /// Throws kUsage with the nearest name when there is none.
 Json explain(std::string_view name);
 std::string explain_to_text(const Json& report);
-/// Tables of the keys that act and of the rules, as docs/configuration.md has them.
+/// Tables of the keys that act and of the rules, as docs/training/configuration.md has them.
 std::string keys_markdown();
 
 /// {problems: [{rule, key, message}]}

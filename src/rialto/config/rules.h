@@ -1,4 +1,4 @@
-// The numbered rules of a run configuration: one table for checking, help and docs/configuration.md.
+// The numbered rules of a run configuration: one table for checking, help and docs/training/configuration.md.
 #pragma once
 
 #include <functional>

@@ -115,7 +115,7 @@ TEST(ConfigCommand, TrainIsRefusedBeforeTheHandOver) {
 }
 
 TEST(ConfigCommand, DocumentationHoldsTheTables) {
-  const std::string page = read_text_file(RIALTO_SOURCE_DIR "/docs/configuration.md");
+  const std::string page = read_text_file(RIALTO_SOURCE_DIR "/docs/training/configuration.md");
   const std::string tables = keys_markdown();
   const size_t middle = tables.find("\n\n") + 2;
   EXPECT_NE(page.find("<!-- keys:begin -->\n" + tables.substr(0, middle - 1) + "<!-- keys:end -->"), page.npos)
