@@ -85,6 +85,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_models(app, context);
   add_data(app, context);
   add_config(app, context);
+  add_plan(app, context);
   if (find_rialto_train())
     for (const TrainCommand& command : train_commands())
       app.add_subcommand(std::string(command.name), std::string(command.help));

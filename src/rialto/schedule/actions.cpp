@@ -18,6 +18,8 @@ std::string_view name_of(Act act) {
       return "post recv backward";
     case Act::kBackward:
       return "backward";
+    case Act::kBackwardWeight:
+      return "backward of weights";
     case Act::kPostSendBackward:
       return "post send backward";
     case Act::kWait:

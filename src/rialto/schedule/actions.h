@@ -13,7 +13,8 @@ enum class Act {
   kForward,
   kPostSendForward,
   kPostRecvBackward,
-  kBackward,
+  kBackward,        ///< of the input, and of the weights unless they are split off
+  kBackwardWeight,  ///< of the weights, left over by a backward pass that was split
   kPostSendBackward,
   kWait,
   kReduceGrads,
@@ -30,13 +31,25 @@ struct Action {
 };
 std::string to_text(const Action& action);
 
-/// Non-interleaved 1F1B (Narayanan et al. 2021): warm-up of pp-rank-1 forwards, one forward one backward, drain; then
-/// one gradient reduction and the optimizer step. One stage is the simplest case: forward, backward per micro-batch.
-/// Throws kConfig when vpp > 1 (not in this version) or num_microbatches < 1.
-std::vector<Action> pipeline_order(const spec::Layout& layout, int pp_rank, int num_microbatches);
+struct OrderOptions {
+  /// Micro-batches that a chunk runs before the next chunk has its turn (microbatch_group_size_per_vp_stage); 0: as
+  /// many as there are stages. Of no meaning without virtual stages.
+  int microbatch_group = 0;
+  bool split_weight_gradients = false;  ///< kBackwardWeight apart from kBackward
+  bool forward_only = false;            ///< evaluation: the same forward order and nothing else
+};
 
-/// Plays all ranks' lists against each other; "" when every receive meets its send and nothing waits for ever, else a
-/// sentence naming ranks and actions.
+/// 1F1B (Narayanan et al. 2021): forwards to fill the pipeline, one forward one backward, drain; then one gradient
+/// reduction and the optimizer step. With virtual stages its interleaved form: chunk c of rank r is stage c * pp + r.
+/// One stage is the simplest case: forward, backward per micro-batch. Throws kConfig for num_microbatches < 1, virtual
+/// stages without a pipeline, and groups below pp, above num_microbatches, or whose rest is not 0 and below pp.
+std::vector<Action> pipeline_order(const spec::Layout& layout, int pp_rank, int num_microbatches,
+                                   const OrderOptions& options = {});
+/// Forwards of a rank before its first backward. Source: Megatron-Core schedules.py, get_pp_rank_microbatches.
+int warm_up_steps(const spec::Layout& layout, int pp_rank, int num_microbatches, const OrderOptions& options = {});
+
+/// Plays the lists of all pipeline ranks against each other; "" when every receive meets its send and nothing waits for
+/// ever, else a sentence naming ranks and actions.
 std::string find_deadlock(const std::vector<std::vector<Action>>& ranks);
 
 }  // namespace rialto::schedule

@@ -1,7 +1,7 @@
 // Plays the lists of all ranks against each other.
 //
 // The play is strict: a send is done only once its receive has been posted, as with a transport that holds no message,
-// and messages between two ranks meet in the order of posting, as collectives libraries demand.
+// and messages of one direction between two ranks meet in the order of posting, as collectives libraries demand.
 #include <deque>
 #include <map>
 #include <set>
@@ -59,18 +59,21 @@ class Play {
       open_[rank].erase(found);
     } else if (action.act == Act::kStep && !open_[rank].empty()) {
       return fail(rank, fmt::format("steps with slot {} still open", open_[rank].begin()->first));
-    } else if (action.act == Act::kForward || action.act == Act::kBackward) {
+    } else if (action.act == Act::kForward || action.act == Act::kBackward || action.act == Act::kBackwardWeight) {
       if (!compute(rank, action)) return false;
     }
     ++at_[rank];
     return true;
   }
 
-  /// A backward pass needs its own forward pass; nothing is computed twice.
+  /// A backward pass needs its own forward pass, one of weights its own backward pass; nothing is computed twice.
   bool compute(size_t rank, const Action& action) {
     const auto key = std::tuple(rank, action.chunk, action.microbatch);
     if (action.act == Act::kForward && !forwards_.insert(key).second) return fail(rank, "runs twice");
     if (action.act == Act::kBackward && forwards_.erase(key) == 0) return fail(rank, "runs without its forward pass");
+    if (action.act == Act::kBackward) backwards_.insert(key);
+    if (action.act == Act::kBackwardWeight && backwards_.erase(key) == 0)
+      return fail(rank, "runs without its backward pass");
     return true;
   }
 
@@ -80,21 +83,27 @@ class Play {
     if (!open_[rank].emplace(action.slot, false).second) return fail(rank, "posts into a slot that is still open");
     const bool send = is_send(action.act);
     const Post mine{action.slot, action.microbatch, action.chunk, is_forward(action.act)};
-    auto& waiting = posts_[{send ? peer : rank, send ? rank : peer, !send}];  // the other side's posts of this pair
+    const auto channel = [&](bool sends) {
+      return std::tuple(send ? peer : rank, send ? rank : peer, mine.forward, sends);
+    };
+    auto& waiting = posts_[channel(!send)];  // the other side's posts of this pair and direction
     if (waiting.empty()) {
-      posts_[{send ? peer : rank, send ? rank : peer, send}].push_back(mine);
+      posts_[channel(send)].push_back(mine);
       return true;
     }
     const Post theirs = waiting.front();
     waiting.pop_front();
-    if (theirs.microbatch != mine.microbatch || theirs.forward != mine.forward)
-      return fail(rank, fmt::format("meets micro-batch {} {} of rank {}", theirs.microbatch,
-                                    theirs.forward ? "forward" : "backward", peer));
+    const size_t my_stage = stage(rank, mine), their_stage = stage(peer, theirs);
+    const bool neighbours = send == mine.forward ? their_stage == my_stage + 1 : my_stage == their_stage + 1;
+    if (theirs.microbatch != mine.microbatch || !neighbours)
+      return fail(rank, fmt::format("meets micro-batch {} chunk {} of rank {}", theirs.microbatch, theirs.chunk, peer));
     open_[rank][mine.slot] = true;
     open_[peer][theirs.slot] = true;
     ready.push_back(peer);
     return true;
   }
+
+  size_t stage(size_t rank, const Post& post) const { return static_cast<size_t>(post.chunk) * ranks_.size() + rank; }
 
   bool fail(size_t rank, std::string_view what) {
     trouble_ = fmt::format("rank {} action {} ({}) {}", rank, at_[rank], to_text(current(rank)), what);
@@ -115,9 +124,10 @@ class Play {
 
   const std::vector<std::vector<Action>>& ranks_;
   std::vector<size_t> at_;
-  std::vector<std::map<int, bool>> open_;                               ///< slot -> met its other half
-  std::map<std::tuple<size_t, size_t, bool>, std::deque<Post>> posts_;  ///< (receiver, sender, is send) -> unmatched
-  std::set<std::tuple<size_t, int, int>> forwards_;
+  std::vector<std::map<int, bool>> open_;  ///< slot -> met its other half
+  /// (receiver, sender, is forward, is send) -> unmatched
+  std::map<std::tuple<size_t, size_t, bool, bool>, std::deque<Post>> posts_;
+  std::set<std::tuple<size_t, int, int>> forwards_, backwards_;
   std::string trouble_;
 };
 

@@ -1,4 +1,7 @@
 // Pipeline orders: what each rank does, in which order, and that no set of ranks waits for ever.
+#include <map>
+#include <tuple>
+
 #include <gmock/gmock.h>
 
 #include "rialto/base/error.h"
@@ -7,18 +10,24 @@
 namespace rialto::schedule {
 namespace {
 
-std::vector<std::vector<Action>> all_ranks(int pp, int num_microbatches) {
+std::vector<std::vector<Action>> all_ranks(int pp, int num_microbatches, int vpp = 1,
+                                           const OrderOptions& options = {}) {
   std::vector<std::vector<Action>> ranks;
-  for (int rank = 0; rank < pp; ++rank) ranks.push_back(pipeline_order({.pp = pp}, rank, num_microbatches));
+  for (int rank = 0; rank < pp; ++rank)
+    ranks.push_back(pipeline_order({.pp = pp, .vpp = vpp}, rank, num_microbatches, options));
   return ranks;
 }
 
-/// "F0 F1 B0 ..."
-std::string computing(const std::vector<Action>& actions) {
+/// "F0 F1 B0 ...", with chunks "F0.1"
+std::string computing(const std::vector<Action>& actions, bool chunks = false) {
   std::string text;
+  const auto number = [chunks](const Action& action) {
+    return std::to_string(action.microbatch) + (chunks ? "." + std::to_string(action.chunk) : "") + " ";
+  };
   for (const Action& action : actions) {
-    if (action.act == Act::kForward) text += "F" + std::to_string(action.microbatch) + " ";
-    if (action.act == Act::kBackward) text += "B" + std::to_string(action.microbatch) + " ";
+    if (action.act == Act::kForward) text += "F" + number(action);
+    if (action.act == Act::kBackward) text += "B" + number(action);
+    if (action.act == Act::kBackwardWeight) text += "W" + number(action);
     if (action.act == Act::kReduceGrads) text += "R ";
     if (action.act == Act::kStep) text += "S";
   }
@@ -44,6 +53,58 @@ TEST(Schedule, EveryPipelineUpTo64StagesEnds) {
       EXPECT_EQ(find_deadlock(all_ranks(pp, std::max(microbatches, 1))), "") << pp << " stages, " << microbatches;
 }
 
+TEST(Schedule, InterleavedOrderIsMegatrons) {
+  // Two stages of two chunks, four micro-batches in groups of two; four forwards first on rank 0, two on rank 1.
+  EXPECT_EQ(computing(pipeline_order({.pp = 2, .vpp = 2}, 0, 4), true),
+            "F0.0 F1.0 F0.1 F1.1 F2.0 B0.1 F3.0 B1.1 F2.1 B0.0 F3.1 B1.0 B2.1 B3.1 B2.0 B3.0 R S");
+  EXPECT_EQ(computing(pipeline_order({.pp = 2, .vpp = 2}, 1, 4), true),
+            "F0.0 F1.0 F0.1 B0.1 F1.1 B1.1 F2.0 B0.0 F3.0 B1.0 F2.1 B2.1 F3.1 B3.1 B2.0 B3.0 R S");
+  EXPECT_EQ(warm_up_steps({.pp = 4, .vpp = 3}, 1, 64, {.microbatch_group = 5}), 2 * 2 + 2 * 5);
+  EXPECT_EQ(warm_up_steps({.pp = 4, .vpp = 2}, 0, 4), 8);  // everything
+}
+
+TEST(Schedule, EveryInterleavedPipelineEnds) {
+  int checked = 0;
+  for (const int pp : {2, 3, 4, 5, 8, 16})
+    for (const int vpp : {2, 3, 4, 8})
+      for (const int microbatches : {pp, pp + 1, 2 * pp, 3 * pp, 5 * pp - 1, 64})
+        for (const int group : {pp, pp + 1, 2 * pp, 3 * pp - 1, microbatches}) {
+          const int rest = microbatches % group;
+          if (group > microbatches || (rest != 0 && rest < pp)) continue;
+          for (const bool split : {false, true}) {
+            const OrderOptions options{.microbatch_group = group, .split_weight_gradients = split};
+            ASSERT_EQ(find_deadlock(all_ranks(pp, microbatches, vpp, options)), "")
+                << pp << " stages, " << vpp << " chunks, " << microbatches << " in groups of " << group;
+            ++checked;
+          }
+        }
+  EXPECT_GT(checked, 400);
+  const auto largest = all_ranks(64, 512, 8);
+  EXPECT_EQ(find_deadlock(largest), "");
+  EXPECT_EQ(find_deadlock(all_ranks(64, 512, 8, {.forward_only = true})), "");
+}
+
+TEST(Schedule, EverythingIsComputedOnce) {
+  for (const int rank : {0, 1, 2}) {
+    std::map<std::tuple<Act, int, int>, int> count;
+    for (const Action& action : pipeline_order({.pp = 3, .vpp = 4}, rank, 6, {.split_weight_gradients = true}))
+      if (action.act == Act::kForward || action.act == Act::kBackward || action.act == Act::kBackwardWeight)
+        ++count[{action.act, action.microbatch, action.chunk}];
+    EXPECT_EQ(count.size(), 3u * 4 * 6);
+    for (const auto& [work, times] : count) EXPECT_EQ(times, 1);
+  }
+}
+
+TEST(Schedule, WeightGradientsFillTheDrain) {
+  const OrderOptions split{.split_weight_gradients = true};
+  EXPECT_EQ(computing(pipeline_order({.pp = 3}, 0, 4, split)), "F0 F1 F2 B0 W0 F3 B1 W1 B2 W2 B3 W3 R S");
+  EXPECT_EQ(computing(pipeline_order({.pp = 3}, 2, 4, split)), "F0 B0 F1 B1 F2 B2 W0 F3 B3 W1 W2 W3 R S");
+}
+
+TEST(Schedule, EvaluationRunsForwardsAlone) {
+  EXPECT_EQ(computing(pipeline_order({.pp = 2, .vpp = 2}, 1, 2, {.forward_only = true}), true), "F0.0 F1.0 F0.1 F1.1 ");
+}
+
 TEST(Schedule, InFlightForwardsAreBounded) {
   // 1F1B holds at most pp - rank forwards: what the planner counts as activation memory.
   for (int rank = 0; rank < 8; ++rank) {
@@ -58,7 +119,11 @@ TEST(Schedule, InFlightForwardsAreBounded) {
 }
 
 TEST(Schedule, RefusesWhatItCannotDo) {
-  EXPECT_THROW(pipeline_order({.pp = 2, .vpp = 2}, 0, 4), Error);
+  EXPECT_THROW(pipeline_order({.vpp = 2}, 0, 4), Error);                                    // no pipeline
+  EXPECT_THROW(pipeline_order({.pp = 2, .vpp = 2}, 0, 4, {.microbatch_group = 1}), Error);  // below the stages
+  EXPECT_THROW(pipeline_order({.pp = 2, .vpp = 2}, 0, 4, {.microbatch_group = 5}), Error);  // above the batch
+  EXPECT_THROW(pipeline_order({.pp = 4, .vpp = 2}, 0, 9, {.microbatch_group = 4}), Error);  // a rest of 1
+  EXPECT_NO_THROW(pipeline_order({.pp = 4, .vpp = 2}, 0, 9, {.microbatch_group = 5}));      // a rest of 4
   EXPECT_THROW(pipeline_order({}, 0, 0), Error);
   EXPECT_THROW(pipeline_order({.pp = 2}, 2, 1), Error);
 }
@@ -82,6 +147,20 @@ TEST(Deadlock, EveryDroppedOrSwappedPostIsNoticed) {
     }
 }
 
+TEST(Deadlock, InterleavedMistakesAreNoticed) {
+  const std::vector<std::vector<Action>> good = all_ranks(2, 4, 2);
+  for (size_t rank = 0; rank < good.size(); ++rank)
+    for (size_t i = 0; i < good[rank].size(); ++i) {
+      if (good[rank][i].peer < 0) continue;
+      auto ranks = good;
+      ranks[rank].erase(ranks[rank].begin() + static_cast<std::ptrdiff_t>(i));
+      EXPECT_NE(find_deadlock(ranks), "") << rank << ": " << to_text(good[rank][i]);
+      ranks = good;
+      ranks[rank][i].chunk = 1 - ranks[rank][i].chunk;  // meets the same micro-batch of another stage
+      EXPECT_NE(find_deadlock(ranks), "") << rank << ": " << to_text(good[rank][i]);
+    }
+}
+
 TEST(Deadlock, WaitingInACircleIsNamed) {
   // Both receive first: neither sends.
   const auto rank = [](int peer) {
@@ -100,6 +179,7 @@ TEST(Deadlock, MistakesWithSlotsAndPeersAreNamed) {
   EXPECT_THAT(find_deadlock({{{.act = Act::kPostSendForward, .peer = 7, .slot = 0}}}),
               testing::HasSubstr("does not exist"));
   EXPECT_THAT(find_deadlock({{{.act = Act::kBackward}}}), testing::HasSubstr("without its forward"));
+  EXPECT_THAT(find_deadlock({{{.act = Act::kBackwardWeight}}}), testing::HasSubstr("without its backward"));
   EXPECT_THAT(find_deadlock({{{.act = Act::kForward}, {.act = Act::kForward}}}), testing::HasSubstr("twice"));
 }
 
