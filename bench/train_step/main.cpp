@@ -11,7 +11,8 @@
 
 #include "rialto/base/error.h"
 #include "rialto/model/model.h"
-#include "rialto/optim/adamw.h"
+#include "rialto/optim/grad_norm.h"
+#include "rialto/optim/optimizer.h"
 
 namespace {
 
@@ -59,7 +60,7 @@ int run(const std::string& dtype, int threads, int steps) {
                          true);
   weights.init_random(spec, 1234);
   const model::Model model(spec, weights, {}, {.embedding = true, .head = true, .first = 0, .last = 8});
-  optim::AdamW adam(weights, {});
+  optim::Optimizer adam(weights, {});
   at::manual_seed(1);
   model::Batch batch;
   batch.tokens_BS = at::randint(8192, {4, 512}, at::kLong);
@@ -76,7 +77,7 @@ int run(const std::string& dtype, int threads, int steps) {
     model::backward(loss, 1 / loss.weight);
     const double backward = part.lap_ms();
     const double scale = optim::clip_scale(optim::grad_norm(weights), 1.0);
-    adam.step(1e-3, scale);
+    adam.step({.lr = 1e-3, .decoupled_lr = 1e-3, .weight_decay = 0.1}, scale);
     const double update = part.lap_ms();
     const char* comma = i ? ", " : "";
     ms += fmt::format("{}{:.2f}", comma, whole.lap_ms());

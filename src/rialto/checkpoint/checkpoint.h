@@ -10,7 +10,7 @@
 #include "rialto/base/json.h"
 #include "rialto/base/progress.h"
 #include "rialto/model/weights.h"
-#include "rialto/optim/adamw.h"
+#include "rialto/optim/optimizer.h"
 #include "rialto/spec/model_spec.h"
 #include "rialto/store/checkpoint.h"
 
@@ -41,8 +41,9 @@ struct SaveOptions {
   std::string run_config_yaml;  ///< sections besides model:
   std::string run_keys_yaml;    ///< lines of model: that are the run's, not the model's
   Json args = Json::object();   ///< Megatron-LM's `args` beyond what the model says: batch sizes, train_iters...
-  optim::AdamWOptions adam;     ///< of the parameter groups
-  double lr = 0;                ///< learning rate of the next step, recorded in the parameter groups
+  optim::Options optimizer;     ///< of the parameter groups
+  optim::Rates rates;           ///< of the next step, recorded in the parameter groups
+  std::optional<optim::Bounds> decoupled_lr;  ///< of the group of embedding and output layer; unset: no such group
   // What rialto_source/ is taken from, the first of these that is given (and, for an iteration, that has it):
   std::optional<fs::path> previous_iter;  ///< carried over
   std::optional<fs::path> hf_source;      ///< the model came from there: its config, tokenizer, layout...
@@ -50,9 +51,9 @@ struct SaveOptions {
   bool replace = false;
   bool separate_expert_optimizer = false;  ///< for a Megatron run with expert parallelism; the model has experts
 };
-/// Weights, main parameters, both moments, scheduler and train state; see docs/checkpoint.md.
+/// Weights, main parameters, moments, scheduler and train state; see docs/checkpoint.md.
 fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& model, model::Weights& weights,
-              optim::AdamW* optimizer, const TrainingState& state, const Json& scheduler, Progress* progress);
+              const optim::Optimizer* optimizer, const TrainingState& state, const Json& scheduler, Progress* progress);
 
 /// Only the counters of an iter folder, ours or Megatron's.
 TrainingState load_state(const fs::path& iter_dir);
@@ -60,6 +61,6 @@ TrainingState load_state(const fs::path& iter_dir);
 /// Weights, optimizer and training state from an iter folder, ours or Megatron's (distributed or plain bf16 optimizer).
 /// Throws kInput when a piece of optimizer state is missing.
 TrainingState load_training(const fs::path& iter_dir, const spec::ModelSpec& model, model::Weights& weights,
-                            optim::AdamW& optimizer, Progress* progress);
+                            optim::Optimizer& optimizer, Progress* progress);
 
 }  // namespace rialto::checkpoint

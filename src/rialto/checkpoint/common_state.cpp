@@ -26,23 +26,46 @@ void put(Entries& entries, const std::string& key, PicklePtr value) {
   entries.emplace_back(formats::p_str(key), std::move(value));
 }
 
+/// What torch's optimizer (and FusedAdam) keeps in a group of this kind.
+void put_options(Entries& group, const optim::Options& options) {
+  const auto betas = [&](double first, double second) {
+    put(group, "betas", formats::p_tuple({formats::p_float(first), formats::p_float(second)}));
+  };
+  switch (options.kind) {
+    case optim::Kind::kSgd:
+      put(group, "momentum", formats::p_float(options.sgd_momentum));
+      put(group, "dampening", formats::p_float(0));
+      put(group, "nesterov", formats::p_bool(false));
+      break;
+    case optim::Kind::kLion:
+      betas(options.lion_beta1, options.lion_beta2);
+      break;
+    case optim::Kind::kAdam:
+    case optim::Kind::kMuon:  // the groups of both its rules
+      betas(options.adam_beta1, options.adam_beta2);
+      put(group, "eps", formats::p_float(options.adam_eps));
+      put(group, "bias_correction", formats::p_bool(true));
+      break;
+  }
+}
+
 /// Groups are matched on wd_mult, lr_mult, is_expert_parallel and is_decoupled_lr (Core 0.16.1), max_lr and min_lr too
 /// (main; start_wd or end_wd here would make it miss). No `params`: the reader brings its own. `step` is what the
-/// distributed optimizer counts from; the rest is torch.optim.AdamW's and FusedAdam's.
-PicklePtr param_group(const SaveOptions& options, const Json& scheduler, int64_t steps, bool experts, bool decay) {
+/// distributed optimizer counts from; the rest is torch's and FusedAdam's.
+PicklePtr param_group(const SaveOptions& options, const Json& scheduler, int64_t steps, bool experts,
+                      const optim::Group& of) {
+  const bool own_lr = of.decoupled_lr && options.decoupled_lr;
   Entries group;
-  put(group, "wd_mult", formats::p_float(decay ? 1.0 : 0.0));
+  put(group, "wd_mult", formats::p_float(of.decay ? 1.0 : 0.0));
   put(group, "lr_mult", formats::p_float(1.0));
   put(group, "is_expert_parallel", formats::p_bool(experts));
   put(group, "is_decoupled_lr", formats::p_bool(false));
-  put(group, "max_lr", formats::p_float(scheduler.at("max_lr").get<double>()));
-  put(group, "min_lr", formats::p_float(scheduler.at("min_lr").get<double>()));
-  put(group, "default_config", formats::p_bool(true));
-  put(group, "lr", formats::p_float(options.lr));
-  put(group, "weight_decay", formats::p_float(decay ? options.adam.weight_decay : 0.0));
-  put(group, "betas", formats::p_tuple({formats::p_float(options.adam.beta1), formats::p_float(options.adam.beta2)}));
-  put(group, "eps", formats::p_float(options.adam.eps));
-  put(group, "bias_correction", formats::p_bool(true));
+  put(group, "max_lr", formats::p_float(own_lr ? options.decoupled_lr->max : scheduler.at("max_lr").get<double>()));
+  put(group, "min_lr", formats::p_float(own_lr ? options.decoupled_lr->min : scheduler.at("min_lr").get<double>()));
+  put(group, "default_config", formats::p_bool(!own_lr));
+  put(group, "lr", formats::p_float(own_lr ? options.rates.decoupled_lr : options.rates.lr));
+  put(group, "weight_decay", formats::p_float(of.decay ? options.rates.weight_decay : 0.0));
+  put_options(group, options.optimizer);
   put(group, "step", formats::p_int(steps));
   put(group, "amsgrad", formats::p_bool(false));
   put(group, "maximize", formats::p_bool(false));
@@ -50,7 +73,7 @@ PicklePtr param_group(const SaveOptions& options, const Json& scheduler, int64_t
   put(group, "capturable", formats::p_bool(false));
   put(group, "differentiable", formats::p_bool(false));
   put(group, "fused", formats::p_none());
-  put(group, "decoupled_weight_decay", formats::p_bool(true));
+  put(group, "decoupled_weight_decay", formats::p_bool(options.optimizer.decoupled_weight_decay));
   return formats::p_dict(std::move(group));
 }
 
@@ -71,16 +94,26 @@ PicklePtr optimizer_of(const PicklePtr& groups) {
   return formats::p_dict(std::move(optimizer));
 }
 
-/// The groups that some parameter of the links `experts` or others is in, decayed first: plain bf16 counts them.
+/// Groups in Core's order: the default one, that with a learning rate of its own, those without decay.
+std::vector<optim::Group> all_groups(const SaveOptions& options) {
+  std::vector<optim::Group> groups = {{.decoupled_lr = false, .decay = true}};
+  if (options.decoupled_lr) groups.push_back({.decoupled_lr = true, .decay = true});
+  groups.push_back({.decoupled_lr = false, .decay = false});
+  return groups;
+}
+
+/// The groups that some parameter of the links `experts` or others is in: plain bf16 counts them.
 PicklePtr groups_of(const SaveOptions& options, const spec::ModelSpec& model, const Json& scheduler, int64_t steps,
                     bool experts) {
   std::vector<PicklePtr> groups;
   const std::vector<spec::Param> params = spec::param_table(model);
-  for (const bool decay : {true, false}) {
+  for (const optim::Group& group : all_groups(options)) {
     if (std::ranges::any_of(params, [&](const spec::Param& param) {
-          return !param.buffer && (param.expert >= 0) == experts && param.weight_decay == decay;
+          optim::Group of = optim::group_of(param, options.optimizer);
+          of.decoupled_lr = of.decoupled_lr && options.decoupled_lr;
+          return !param.buffer && (param.expert >= 0) == experts && of == group;
         }))
-      groups.push_back(param_group(options, scheduler, steps, experts, decay));
+      groups.push_back(param_group(options, scheduler, steps, experts, group));
   }
   return formats::p_list(std::move(groups));
 }
@@ -90,8 +123,10 @@ PicklePtr groups_of(const SaveOptions& options, const spec::ModelSpec& model, co
 PicklePtr make_optimizer(const SaveOptions& options, const spec::ModelSpec& model, const Json& scheduler,
                          int64_t steps) {
   if (!options.separate_expert_optimizer) {
-    return optimizer_of(formats::p_list(
-        {param_group(options, scheduler, steps, false, true), param_group(options, scheduler, steps, false, false)}));
+    std::vector<PicklePtr> groups;
+    for (const optim::Group& group : all_groups(options))
+      groups.push_back(param_group(options, scheduler, steps, false, group));
+    return optimizer_of(formats::p_list(std::move(groups)));
   }
   Entries links;
   for (const int64_t link : {0, 1})

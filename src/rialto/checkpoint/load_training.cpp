@@ -1,4 +1,6 @@
 // Resuming: weights, main parameters, moments and counters from one iteration, ours or Megatron's.
+#include <ATen/Functions.h>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -11,16 +13,19 @@
 namespace rialto::checkpoint {
 namespace {
 
+/// The optimizer's state `name` of one weight, from the tensor under `prefix`.
 void fill_state(const store::CheckpointReader& reader, const model::Weight& weight, const std::string& prefix,
-                const at::Tensor& target) {
+                optim::Optimizer& optimizer, std::string_view name) {
   const ElementSource elements = stored_param(reader, weight.param, prefix);
   if (elements.dtype != DType::kF32) {
     throw Error(ErrorKind::kInput, reader.path().string(),
                 fmt::format("'{}' is not stored as it was computed", reader.find_key(weight.param, prefix)),
                 {.got = std::string(torch_name(elements.dtype)), .want = "float32", .hint = {}});
   }
-  fill_bytes(target,
+  const at::Tensor values = at::empty({weight.size}, at::kFloat);
+  fill_bytes(values,
              [&](std::span<std::byte> out) { read_box(elements, weight.param.view, weight.box, DType::kF32, out); });
+  optimizer.write(name, {weight.offset, weight.offset + weight.size}, values);
 }
 
 /// Main parameters stand under either of Megatron's names (distributed, plain bf16); an fp32 model's are its weights.
@@ -33,7 +38,7 @@ std::optional<std::string> main_prefix(const store::CheckpointReader& reader, co
   return std::nullopt;
 }
 
-void load_optimizer(const store::CheckpointReader& reader, model::Weights& weights, optim::AdamW& optimizer,
+void load_optimizer(const store::CheckpointReader& reader, model::Weights& weights, optim::Optimizer& optimizer,
                     Progress& shown) {
   const std::string where = reader.path().string(), common_path = (reader.path() / "common.pt").string();
   const formats::TorchFile common = read_common(reader.path());
@@ -44,15 +49,15 @@ void load_optimizer(const store::CheckpointReader& reader, model::Weights& weigh
     if (weight.param.buffer || weight.frozen) continue;
     if (const auto prefix = main_prefix(reader, weight.param)) {
       // An fp32 model's main parameters are its weights; both were stored, so this only repeats them.
-      fill_state(reader, weight, *prefix, optimizer.main_of(weight));
+      fill_state(reader, weight, *prefix, optimizer, "param");
     } else if (!optimizer.main_is_weights() || reader.dtype(reader.find_key(weight.param)) != DType::kF32) {
       throw Error(ErrorKind::kInput, where, fmt::format("no main parameter of '{}'", weight.param.disk.key),
                   {.got = {},
                    .want = "optimizer.state.param or optimizer.state.fp32_param",
                    .hint = "checkpoint.load_optim=false starts with a fresh optimizer"});
     }
-    fill_state(reader, weight, "optimizer.state.exp_avg.", optimizer.exp_avg_of(weight));
-    fill_state(reader, weight, "optimizer.state.exp_avg_sq.", optimizer.exp_avg_sq_of(weight));
+    for (const char* name : optimizer.state_names(weight))
+      fill_state(reader, weight, fmt::format("optimizer.state.{}.", name), optimizer, name);
     shown.update(++done);
   }
   shown.end();
@@ -92,7 +97,7 @@ TrainingState load_state(const fs::path& iter_dir) {
 }
 
 TrainingState load_training(const fs::path& iter_dir, const spec::ModelSpec& model, model::Weights& weights,
-                            optim::AdamW& optimizer, Progress* progress) {
+                            optim::Optimizer& optimizer, Progress* progress) {
   Source source;
   source.model = model;
   source.path = iter_dir;

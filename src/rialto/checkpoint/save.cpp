@@ -12,8 +12,6 @@
 namespace rialto::checkpoint {
 namespace {
 
-constexpr const char* kState = "optimizer.state.";
-
 void require_whole(const model::Weight& weight) {
   for (size_t i = 0; i < weight.param.view.size(); ++i) {
     if (weight.box.lo[i] != 0 || weight.box.hi[i] != weight.param.view[i]) {
@@ -33,26 +31,29 @@ void alias_all(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, c
 }
 
 /// `param` is what Megatron's distributed optimizer asks for, `fp32_param` what its plain bf16 optimizer does.
-void add_optimizer_state(store::CheckpointWriter& writer, const model::Weight& weight, optim::AdamW& optimizer) {
-  const std::string state = kState;
-  const auto named = [&](const char* name) { return store::chunk_of(weight.param, DType::kF32, state + name + "."); };
+void add_optimizer_state(store::CheckpointWriter& writer, const model::Weight& weight,
+                         const optim::Optimizer& optimizer) {
+  const optim::Range range{weight.offset, weight.offset + weight.size};
+  const auto named = [&](const char* name) {
+    return store::chunk_of(weight.param, DType::kF32, fmt::format("optimizer.state.{}.", name));
+  };
   store::ChunkSpec stored;
   if (optimizer.main_is_weights()) {
     stored = store::chunk_of(weight.param, DType::kF32);
     alias_all(writer, stored, named("param"));
   } else {
     stored = named("param");
-    add_tensor(writer, stored, optimizer.main_of(weight));
+    add_tensor(writer, stored, optimizer.read("param", range));
   }
   alias_all(writer, stored, named("fp32_param"));
-  add_tensor(writer, named("exp_avg"), optimizer.exp_avg_of(weight));
-  add_tensor(writer, named("exp_avg_sq"), optimizer.exp_avg_sq_of(weight));
+  for (const char* name : optimizer.state_names(weight)) add_tensor(writer, named(name), optimizer.read(name, range));
 }
 
 }  // namespace
 
 fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& model, model::Weights& weights,
-              optim::AdamW* optimizer, const TrainingState& state, const Json& scheduler, Progress* progress) {
+              const optim::Optimizer* optimizer, const TrainingState& state, const Json& scheduler,
+              Progress* progress) {
   Progress& shown = progress ? *progress : silent();
   store::CheckpointWriter writer(ops, options.root, state.iteration, options.replace);
   shown.begin(fmt::format("save iteration {}", state.iteration), weights.all().size(), "tensors");

@@ -1,11 +1,11 @@
 // The gradient's Euclidean norm, the same bits for any number of threads, and the clipping coefficient.
+#include "rialto/optim/grad_norm.h"
+
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 
 #include <cmath>
-
-#include "rialto/optim/adamw.h"
 
 namespace rialto::optim {
 namespace {

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "rialto/train/batches.h"
+#include "rialto/train/schedule_state.h"
 #include "rialto/train/step.h"
 #include "rialto/train/update.h"
 
@@ -18,9 +19,10 @@ IterationOutcome run_training_iteration(const config::RunConfig& config, Setup& 
   IterationOutcome outcome;
   StepRecord& record = outcome.record;
   record.iteration = state.iteration + 1;
-  record.learning_rate = setup.schedule.lr_at(state.consumed_train_samples);
+  const optim::Rates rates = rates_at(config, setup.schedule, state.consumed_train_samples);
+  record.learning_rate = rates.lr;
   const auto step = [&] {
-    const Update update = update_weights(config, setup, record.learning_rate);
+    const Update update = update_weights(config, setup, rates);
     record.grad_norm = update.grad_norm;
     outcome.stepped = update.stepped;
   };

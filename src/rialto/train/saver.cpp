@@ -13,16 +13,6 @@
 namespace rialto::train {
 namespace {
 
-/// True when every element is finite; looks at pieces, so that no copy of the model is made.
-bool all_finite(const at::Tensor& flat) {
-  constexpr int64_t kPiece = int64_t{1} << 22;
-  for (int64_t begin = 0; begin < flat.numel(); begin += kPiece) {
-    const at::Tensor part = flat.narrow(0, begin, std::min(kPiece, flat.numel() - begin));
-    if (!at::isfinite(part).all().item<bool>()) return false;
-  }
-  return true;
-}
-
 /// Megatron-LM's `args`, beyond what the model says.
 Json megatron_args(const config::RunConfig& config, const Setup& setup) {
   return {{"seq_length", setup.seq_length},
@@ -46,7 +36,7 @@ Json megatron_args(const config::RunConfig& config, const Setup& setup) {
 }  // namespace
 
 bool weights_finite(const Setup& setup) {
-  return all_finite(setup.optimizer->main()) && all_finite(setup.weights->flat_data());
+  return optim::all_finite(setup.weights->flat_data()) && setup.optimizer->main_is_finite();
 }
 
 Saver::Saver(const config::RunConfig& config, const Hooks& hooks, Setup& setup)
@@ -79,8 +69,8 @@ checkpoint::SaveOptions Saver::options() const {
   options.run_config_yaml = config::write_portable_sections(config_);
   options.run_keys_yaml = config::write_run_keys(config_);
   options.args = megatron_args(config_, setup_);
-  options.adam = setup_.adam;
-  options.lr = setup_.schedule.lr_at(setup_.state.consumed_train_samples);
+  options.optimizer = setup_.optimizer->options();
+  options.rates = rates_at(config_, setup_.schedule, setup_.state.consumed_train_samples);
   options.hf_source = setup_.hf_source;
   // What the first save took from the HF folder is carried from save to save: the folder may change or go meanwhile.
   options.previous_iter = newest_ && fs::exists(*newest_) ? newest_ : setup_.native_source;

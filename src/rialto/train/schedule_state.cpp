@@ -25,6 +25,11 @@ optim::LrSchedule make_schedule(const config::RunConfig& config) {
   return schedule;
 }
 
+optim::Rates rates_at(const config::RunConfig& config, const optim::LrSchedule& schedule, int64_t samples) {
+  const double lr = schedule.lr_at(samples);
+  return {.lr = lr, .decoupled_lr = lr, .weight_decay = config.optimizer.weight_decay};
+}
+
 Json scheduler_state(const config::RunConfig& config, const optim::LrSchedule& schedule, int64_t consumed_samples) {
   return {{"max_lr", schedule.max_lr},
           {"lr_warmup_steps", schedule.warmup_samples},

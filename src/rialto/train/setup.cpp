@@ -14,6 +14,7 @@
 #include "rialto/hub/tokenizer.h"
 #include "rialto/resolve/resolve.h"
 #include "rialto/resolve/spelled_model.h"
+#include "rialto/train/optimizer_options.h"
 #include "rialto/train/schedule_state.h"
 
 namespace rialto::train {
@@ -217,11 +218,9 @@ Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
   setup.schedule = make_schedule(config);
   if (origin.source) (origin.source->native ? setup.native_source : setup.hf_source) = origin.source->path;
 
-  const config::OptimizerSection& optimizer = config.optimizer;
-  setup.adam = {optimizer.adam_beta1, optimizer.adam_beta2, optimizer.adam_eps, optimizer.weight_decay};
   const model::Context context{setup.device, config.mixed_precision == "fp32" ? at::kFloat : at::kBFloat16};
   setup.weights = std::make_unique<model::Weights>(setup.model_spec, spec::Layout{}, spec::Coords{}, context, true);
-  setup.optimizer = std::make_unique<optim::AdamW>(*setup.weights, setup.adam);
+  setup.optimizer = std::make_unique<optim::Optimizer>(*setup.weights, optimizer_options(config));
   const auto layers = static_cast<int64_t>(setup.model_spec.layers.size());
   setup.model =
       std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));

@@ -3,13 +3,15 @@
 
 #include <cmath>
 
+#include "rialto/optim/grad_norm.h"
+
 namespace rialto::train {
 
-Update update_weights(const config::RunConfig& config, Setup& setup, double learning_rate) {
+Update update_weights(const config::RunConfig& config, Setup& setup, const optim::Rates& rates) {
   Update update;
   update.grad_norm = optim::grad_norm(*setup.weights);
   if (!std::isfinite(update.grad_norm)) return update;
-  setup.optimizer->step(learning_rate, optim::clip_scale(update.grad_norm, config.optimizer.clip_grad));
+  setup.optimizer->step(rates, optim::clip_scale(update.grad_norm, config.optimizer.clip_grad));
   update.stepped = true;
   return update;
 }

@@ -12,6 +12,6 @@ struct Update {
 };
 
 /// Norm, clipping, optimizer step. The gradients in setup.weights are complete (summed over micro-batches and ranks).
-Update update_weights(const config::RunConfig& config, Setup& setup, double learning_rate);
+Update update_weights(const config::RunConfig& config, Setup& setup, const optim::Rates& rates);
 
 }  // namespace rialto::train

@@ -2,7 +2,7 @@
 #include <ATen/Parallel.h>
 
 #include "rialto/base/error.h"
-#include "rialto/optim/adamw.h"
+#include "rialto/optim/grad_norm.h"
 #include "rialto/optim/schedule.h"
 #include "tests/unit/model/toy.h"
 

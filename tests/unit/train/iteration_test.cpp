@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "rialto/optim/adamw.h"
+#include "rialto/optim/optimizer.h"
 #include "rialto/train/step.h"
 
 namespace rialto::train {
@@ -152,7 +152,7 @@ TEST(Iteration, ExtraLossesAreThePartsOfTheObjective) {
 
 TEST(Iteration, BothLossesFall) {
   Toy run(kAll);
-  optim::AdamW adam(run.weights, {});
+  optim::Optimizer adam(run.weights, {});
   const GlobalBatch batch = counting(2);
   const auto losses = [&] {
     const model::LossSum loss = run.model.forward_loss(batch.micro_batches[0]);
@@ -160,7 +160,9 @@ TEST(Iteration, BothLossesFall) {
   };
   const auto before = losses();
   for (int step = 0; step < 60; ++step) {
-    const Iteration iteration = run_iteration(run.model, run.weights, batch, {.step = [&] { adam.step(1e-2, 1); }});
+    const Iteration iteration =
+        run_iteration(run.model, run.weights, batch,
+                      {.step = [&] { adam.step({.lr = 1e-2, .decoupled_lr = 1e-2, .weight_decay = 0.1}, 1); }});
     model::update_selection_bias(run.weights, iteration.routed, 1e-3);
   }
   const auto after = losses();
