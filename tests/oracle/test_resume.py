@@ -118,19 +118,24 @@ def test_more_records_than_the_checkpoint_are_dropped(data, tmp_path):
     assert [r["iteration"] for r in training_runs.records(path)] == list(range(1, 9))
 
 
-@pytest.mark.parametrize("launcher, code", [({}, 75), ({"TORCHELASTIC_RUN_ID": "none"}, 0)], ids=["alone", "torchrun"])
-def test_a_signal_saves_and_the_run_goes_on(launcher, code, data, tmp_path):
-    """SIGTERM ends a run after its step, with a checkpoint; torchrun would take 75 for a crash and start the ranks again."""
-    values = {**data, **RANDOM_MODEL, "train.train_iters": 100000, "checkpoint.save": tmp_path / "run", "checkpoint.load": tmp_path / "run"}
+@pytest.mark.parametrize("sent, launcher, code", [
+    (signal.SIGTERM, {}, 75), (signal.SIGTERM, {"TORCHELASTIC_RUN_ID": "none"}, 0), (signal.SIGINT, {}, 75), (signal.SIGUSR1, {}, 75),
+    (signal.SIGUSR2, {}, 75)], ids=["alone", "torchrun", "int", "usr1", "exit_signal"])
+def test_a_signal_saves_and_the_run_goes_on(sent, launcher, code, data, tmp_path):
+    """A signal ends a run after its step, with a checkpoint; torchrun would take 75 for a crash and start the ranks again."""
+    exit_signal = {"train.exit_signal_handler": True, "train.exit_signal": 12} if sent == signal.SIGUSR2 else {}
+    values = {**data, **RANDOM_MODEL, "train.train_iters": 100000, "checkpoint.save": tmp_path / "run", "checkpoint.load": tmp_path / "run",
+              **exit_signal}
     (tmp_path / "a").mkdir()
     running = programs.start("rialto-train", "train", training_runs.write_recipe(tmp_path / "a" / "recipe.yaml", values), env=launcher)
     metrics = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 60
     while not (metrics.exists() and metrics.read_text().count("\n") >= 3) and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    running.send_signal(signal.SIGTERM)
+    running.send_signal(sent)
     output, _ = running.communicate(timeout=60)
     assert running.returncode == code, output
+    assert "[exiting program on request] datetime: " in output
     stopped = training_runs.records(metrics)[-1]["iteration"]
     assert (tmp_path / "run" / "latest_checkpointed_iteration.txt").read_text().strip() == str(stopped)
 

@@ -47,7 +47,7 @@ def write_recipe(path, values):
         *section, key = name.split(".")
         (tree.setdefault(section[0], {}) if section else tree)[key] = value
     def text(value):
-        return json.dumps(str(value) if isinstance(value, Path) else [str(v) for v in value] if isinstance(value, list) else value)
+        return json.dumps(str(value) if isinstance(value, Path) else [v if isinstance(v, int) else str(v) for v in value] if isinstance(value, list) else value)
     lines = []
     for key, value in tree.items():
         lines += [f"{key}:"] + [f"  {k}: {text(v)}" for k, v in value.items()] if isinstance(value, dict) else [f"{key}: {text(value)}"]

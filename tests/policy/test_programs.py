@@ -4,12 +4,15 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/oracle"))
+import training_runs  # noqa: E402
 BIN = Path(os.environ.get("RIALTO_BIN", ROOT / "build/release/bin"))
 PLATFORM = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"}
 
@@ -76,13 +79,24 @@ def test_readme_table_is_what_the_program_prints():
     assert table.strip() == run(BIN / "rialto", "models", "--markdown").stdout.strip()
 
 
-def test_a_program_builds_against_the_installed_library(tmp_path):
-    tree = BIN.parent
-    run("cmake", "--install", tree, "--prefix", tmp_path / "prefix", check=True)
-    done = run("cmake", "-S", ROOT / "examples/count_parameters", "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prefix")
+    run("cmake", "--install", BIN.parent, "--prefix", folder, check=True)
+    return folder
+
+
+def build_example(name, prefix, folder):
+    """The example's program, built against the installed package."""
+    done = run("cmake", "-S", ROOT / "examples" / name, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}")
     assert done.returncode == 0, done.stdout + done.stderr
-    done = run("cmake", "--build", tmp_path / "build")
+    done = run("cmake", "--build", folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return folder / name
+
+
+def test_a_program_builds_against_the_installed_library(prefix, tmp_path):
+    program = build_example("count_parameters", prefix, tmp_path / "build")
     model = tmp_path / "model"
     model.mkdir()
     config = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_size=8, intermediate_size=16, num_hidden_layers=1,
@@ -90,9 +104,31 @@ def test_a_program_builds_against_the_installed_library(tmp_path):
                   tie_word_embeddings=True, hidden_act="silu")
     (model / "config.json").write_text(json.dumps(config))
     write_empty_safetensors(model / "model.safetensors")
-    done = run(tmp_path / "build/count_parameters", model)
+    done = run(program, model)
     # embedding 80, qkv (2+2)*4*8, proj 64, fc1 2*16*8, fc2 128, three norms of 8
     assert done.stdout.strip() == f"llama: {80 + 128 + 64 + 256 + 128 + 24} parameters", done.stdout + done.stderr
+
+
+def test_a_loss_of_ones_own_trains_through_the_installed_library(prefix, tmp_path):
+    """examples/own_loss: cross entropy plus 1e-4 * log(Z)^2. The weights start alike, so its first loss is larger, by little."""
+    program = build_example("own_loss", prefix, tmp_path / "build")
+    training_runs.write_indexed(tmp_path / "data", [[(row + 3 * i) % 50 for i in range(40)] for row in range(60)])
+    model = {"family": "llama", "num_layers": 1, "hidden_size": 16, "ffn_hidden_size": 24, "num_attention_heads": 2, "vocab_size": 50,
+             "seq_length": 16}
+    values = {**{f"model.{k}": v for k, v in model.items()}, "dataset.data_path": tmp_path / "data", "mixed_precision": "fp32",
+              "train.train_iters": 30, "train.micro_batch_size": 2, "train.global_batch_size": 4, "optimizer.lr": 0.01, "logger.log_interval": 1}
+    recipe = training_runs.write_recipe(tmp_path / "recipe.yaml", values)
+
+    def losses(*command):
+        done = run(*command, recipe)
+        assert done.returncode == 0, done.stderr
+        return [float(loss) for loss in re.findall(r"lm loss: (\S+)", done.stdout)]
+    own, plain = losses(program), losses(BIN / "rialto", "train")
+    assert len(own) == len(plain) == 30
+    assert 0 < own[0] - plain[0] < 0.1
+    assert own[-1] < 0.7 * own[0]
+    done = run(program, recipe, "train.train_itres=1")
+    assert done.returncode == 2 and "train_iters" in done.stderr
 
 
 def write_empty_safetensors(path):

@@ -34,6 +34,10 @@ uint64_t load_weights(const Source& source, model::Weights& weights, Progress* p
 struct TrainingState {
   int64_t iteration = 0, consumed_train_samples = 0, skipped_train_samples = 0, consumed_valid_samples = 0;
   double floating_point_operations_so_far = 0;
+  int64_t scheduled_samples = 0;             ///< of the iterations that moved the weights: what the schedules count
+  int64_t skipped_iterations = 0;            ///< that the run's watch over losses skipped or went back from
+  std::vector<double> recent_losses;         ///< what a spike is measured against, oldest first
+  std::vector<int64_t> iterations_left_out;  ///< gone back from: their data is passed over; counted from 0
 };
 
 struct SaveOptions {

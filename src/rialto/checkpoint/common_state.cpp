@@ -21,6 +21,7 @@ namespace {
 using Entries = std::vector<std::pair<PicklePtr, PicklePtr>>;
 using Storages = std::vector<std::pair<std::string, std::string>>;
 constexpr const char* kStepStorage = "0";
+constexpr const char* kWatchKey = "rialto_watch";  ///< ours; Megatron looks up the keys that it knows
 
 void put(Entries& entries, const std::string& key, PicklePtr value) {
   entries.emplace_back(formats::p_str(key), std::move(value));
@@ -235,6 +236,12 @@ CommonState make_training_common(const SaveOptions& options, const spec::ModelSp
   for (const auto& [key, value] : options.args.items()) set(args, key, to_pickle(value));
   set(*common.tree, "num_floating_point_operations_so_far", formats::p_float(state.floating_point_operations_so_far));
   set(*common.tree, "opt_param_scheduler", to_pickle(scheduler));
+  if (state.skipped_iterations > 0 || !state.recent_losses.empty()) {
+    set(*common.tree, kWatchKey,
+        to_pickle({{"skipped_iterations", state.skipped_iterations},
+                   {"recent_losses", state.recent_losses},
+                   {"iterations_left_out", state.iterations_left_out}}));
+  }
   if (optimizer_steps) {
     set(*common.tree, "optimizer", make_optimizer(options, model, scheduler, *optimizer_steps));
     const auto step = static_cast<float>(*optimizer_steps);
@@ -243,6 +250,18 @@ CommonState make_training_common(const SaveOptions& options, const spec::ModelSp
     common.storages.emplace_back(kStepStorage, bytes);
   }
   return common;
+}
+
+void read_watch(const formats::PickleValue& common, TrainingState& state) {
+  const PickleValue* watch = common.get(kWatchKey);
+  if (watch == nullptr) return;
+  const auto items = [&](const char* name) -> std::vector<PicklePtr> {
+    const PickleValue* list = watch->get(name);
+    return list != nullptr ? list->items : std::vector<PicklePtr>();
+  };
+  if (const PickleValue* skipped = watch->get("skipped_iterations")) state.skipped_iterations = skipped->integer;
+  for (const PicklePtr& loss : items("recent_losses")) state.recent_losses.push_back(loss->number);
+  for (const PicklePtr& number : items("iterations_left_out")) state.iterations_left_out.push_back(number->integer);
 }
 
 formats::TorchFile read_common(const fs::path& iter_dir) {

@@ -26,6 +26,9 @@ CommonState make_training_common(const SaveOptions& options, const spec::ModelSp
 /// A JSON value as a pickle tree: objects become dicts, numbers keep being integers or floats.
 formats::PicklePtr to_pickle(const Json& value);
 
+/// What the run's watch over losses had seen and done, from a common.pt of ours; nothing in others.
+void read_watch(const formats::PickleValue& common, TrainingState& state);
+
 /// common.pt with the elements of its small tensors.
 formats::TorchFile read_common(const fs::path& iter_dir);
 

@@ -66,8 +66,10 @@ void load_optimizer(const store::CheckpointReader& reader, model::Weights& weigh
 
 }  // namespace
 
-TrainingState load_state(const fs::path& iter_dir) {
-  const store::CheckpointReader reader(iter_dir);
+namespace {
+
+/// The counters in train_state.pt; Megatron-LM keeps its own in the `args` of common.pt.
+TrainingState load_counters(const store::CheckpointReader& reader, const formats::PickleValue& common) {
   TrainingState state;
   state.iteration = reader.iteration();
   if (const auto saved = reader.train_state()) {
@@ -78,9 +80,7 @@ TrainingState load_state(const fs::path& iter_dir) {
     state.floating_point_operations_so_far = saved->floating_point_operations_so_far;
     return state;
   }
-  // Megatron-LM keeps its counters in `args`.
-  const auto common = reader.common();
-  const formats::PickleValue* args = common->get("args");
+  const formats::PickleValue* args = common.get("args");
   const formats::PickleValue* values = args != nullptr && args->state ? args->state.get() : nullptr;
   const auto counter = [&](const char* name) -> int64_t {
     const formats::PickleValue* value = values ? values->get(name) : nullptr;
@@ -89,10 +89,24 @@ TrainingState load_state(const fs::path& iter_dir) {
   state.consumed_train_samples = counter("consumed_train_samples");
   state.skipped_train_samples = counter("skipped_train_samples");
   state.consumed_valid_samples = counter("consumed_valid_samples");
-  if (const auto* flops = common->get("num_floating_point_operations_so_far")) {
+  if (const auto* flops = common.get("num_floating_point_operations_so_far")) {
     state.floating_point_operations_so_far =
         flops->kind == formats::PickleValue::Kind::kInt ? static_cast<double>(flops->integer) : flops->number;
   }
+  return state;
+}
+
+}  // namespace
+
+TrainingState load_state(const fs::path& iter_dir) {
+  const store::CheckpointReader reader(iter_dir);
+  const auto common = reader.common();
+  TrainingState state = load_counters(reader, *common);
+  const formats::PickleValue* scheduler = common->get("opt_param_scheduler");
+  const formats::PickleValue* steps = scheduler != nullptr ? scheduler->get("num_steps") : nullptr;
+  const bool counted = steps != nullptr && steps->kind == formats::PickleValue::Kind::kInt;
+  read_watch(*common, state);
+  state.scheduled_samples = counted ? steps->integer : state.consumed_train_samples;
   return state;
 }
 

@@ -37,8 +37,9 @@ FileOps& file_ops();
 /// Progress on standard error: a bar after two seconds on a terminal, notices always, nothing else otherwise.
 std::unique_ptr<Progress> terminal_progress();
 
-/// Installs handlers: the first SIGINT or SIGTERM sets the flag that stop_requested() reads, the second kills.
-void install_stop_handlers();
+/// Installs handlers: the first SIGINT, SIGTERM, SIGUSR1 or `extra_signal` sets the flag that stop_requested() reads,
+/// the next of the same kind has its ordinary effect: it kills.
+void install_stop_handlers(int extra_signal);
 bool stop_requested();
 
 /// 75 (stopped on request) becomes 0 under torchrun, which takes any other code for a crash and starts the ranks again.

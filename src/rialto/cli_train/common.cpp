@@ -46,12 +46,11 @@ FileOps& file_ops() {
   return faulty ? *faulty : real_file_ops();
 }
 
-void install_stop_handlers() {
+void install_stop_handlers(int extra_signal) {
   struct sigaction action = {};
   action.sa_handler = on_signal;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, extra_signal}) sigaction(signal, &action, nullptr);
 }
 
 bool stop_requested() { return stop_flag != 0; }

@@ -1,4 +1,5 @@
 // rialto-train generate MODEL: text or token ids in, text as it comes out.
+#include <csignal>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -111,7 +112,7 @@ int run(const Options& options) {
     text += piece;
     if (!options.common.json) write_text(piece);
   };
-  install_stop_handlers();
+  install_stop_handlers(SIGTERM);
   const std::vector<int64_t> tokens = generate::generate(
       *model.model, prompt, sampling,
       [&](int64_t id) {

@@ -1,5 +1,9 @@
 // rialto-train train RECIPE: the loop, and the export at its end.
+#include <ATen/Context.h>
+
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -25,6 +29,16 @@ void check_export(const Options& options, const config::RunConfig& config) {
   }
 }
 
+/// LibTorch keeps this for the whole process, so the program decides it and the library does not. cuBLAS reads its
+/// workspace size when it starts: that is later.
+void apply_determinism(const config::RunConfig& config) {
+  if (!config.model.deterministic_mode) return;
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+  at::globalContext().setDeterministicAlgorithms(true, false);
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setBenchmarkCuDNN(false);
+}
+
 void print_line(std::string_view line) {
   std::fwrite(line.data(), 1, line.size(), stdout);
   std::fputc('\n', stdout);
@@ -36,7 +50,9 @@ int run(const Options& options) {
   const config::RunConfig config = config::read_run_config(options.sources);
   config::check_rules(config);
   check_export(options, config);
-  install_stop_handlers();
+  apply_determinism(config);
+  const config::TrainSection& section = config.train;
+  install_stop_handlers(section.exit_signal_handler ? static_cast<int>(section.exit_signal) : SIGTERM);
   const auto progress = terminal_progress();
   train::Hooks hooks;
   hooks.progress = progress.get();
@@ -80,7 +96,9 @@ Run add_train(CLI::App& app) {
   cli::add_train_options(*command, *options);
   command->footer([] {
     return std::string(cli::kOverrideHelp) + "\n\nKeys:\n" + config::describe_run_config() +
-           "\nThe first Ctrl-C saves and stops (exit 75: start the same command again to go on), the second kills.";
+           "\nThe first Ctrl-C, SIGTERM or SIGUSR1 saves and stops (exit 75: start the same command again to go on), "
+           "the "
+           "second kills.";
   });
   return [options] { return run(*options); };
 }

@@ -22,6 +22,8 @@ inline void read_value(const Node& node, std::string& out) {
 }
 /// One text, or a list of texts; null is the empty list.
 void read_value(const Node& node, std::vector<std::string>& out);
+/// One integer, or a list of integers; null is the empty list.
+void read_value(const Node& node, std::vector<int64_t>& out);
 template <class T>
 void read_value(const Node& node, std::optional<T>& out) {
   if (node.kind == Node::Kind::kNull) {
@@ -38,6 +40,7 @@ inline std::string write_value(double value) { return write_scalar(value); }
 inline std::string write_value(bool value) { return write_scalar(value); }
 inline std::string write_value(const std::string& value) { return value.empty() ? "null" : write_scalar(value); }
 std::string write_value(const std::vector<std::string>& value);
+std::string write_value(const std::vector<int64_t>& value);
 /// A text inside a flow list or map, where a comma or bracket would end it: anything but a plain path is quoted.
 std::string write_flow_text(const std::string& text);
 template <class T>
@@ -50,6 +53,7 @@ inline std::string_view type_name(const double&) { return "number"; }
 inline std::string_view type_name(const bool&) { return "true or false"; }
 inline std::string_view type_name(const std::string&) { return "text"; }
 inline std::string_view type_name(const std::vector<std::string>&) { return "list of text"; }
+inline std::string_view type_name(const std::vector<int64_t>&) { return "list of integers"; }
 template <class T>
 std::string_view type_name(const std::optional<T>&) {
   return type_name(T{});

@@ -104,8 +104,6 @@ std::string_view reason(Why why) {
       return "the optimizer is AdamW with fp32 state here";
     case kParallel:
       return "it comes with parallel training, and this version trains in one process";
-    case kPerToken:
-      return "losses are divided by the tokens of the global batch here";
     case kPrecision:
       return "it follows from mixed_precision here";
     case kProfiling:

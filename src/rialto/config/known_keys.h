@@ -25,7 +25,6 @@ enum class Why {
   kNote,
   kOptimizer,
   kParallel,
-  kPerToken,
   kPrecision,
   kProfiling,
   kPython,

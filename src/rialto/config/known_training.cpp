@@ -8,30 +8,18 @@ namespace {
 using enum Why;
 
 constexpr KnownKey kTrainKeys[] = {
-    {"rampup_batch_size", "null", kLoop},
-    {"decrease_batch_size_if_needed", "false", kLoop},
     {"empty_unused_memory_level", "0", kGpu},
     {"check_weight_hash_across_dp_replicas_interval", "null", kParallel},
     {"train_sync_interval", "null", kParallel},
-    {"train_samples", "null", kLoop},
-    {"exit_duration_in_mins", "null", kLoop},
-    {"exit_signal_handler", "false", kLoop, "true"},
-    {"exit_signal", "15", kLoop},
     {"exit_signal_handler_for_dataloader", "false", kLoop},
     {"manual_gc", "false", kPython},
     {"manual_gc_interval", "0", kPython},
     {"manual_gc_eval", "true", kPython},
-    {"iterations_to_skip", "[]", kLoop},
-    {"skip_train", "false", kLoop},
     {"check_optimizer_step_success", "true", kLoop},
     {"skip_sync_grad_norm_across_mp", "false", kParallel},
 };
 
-constexpr KnownKey kValidationKeys[] = {
-    {"start_eval_at_iter", "null", kLoop},        {"eval_global_batch_size", "null", kLoop},
-    {"eval_micro_batch_size", "null", kLoop},     {"full_validation", "false", kLoop},
-    {"multiple_validation_sets", "false", kLoop}, {"skip_train", "false", kLoop},
-};
+constexpr KnownKey kValidationKeys[] = {{"multiple_validation_sets", "false", kLoop}};
 
 constexpr KnownKey kOptimizerKeys[] = {
     {"decoupled_lr", "null", kOptimizer},

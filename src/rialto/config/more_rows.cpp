@@ -45,6 +45,7 @@ void add_second_names(std::vector<KeyRow>& rows) {
   };
   same_as("train", "eval_iters", "validation.eval_iters");
   same_as("train", "eval_interval", "validation.eval_interval");
+  same_as("validation", "skip_train", "train.skip_train");
   same_as("dataset", "sequence_length", "dataset.seq_length");
   same_as("rialto", "family", "model.family");
   same_as("dataset", "blend", "dataset.data_path");

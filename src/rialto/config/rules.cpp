@@ -14,11 +14,13 @@ const std::vector<Rule>& rules() {
     std::vector<Rule> out;
     add_model_rules(out);
     add_train_rules(out);
+    add_validation_rules(out);
     add_optimizer_rules(out);
     add_scheduler_rules(out);
     add_dataset_rules(out);
     add_checkpoint_rules(out);
     add_logger_rules(out);
+    add_resilience_rules(out);
     add_precision_rules(out);
     std::ranges::sort(out, {}, &Rule::id);
     return out;

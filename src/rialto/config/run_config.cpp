@@ -81,8 +81,8 @@ std::string write_portable_sections(const RunConfig& config) {
 
 std::string write_run_keys(const RunConfig& config) {
   std::string text;
-  for (const std::string_view key :
-       {"moe_aux_loss_coeff", "moe_z_loss_coeff", "moe_router_bias_update_rate", "mtp_loss_scaling_factor"})
+  for (const std::string_view key : {"moe_aux_loss_coeff", "moe_z_loss_coeff", "moe_router_bias_update_rate",
+                                     "mtp_loss_scaling_factor", "calculate_per_token_loss", "deterministic_mode"})
     text += fmt::format("  {}: {}\n", key, find_row("model", key)->write(config));
   return text;
 }

@@ -18,6 +18,8 @@ struct ModelSection {
   Node keys;
   double moe_aux_loss_coeff = 0, moe_z_loss_coeff = 0, moe_router_bias_update_rate = 0;
   double mtp_loss_scaling_factor = 0.1;
+  bool deterministic_mode = false;
+  bool calculate_per_token_loss = true;  ///< false: per micro-batch, Megatron's default
   int64_t tensor_model_parallel_size = 1, pipeline_model_parallel_size = 1, context_parallel_size = 1;
 
   ModelSection() { keys.kind = Node::Kind::kMap; }
@@ -28,12 +30,24 @@ struct ModelSection {
   std::optional<int64_t> seq_length() const;  ///< tokens of a training sequence
 };
 struct TrainSection {
-  int64_t micro_batch_size = 1, global_batch_size = 1, train_iters = 0;
-  std::optional<int64_t> exit_interval;
+  int64_t micro_batch_size = 1, global_batch_size = 1;
+  int64_t train_iters = 0;  ///< 0: unset; exactly one of the three lengths is set
+  std::optional<int64_t> train_samples = {};
+  std::optional<double> num_epochs = {};
+  std::vector<int64_t> rampup_batch_size = {};  ///< [start, increment, samples]; empty: none
+  bool decrease_batch_size_if_needed = false;
+  std::vector<int64_t> iterations_to_skip = {};  ///< counted from 0, as Megatron does
+  bool skip_train = false;
+  std::optional<int64_t> exit_interval = {};
+  std::optional<double> exit_duration_in_mins = {};
+  bool exit_signal_handler = false;
+  int64_t exit_signal = 15;
 };
 struct ValidationSection {
   int64_t eval_iters = 10;
-  std::optional<int64_t> eval_interval;
+  std::optional<int64_t> eval_interval = {}, start_eval_at_iter = {};
+  std::optional<int64_t> eval_global_batch_size = {}, eval_micro_batch_size = {};  ///< unset: those of training
+  bool full_validation = false;
 };
 struct OptimizerSection {
   std::string optimizer = "adam";
@@ -70,6 +84,14 @@ struct LoggerSection {
   int64_t log_interval = 10;
   std::string metrics_jsonl;  ///< file; default: SAVE/metrics.jsonl
 };
+/// Ours: Bridge has nothing like it.
+struct ResilienceSection {
+  std::string on_nonfinite = "stop";  ///< stop, skip, rewind
+  std::string on_spike = "none";      ///< none, stop, skip, rewind
+  double spike_factor = 10;
+  int64_t spike_window = 100;
+  int64_t max_skipped_iterations = 10;
+};
 struct RngSection {
   int64_t seed = 1234;
 };
@@ -91,6 +113,7 @@ struct RunConfig {
   CheckpointSection checkpoint;
   LoggerSection logger;
   RngSection rng;
+  ResilienceSection resilience;
   std::string mixed_precision = "bf16_mixed";  ///< "bf16_mixed" or "fp32"
 };
 

@@ -53,6 +53,11 @@ std::vector<Field<ModelSection>> model_fields() {
             "step of a router's selection bias towards an even load, after each iteration; 0: it stays"),
       field("mtp_loss_scaling_factor", &M::mtp_loss_scaling_factor,
             "weight of the losses of multi-token prediction, over its depths; 0: those blocks rest"),
+      field("deterministic_mode", &M::deterministic_mode,
+            "only operations that give the same bits every time, on a GPU too; others end the run"),
+      field_or_default("calculate_per_token_loss", &M::calculate_per_token_loss,
+                       "divide the loss by the tokens of the global batch; false: by those of each micro-batch, then "
+                       "average"),
       field("tensor_model_parallel_size", &M::tensor_model_parallel_size,
             "ranks that share each layer; 1 in this version"),
       field("pipeline_model_parallel_size", &M::pipeline_model_parallel_size, "pipeline stages; 1 in this version"),

@@ -1,6 +1,7 @@
 // Keys of `scheduler:`: learning rate and weight decay over the run.
 #include <fmt/format.h>
 
+#include "rialto/config/batch_sizes.h"
 #include "rialto/config/section_tables.h"
 
 namespace rialto::config {
@@ -23,7 +24,7 @@ std::vector<Field<SchedulerSection>> scheduler_fields() {
 }
 
 int64_t decay_iters(const RunConfig& config) {
-  return config.scheduler.lr_decay_iters.value_or(config.train.train_iters);
+  return config.scheduler.lr_decay_iters.value_or(planned_iterations(config.train));
 }
 
 Found warmup_ends(const RunConfig& config) {

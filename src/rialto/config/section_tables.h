@@ -31,6 +31,8 @@ void add_model_rows(std::vector<KeyRow>& rows);
 void add_model_rules(std::vector<Rule>& rules);
 void add_train_rows(std::vector<KeyRow>& rows);
 void add_train_rules(std::vector<Rule>& rules);
+void add_validation_rows(std::vector<KeyRow>& rows);
+void add_validation_rules(std::vector<Rule>& rules);
 void add_optimizer_rows(std::vector<KeyRow>& rows);
 void add_optimizer_rules(std::vector<Rule>& rules);
 void add_scheduler_rows(std::vector<KeyRow>& rows);
@@ -41,6 +43,8 @@ void add_checkpoint_rows(std::vector<KeyRow>& rows);
 void add_checkpoint_rules(std::vector<Rule>& rules);
 void add_logger_rows(std::vector<KeyRow>& rows);
 void add_logger_rules(std::vector<Rule>& rules);
+void add_resilience_rows(std::vector<KeyRow>& rows);
+void add_resilience_rules(std::vector<Rule>& rules);
 void add_precision_rows(std::vector<KeyRow>& rows);
 void add_precision_rules(std::vector<Rule>& rules);
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "rialto/config/fields.h"
 #include "rialto/config/more_rows.h"
 #include "rialto/config/section_tables.h"
@@ -18,6 +20,18 @@ void read_value(const Node& node, std::vector<std::string>& out) {
   }
   for (const Node& item : node.items) out.push_back(read_string(item));
 }
+
+void read_value(const Node& node, std::vector<int64_t>& out) {
+  out.clear();
+  if (node.kind == Node::Kind::kNull) return;
+  if (node.kind != Node::Kind::kList) {
+    out.push_back(read_int(node));
+    return;
+  }
+  for (const Node& item : node.items) out.push_back(read_int(item));
+}
+
+std::string write_value(const std::vector<int64_t>& value) { return fmt::format("[{}]", fmt::join(value, ", ")); }
 
 std::string write_flow_text(const std::string& text) {
   const bool plain = text.find_first_of(",[]{}\"'#:& ") == std::string::npos;
@@ -57,11 +71,13 @@ std::vector<KeyRow> make_rows() {
   std::vector<KeyRow> rows;
   add_model_rows(rows);
   add_train_rows(rows);
+  add_validation_rows(rows);
   add_optimizer_rows(rows);
   add_scheduler_rows(rows);
   add_dataset_rows(rows);
   add_checkpoint_rows(rows);
   add_logger_rows(rows);
+  add_resilience_rows(rows);
   add_precision_rows(rows);
   add_second_names(rows);
   add_targets(rows);

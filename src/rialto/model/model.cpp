@@ -4,6 +4,8 @@
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -56,9 +58,10 @@ struct Model::Impl {
     return linear_cross_entropy(recorder, normed_TH, head, labels_BS.reshape({-1}), loss_weights_BS.reshape({-1}));
   }
 
-  /// Sum over depths of their token losses, times the factor of each; every depth's own goes to `depths`.
+  /// Sum over depths of their token losses, times the factor of each, to be divided by `main_weight`; every depth's own
+  /// goes to `depths`.
   at::Tensor mtp_loss(const Batch& batch, const at::Tensor& normed_TH, const AttentionContext& context,
-                      std::vector<DepthLoss>& depths) const {
+                      double main_weight, std::vector<DepthLoss>& depths) const {
     Pass pass(batch.tokens_BS.size(0), batch.tokens_BS.size(1), context);
     const double factor = objective.mtp_loss_scaling_factor / static_cast<double>(mtp.size());
     at::Tensor sum, hidden = normed_TH;
@@ -67,7 +70,8 @@ struct Model::Impl {
       hidden = mtp[m].forward(recorder, embed(next.tokens_BS), hidden, pass, context.routing);
       const at::Tensor tokens = token_losses(hidden, next.labels_BS, next.loss_weights_BS);
       depths.push_back({tokens.detach(), total(next.loss_weights_BS)});
-      const at::Tensor loss = at::mul(tokens, factor);
+      const double share = objective.per_token ? 1 : main_weight / std::max(1.0, depths.back().weight);
+      const at::Tensor loss = at::mul(tokens, factor * share);
       sum = sum.defined() ? at::add(sum, loss) : loss;
     }
     return sum;
@@ -152,7 +156,7 @@ LossSum Model::forward_loss(const Batch& batch) const {
   loss.weight = total(batch.loss_weights_BS);
   if (!training) return loss;
   if (objective.mtp_loss_scaling_factor != 0 && !impl_->mtp.empty())
-    loss.extra = impl_->mtp_loss(batch, normed, context, loss.parts.mtp);
+    loss.extra = impl_->mtp_loss(batch, normed, context, loss.weight, loss.parts.mtp);
   if (routing.loss.defined()) {
     const at::Tensor routers = at::mul(routing.loss, loss.weight);
     loss.extra = loss.extra.defined() ? at::add(loss.extra, routers) : routers;

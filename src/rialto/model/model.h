@@ -30,6 +30,8 @@ struct Objective {
   double moe_aux_loss_coeff = 0, moe_z_loss_coeff = 0;
   /// Each of the D depths of multi-token prediction counts this / D of its token losses.
   double mtp_loss_scaling_factor = 0;
+  /// How a depth's losses are divided: by the tokens of the main loss, or (false, Megatron's default) by its own.
+  bool per_token = true;
 };
 
 /// What one depth of multi-token prediction lost, without the objective's factor: to be reported.

@@ -4,26 +4,40 @@
 #include <algorithm>
 #include <chrono>
 
+#include "rialto/config/batch_sizes.h"
 #include "rialto/train/batches.h"
 #include "rialto/train/step.h"
 
 namespace rialto::train {
 
-EvalRecord evaluate(const model::Model& model, const data::GptDataset& dataset, const config::RunConfig& config,
-                    int64_t vocab, at::Device device, int64_t iteration) {
+EvalRecord evaluate(const Setup& setup, const Hooks& hooks, EvalPart part) {
   const auto start = std::chrono::steady_clock::now();
-  const int64_t num_samples = config.validation.eval_iters * config.train.global_batch_size;
-  EvalRecord record;
-  record.iteration = iteration;
+  const config::RunConfig& config = setup.config;
+  const bool test = part == EvalPart::kTest;
+  const data::GptDataset& dataset = test ? *setup.test_data : *setup.valid_data;
+  if (const auto& started = test ? hooks.on_test_start : hooks.on_eval_start) started(setup.state.iteration);
+  const auto& step_start = test ? hooks.on_test_step_start : hooks.on_eval_step_start;
+  const auto& step_end = test ? hooks.on_test_step_end : hooks.on_eval_step_end;
+
+  const int64_t wanted = config::evaluation_samples(config), num_samples = wanted > 0 ? wanted : dataset.size();
+  const int64_t global = config.validation.eval_global_batch_size.value_or(config.train.global_batch_size);
+  const int64_t micro = config::evaluation_micro_batch(config);
+  EvalRecord record{.iteration = setup.state.iteration, .part = part};
   double sum = 0, weight = 0;
-  for (int64_t first = 0; first < num_samples; first += config.train.micro_batch_size) {
-    const int64_t count = std::min(config.train.micro_batch_size, num_samples - first);
-    const model::Batch batch = make_batch(dataset, first, count, vocab, device);
-    const model::LossSum loss = forward_only(model, batch);
-    sum += loss.sum.item<double>();
-    weight += loss.weight;
-    record.num_tokens += batch.tokens_BS.numel();
+  for (int64_t batch_start = 0; batch_start < num_samples; batch_start += global) {
+    if (step_start) step_start(batch_start / global);
+    const int64_t batch_end = std::min(batch_start + global, num_samples);
+    for (int64_t first = batch_start; first < batch_end; first += micro) {
+      const model::Batch batch =
+          make_batch(dataset, first, std::min(micro, batch_end - first), setup.model_spec.vocab, setup.device);
+      const model::LossSum loss = forward_only(*setup.model, batch, hooks.forward_step);
+      sum += loss.sum.item<double>();
+      weight += loss.weight;
+      record.num_tokens += batch.tokens_BS.numel();
+    }
+    if (step_end) step_end(batch_start / global);
   }
+  record.num_samples = num_samples;
   record.loss = sum / weight;
   record.elapsed_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return record;

@@ -1,15 +1,13 @@
 // Evaluation on held-out data: the same samples every time, so two evaluations differ by the weights alone.
 #pragma once
 
-#include "rialto/config/run_config.h"
-#include "rialto/data/dataset.h"
-#include "rialto/model/model.h"
 #include "rialto/train/records.h"
+#include "rialto/train/setup.h"
 
 namespace rialto::train {
 
-/// Mean loss over the first eval_iters * global_batch_size samples of `dataset`.
-EvalRecord evaluate(const model::Model& model, const data::GptDataset& dataset, const config::RunConfig& config,
-                    int64_t vocab, at::Device device, int64_t iteration);
+/// Mean loss over the first samples of the validation or test data, as many as config::evaluation_samples says (0:
+/// all). Calls the start and step events; the caller reports the record.
+EvalRecord evaluate(const Setup& setup, const Hooks& hooks, EvalPart part);
 
 }  // namespace rialto::train

@@ -1,12 +1,12 @@
 // The training loop.
 #include "rialto/train/loop.h"
 
-#include <chrono>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/config/batch_sizes.h"
 #include "rialto/train/evaluate.h"
 
 namespace rialto::train {
@@ -17,77 +17,162 @@ bool due(const std::optional<int64_t>& interval, int64_t iteration) { return int
 }  // namespace
 
 Loop::Loop(const config::RunConfig& config, const Hooks& hooks)
-    : config_(config), hooks_(hooks), setup_(set_up(config, hooks)), saver_(config, hooks, setup_) {
+    : hooks_(hooks), setup_(set_up(config, hooks)), config_(setup_.config), saver_(config, hooks, setup_) {
   result_.first_iteration = result_.iteration = setup_.state.iteration;
   result_.num_parameters = spec::num_parameters(setup_.model_spec);
 }
 
+double Loop::minutes() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() / 60;
+}
+
 Result Loop::run() {
-  const auto start = std::chrono::steady_clock::now();
   reporter_.emplace(config_, hooks_, setup_.state.iteration);
   result_.metrics = reporter_->metrics_path();
-  const int64_t last = config_.train.train_iters;
-  // A new run's first evaluation shows where it starts from; a resumed run's was made before it was saved.
-  if (config_.validation.eval_interval && setup_.state.iteration == 0 && !setup_.resumed_from) evaluate_now(false);
-  while (setup_.state.iteration < last && result_.end == End::kFinished) {
-    iterate();
-    const int64_t now = setup_.state.iteration;
-    if (due(config_.validation.eval_interval, now) && now < last) evaluate_now(false);
-    if (const auto reason = reason_to_stop()) result_.end = *reason;
-    if (now == last && config_.validation.eval_interval) evaluate_now(true);
-    if (due(config_.checkpoint.save_interval, now) || now == last || result_.end != End::kFinished) {
-      reporter_->sync();  // records of a saved iteration are on disk before it is
-      saver_.save();
-    }
+  const bool goes_on = setup_.state.iteration < config_.train.train_iters;
+  if (config_.train.skip_train) {
+    if (hooks_.print) hooks_.print("skipping training (--skip-train is on) ...");
+    evaluate_at_end();
+  } else if (goes_on) {
+    train();
   }
   reporter_->sync();
   result_.checkpoint = saver_.newest();
-  result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result_.seconds = minutes() * 60;
   return result_;
 }
 
-void Loop::iterate() {
-  const auto [record, stepped] = run_training_iteration(config_, setup_);
-  if (!stepped) stop_not_finite(record);
-  result_.iteration = record.iteration;
-  result_.last_loss = record.loss;
-  reporter_->step(record);
+void Loop::train() {
+  const int64_t last = config_.train.train_iters;
+  // A new run's first evaluation shows where it starts from; a resumed run's was made before it was saved.
+  if (!setup_.resumed_from && evaluation_due()) evaluate_now(EvalPart::kValidation);
+  if (hooks_.on_train_start) hooks_.on_train_start(setup_.state.iteration);
+  while (setup_.state.iteration < last && result_.end == End::kFinished) {
+    const int64_t batch = running_batch(setup_);
+    if (!iterate()) continue;
+    const int64_t now = setup_.state.iteration;
+    if (now == last) break;
+    if (evaluation_due()) evaluate_now(EvalPart::kValidation);
+    if (const auto reason = reason_to_stop()) result_.end = *reason;
+    const bool grows = running_batch(setup_) != batch;
+    if (due(config_.checkpoint.save_interval, now) || grows || result_.end != End::kFinished) save();
+  }
+  if (hooks_.on_train_end) hooks_.on_train_end(setup_.state.iteration);
+  if (setup_.state.iteration < last) return;
+  evaluate_at_end();
+  save();
 }
 
-void Loop::evaluate_now(bool at_end) {
-  EvalRecord record = evaluate(*setup_.model, *setup_.valid_data, config_, setup_.model_spec.vocab, setup_.device,
-                               setup_.state.iteration);
-  record.at_end = at_end;
-  setup_.state.consumed_valid_samples += config_.validation.eval_iters * config_.train.global_batch_size;
-  result_.last_eval_loss = record.loss;
+bool Loop::iterate() {
+  result_.iteration = setup_.state.iteration + 1;
+  if (is_left_out(setup_)) {
+    reporter_->left_out(leave_out_iteration(setup_));
+    return true;
+  }
+  if (hooks_.on_train_step_start) hooks_.on_train_step_start(setup_.state.iteration + 1);
+  IterationOutcome outcome = run_training_iteration(setup_, hooks_.forward_step);
+  if (outcome.trouble) return resolve(outcome);
+  finish_iteration(setup_, outcome);
+  result_.last_loss = outcome.record.loss;
+  reporter_->step(outcome.record);
+  return true;
+}
+
+bool Loop::resolve(IterationOutcome& outcome) {
+  const config::ResilienceSection& section = config_.resilience;
+  const std::string what = describe(*outcome.trouble, section, setup_.state.recent_losses);
+  const Remedy chosen = remedy(section, *outcome.trouble);
+  if (chosen == Remedy::kStop) stop_at(outcome.record, what);
+  if (setup_.state.skipped_iterations >= section.max_skipped_iterations) {
+    stop_at(outcome.record, what,
+            fmt::format("resilience.max_skipped_iterations={} is reached", section.max_skipped_iterations));
+  }
+  if (chosen == Remedy::kRewind) {
+    if (!saver_.newest()) stop_at(outcome.record, what, "there is no checkpoint to go back to yet");
+    if (hooks_.print) {
+      hooks_.print(fmt::format("iteration {}: {}; going back to {} and leaving its data out", outcome.record.iteration,
+                               what, saver_.newest()->filename().string()));
+    }
+    rewind(setup_.state.iteration);
+    return false;
+  }
+  if (hooks_.print) hooks_.print(fmt::format("iteration {}: {}; skipped", outcome.record.iteration, what));
+  finish_iteration(setup_, outcome);
+  ++setup_.state.skipped_iterations;
+  reporter_->step(outcome.record);
+  return true;
+}
+
+void Loop::rewind(int64_t failed_iteration) {
+  std::vector<int64_t> left_out = std::move(setup_.state.iterations_left_out);
+  left_out.push_back(failed_iteration);
+  const int64_t skipped = setup_.state.skipped_iterations + 1;
+  setup_.state = checkpoint::load_training(*saver_.newest(), setup_.model_spec, *setup_.weights, *setup_.optimizer,
+                                           hooks_.progress);
+  setup_.state.iterations_left_out = std::move(left_out);
+  setup_.state.skipped_iterations = skipped;
+  reporter_.emplace(config_, hooks_, setup_.state.iteration);
+}
+
+bool Loop::evaluation_due() const {
+  const int64_t now = setup_.state.iteration;
+  return config::evaluates(config_) && due(config_.validation.eval_interval, now) &&
+         now >= config_.validation.start_eval_at_iter.value_or(0);
+}
+
+void Loop::evaluate_now(EvalPart part) {
+  const EvalRecord record = evaluate(setup_, hooks_, part);
+  if (part == EvalPart::kTest) {
+    result_.test_loss = record.loss;
+  } else {
+    setup_.state.consumed_valid_samples += record.num_samples;
+    result_.last_eval_loss = record.loss;
+  }
   reporter_->evaluation(record);
+}
+
+void Loop::evaluate_at_end() {
+  if (setup_.valid_data) evaluate_now(EvalPart::kValidationAtEnd);
+  if (setup_.test_data) evaluate_now(EvalPart::kTest);
 }
 
 std::optional<End> Loop::reason_to_stop() const {
   const int64_t now = setup_.state.iteration;
-  if (now >= config_.train.train_iters) return {};
-  if (hooks_.stop_requested && hooks_.stop_requested()) return End::kStopped;
-  if (due(config_.train.exit_interval, now)) return End::kExitInterval;
+  const auto stop = [&](End end, const std::string& why) {
+    if (hooks_.print) hooks_.print(exit_line(why));
+    return end;
+  };
+  if (hooks_.stop_requested && hooks_.stop_requested()) return stop(End::kStopped, "on request");
+  if (const auto limit = config_.train.exit_duration_in_mins; limit && minutes() > *limit)
+    return stop(End::kExitDuration, fmt::format("after {} minutes", *limit));
+  if (due(config_.train.exit_interval, now)) return stop(End::kExitInterval, fmt::format("at iteration {}", now));
   return {};
 }
 
-void Loop::stop_not_finite(const StepRecord& record) {
-  const bool loss = !std::isfinite(record.loss);
-  std::string saved = "nothing was saved: checkpoint.save is not set";
+void Loop::save() {
+  reporter_->sync();  // records of a saved iteration are on disk before it is
+  saver_.save();
+}
+
+void Loop::stop_at(const StepRecord& record, const std::string& what, const std::string& why) {
+  std::string hint = why.empty() ? "" : why + "; ";
   reporter_->sync();
-  if (!config_.checkpoint.save.empty()) {
-    if (weights_finite(setup_)) {
-      saver_.save();
-      saved = "the state before this iteration is in " + saver_.newest()->string();
-    } else {
-      saved = "the weights are not finite either" +
-              (saver_.newest() ? "; the newest good checkpoint is " + saver_.newest()->string() : std::string());
-    }
+  if (config_.checkpoint.save.empty()) {
+    hint += "nothing was saved: checkpoint.save is not set";
+  } else if (weights_finite(setup_)) {
+    saver_.save();
+    hint += "the state before this iteration is in " + saver_.newest()->string();
+  } else {
+    hint += "the weights are not finite either";
+    if (saver_.newest()) hint += "; the newest good checkpoint is " + saver_.newest()->string();
   }
-  throw Error(
-      ErrorKind::kInternal, fmt::format("iteration {}", record.iteration),
-      loss ? "the loss is not finite" : "the gradient's norm is not finite",
-      {.got = std::isnan(loss ? record.loss : record.grad_norm) ? "nan" : "infinity", .want = {}, .hint = saved});
+  const double got = std::isfinite(record.loss) && !std::isfinite(record.grad_norm) ? record.grad_norm : record.loss;
+  throw Error(ErrorKind::kInternal, fmt::format("iteration {}", record.iteration), what,
+              {.got = std::isnan(got)   ? "nan"
+                      : std::isinf(got) ? "infinity"
+                                        : fmt::format("{:.6g}", got),
+               .want = {},
+               .hint = hint});
 }
 
 }  // namespace rialto::train

@@ -1,6 +1,8 @@
 // The training loop: iterations, evaluations and saves in their order, until the end or a reason to stop.
 #pragma once
 
+#include <chrono>
+
 #include "rialto/train/iteration.h"
 #include "rialto/train/reporter.h"
 #include "rialto/train/saver.h"
@@ -15,15 +17,24 @@ class Loop {
   Result run();
 
  private:
-  void iterate();
-  void evaluate_now(bool at_end);
-  /// Why the run ends after this iteration though it is not the last.
+  void train();
+  bool iterate();  ///< false: the run went back to a checkpoint instead
+  void evaluate_now(EvalPart part);
+  void evaluate_at_end();
+  bool evaluation_due() const;
+  double minutes() const;  ///< since the run began
+  /// Why the run ends after this iteration though it is not the last; says so.
   std::optional<End> reason_to_stop() const;
-  [[noreturn]] void stop_not_finite(const StepRecord& record);
+  void save();
+  /// Does what the resilience section says about an iteration that moved nothing.
+  bool resolve(IterationOutcome& outcome);  ///< as iterate
+  void rewind(int64_t failed_iteration);
+  [[noreturn]] void stop_at(const StepRecord& record, const std::string& what, const std::string& why = "");
 
-  const config::RunConfig& config_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const Hooks& hooks_;
   Setup setup_;
+  const config::RunConfig& config_;  ///< setup_'s
   Saver saver_;
   std::optional<Reporter> reporter_;  ///< from run() on: it writes
   Result result_;

@@ -33,9 +33,11 @@ Json to_json(const StepRecord& record) {
                {"iteration", record.iteration},
                {"consumed samples", record.consumed_samples},
                {"lm loss", record.loss}};
+  if (record.skipped_samples > 0) json["skipped samples"] = record.skipped_samples;
   for (const auto& [name, loss] : named(record.extra)) json[name] = loss;
   json["learning rate"] = record.learning_rate;
   json["grad norm"] = record.grad_norm;
+  if (record.skipped) json["skipped"] = true;
   json["global batch size"] = record.global_batch_size;
   json["tokens"] = record.num_tokens;
   const double ms = record.elapsed_ms;
@@ -45,8 +47,15 @@ Json to_json(const StepRecord& record) {
   return json;
 }
 
+Json to_json(const LeftOutRecord& record) {
+  return {{"kind", "left out"},
+          {"iteration", record.iteration},
+          {"consumed samples", record.consumed_samples},
+          {"skipped samples", record.skipped_samples}};
+}
+
 Json to_json(const EvalRecord& record) {
-  return {{"kind", "validation"},
+  return {{"kind", record.part == EvalPart::kTest ? "test" : "validation"},
           {"iteration", record.iteration},
           {"lm loss", record.loss},
           {"tokens", record.num_tokens},
@@ -54,10 +63,12 @@ Json to_json(const EvalRecord& record) {
 }
 
 std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
-                      int64_t train_iters, std::string timestamp, const std::map<std::string, double>& mean_extra) {
+                      int64_t train_iters, std::string timestamp, const std::map<std::string, double>& mean_extra,
+                      const SkipCounts& skips) {
   if (timestamp.empty()) timestamp = now();
   std::string line = fmt::format(" [{}] iteration {:8d}/{:8d} |", timestamp, last.iteration, train_iters);
   line += fmt::format(" consumed samples: {:12d} |", last.consumed_samples);
+  if (last.skipped_samples > 0) line += fmt::format(" skipped samples: {:12d} |", last.skipped_samples);
   line += fmt::format(" elapsed time per iteration (ms): {:.1f} |", mean_elapsed_ms);
   line += fmt::format(" throughput per GPU (TFLOP/s/GPU): {:.1f} |", tflops_per_s);
   line += fmt::format(" learning rate: {:.6E} |", last.next_learning_rate);
@@ -67,16 +78,20 @@ std::string step_line(const StepRecord& last, double mean_loss, double mean_elap
     if (loss > 0) line += fmt::format(" {}: {:.6E} |", name, loss);
   line += fmt::format(" loss scale: {:.1f} |", 1.0);
   line += fmt::format(" grad norm: {:.3f} |", last.grad_norm);
-  // A non-finite loss ends the run here, so both counters stay 0; the fields are there for programs that parse the
-  // line.
-  line += fmt::format(" number of skipped iterations: {:3d} |", 0);
-  line += fmt::format(" number of nan iterations: {:3d} |", 0);
+  line += fmt::format(" number of skipped iterations: {:3d} |", skips.skipped);
+  line += fmt::format(" number of nan iterations: {:3d} |", skips.nan);
   return line;
 }
 
+std::string exit_line(const std::string& why, std::string timestamp) {
+  return fmt::format("[exiting program {}] datetime: {} ", why, timestamp.empty() ? now() : timestamp);
+}
+
 std::string eval_lines(const EvalRecord& record) {
-  std::string line =
-      fmt::format(" validation loss at iteration {}{} | ", record.iteration, record.at_end ? " on validation set" : "");
+  std::string line = fmt::format(" validation loss at iteration {}", record.iteration);
+  if (record.part == EvalPart::kValidationAtEnd) line += " on validation set";
+  if (record.part == EvalPart::kTest) line += " on test set";
+  line += " | ";
   line += fmt::format("lm loss value: {:.6E} | ", record.loss);
   line += fmt::format("lm loss PPL: {:.6E} | ", std::exp(std::min(20.0, record.loss)));
   const std::string dashes(line.size() + 1, '-');

@@ -1,6 +1,9 @@
 // What a run tells of itself.
 #include "rialto/train/reporter.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace rialto::train {
 
 Reporter::Reporter(const config::RunConfig& config, const Hooks& hooks, int64_t resumed_iteration)
@@ -12,25 +15,37 @@ Reporter::Reporter(const config::RunConfig& config, const Hooks& hooks, int64_t 
 
 void Reporter::step(const StepRecord& record) {
   if (metrics_) metrics_->append(to_json(record));
-  if (hooks_.on_step) hooks_.on_step(record);
-  ++logged_.count;
-  logged_.loss += record.loss;
+  if (hooks_.on_train_step_end) hooks_.on_train_step_end(record);
   logged_.elapsed_ms += record.elapsed_ms;
   logged_.flops += record.flops;
-  for (const auto& [name, loss] : named(record.extra)) logged_.extra[name] += loss;
+  if (record.skipped) {
+    ++logged_.skips.skipped;
+    if (!std::isfinite(record.loss)) ++logged_.skips.nan;
+  } else {
+    ++logged_.trained;
+    logged_.loss += record.loss;
+    for (const auto& [name, loss] : named(record.extra)) logged_.extra[name] += loss;
+  }
   if (record.iteration % config_.logger.log_interval != 0) return;
-  const auto count = static_cast<double>(logged_.count);
-  for (auto& [name, loss] : logged_.extra) loss /= count;
+  const auto trained = static_cast<double>(std::max<int64_t>(1, logged_.trained));
+  const auto all = static_cast<double>(logged_.trained + logged_.skips.skipped);
+  for (auto& [name, loss] : logged_.extra) loss /= trained;
   if (hooks_.print) {
-    hooks_.print(step_line(record, logged_.loss / count, logged_.elapsed_ms / count,
-                           logged_.flops / logged_.elapsed_ms / 1e9, config_.train.train_iters, {}, logged_.extra));
+    hooks_.print(step_line(record, logged_.loss / trained, logged_.elapsed_ms / all,
+                           logged_.flops / logged_.elapsed_ms / 1e9, config_.train.train_iters, {}, logged_.extra,
+                           logged_.skips));
   }
   logged_ = {};
 }
 
+void Reporter::left_out(const LeftOutRecord& record) {
+  if (metrics_) metrics_->append(to_json(record));
+}
+
 void Reporter::evaluation(const EvalRecord& record) {
   if (metrics_) metrics_->append(to_json(record));
-  if (hooks_.on_eval) hooks_.on_eval(record);
+  const auto& ended = record.part == EvalPart::kTest ? hooks_.on_test_end : hooks_.on_eval_end;
+  if (ended) ended(record);
   if (hooks_.print) hooks_.print(eval_lines(record));
 }
 

@@ -16,6 +16,7 @@ class Reporter {
   /// Opens the metrics file (logger.metrics_jsonl, else SAVE/metrics.jsonl, else none), cut to `resumed_iteration`.
   Reporter(const config::RunConfig& config, const Hooks& hooks, int64_t resumed_iteration);
   void step(const StepRecord& record);
+  void left_out(const LeftOutRecord& record);
   void evaluation(const EvalRecord& record);
   /// What was reported is on disk afterwards.
   void sync();
@@ -27,7 +28,8 @@ class Reporter {
   std::optional<MetricsFile> metrics_;
   /// Sums since the last step line.
   struct {
-    int64_t count = 0;
+    int64_t trained = 0;
+    SkipCounts skips = {};
     double loss = 0, elapsed_ms = 0, flops = 0;
     std::map<std::string, double> extra = {};
   } logged_;

@@ -14,7 +14,8 @@ namespace rialto::train {
 namespace {
 
 /// Megatron-LM's `args`, beyond what the model says.
-Json megatron_args(const config::RunConfig& config, const Setup& setup) {
+Json megatron_args(const Setup& setup) {
+  const config::RunConfig& config = setup.config;
   return {{"seq_length", setup.seq_length},
           {"micro_batch_size", config.train.micro_batch_size},
           {"global_batch_size", config.train.global_batch_size},
@@ -55,12 +56,12 @@ void Saver::save() {
                 "the weights are not finite, so they are not saved",
                 {.got = {}, .want = {}, .hint = newest_ ? "the newest good checkpoint is " + newest_->string() : ""});
   }
-  const Json scheduler = scheduler_state(config_, setup_.schedule, setup_.state.consumed_train_samples);
+  const Json scheduler = scheduler_state(setup_.config, setup_.schedule, setup_.state.scheduled_samples);
   newest_ = checkpoint::save(ops_, options(), setup_.model_spec, *setup_.weights,
                              config_.checkpoint.save_optim ? setup_.optimizer.get() : nullptr, setup_.state, scheduler,
                              hooks_.progress);
   saved_iteration_ = setup_.state.iteration;
-  if (hooks_.on_save) hooks_.on_save(saved_iteration_, *newest_);
+  if (hooks_.on_checkpoint_save) hooks_.on_checkpoint_save(saved_iteration_, *newest_);
 }
 
 checkpoint::SaveOptions Saver::options() const {
@@ -68,9 +69,9 @@ checkpoint::SaveOptions Saver::options() const {
   options.root = config_.checkpoint.save;
   options.run_config_yaml = config::write_portable_sections(config_);
   options.run_keys_yaml = config::write_run_keys(config_);
-  options.args = megatron_args(config_, setup_);
+  options.args = megatron_args(setup_);
   options.optimizer = setup_.optimizer->options();
-  options.rates = rates_at(config_, setup_.schedule, setup_.state.consumed_train_samples);
+  options.rates = rates_at(setup_.config, setup_.schedule, setup_.state.scheduled_samples);
   options.hf_source = setup_.hf_source;
   // What the first save took from the HF folder is carried from save to save: the folder may change or go meanwhile.
   options.previous_iter = newest_ && fs::exists(*newest_) ? newest_ : setup_.native_source;

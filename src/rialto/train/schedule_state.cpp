@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/config/batch_sizes.h"
 #include "rialto/store/checkpoint.h"
 
 namespace rialto::train {
@@ -18,7 +19,8 @@ optim::LrSchedule make_schedule(const config::RunConfig& config) {
   schedule.max_lr = config.optimizer.lr;
   schedule.min_lr = config.optimizer.min_lr;
   schedule.warmup_samples = section.lr_warmup_iters * batch;
-  schedule.decay_samples = section.lr_decay_iters.value_or(config.train.train_iters) * batch;
+  schedule.decay_samples =
+      section.lr_decay_iters ? *section.lr_decay_iters * batch : config::planned_samples(config.train);
   schedule.wsd_decay_samples = section.lr_wsd_decay_iters.value_or(0) * batch;
   schedule.style = optim::parse_decay_style(section.lr_decay_style);
   schedule.wsd_style = optim::parse_wsd_style(section.lr_wsd_decay_style);
@@ -30,17 +32,17 @@ optim::Rates rates_at(const config::RunConfig& config, const optim::LrSchedule& 
   return {.lr = lr, .decoupled_lr = lr, .weight_decay = config.optimizer.weight_decay};
 }
 
-Json scheduler_state(const config::RunConfig& config, const optim::LrSchedule& schedule, int64_t consumed_samples) {
+Json scheduler_state(const config::RunConfig& config, const optim::LrSchedule& schedule, int64_t scheduled_samples) {
   return {{"max_lr", schedule.max_lr},
           {"lr_warmup_steps", schedule.warmup_samples},
-          {"num_steps", consumed_samples},
+          {"num_steps", scheduled_samples},
           {"lr_decay_style", config.scheduler.lr_decay_style},
           {"lr_decay_steps", schedule.decay_samples},
           {"min_lr", schedule.min_lr},
           {"start_wd", config.optimizer.weight_decay},
           {"end_wd", config.optimizer.weight_decay},
           {"wd_incr_style", "constant"},
-          {"wd_incr_steps", config.train.train_iters * config.train.global_batch_size}};
+          {"wd_incr_steps", config::planned_samples(config.train)}};
 }
 
 void check_schedule_unchanged(const fs::path& iter_dir, const Json& current) {

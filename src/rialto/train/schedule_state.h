@@ -16,7 +16,7 @@ optim::LrSchedule make_schedule(const config::RunConfig& config);
 optim::Rates rates_at(const config::RunConfig& config, const optim::LrSchedule& schedule, int64_t samples);
 
 /// As Megatron's OptimizerParamScheduler records it (common.pt, `opt_param_scheduler`).
-Json scheduler_state(const config::RunConfig& config, const optim::LrSchedule& schedule, int64_t consumed_samples);
+Json scheduler_state(const config::RunConfig& config, const optim::LrSchedule& schedule, int64_t scheduled_samples);
 
 /// Throws kConfig naming the first value in which `current` differs from the checkpoint's `opt_param_scheduler`. A
 /// checkpoint without one is accepted.

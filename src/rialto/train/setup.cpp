@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/config/batch_sizes.h"
 #include "rialto/formats/indexed_dataset.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/local_model.h"
@@ -123,33 +124,46 @@ data::GptDatasetOptions dataset_options(const config::RunConfig& config, const S
   return options;
 }
 
-void open_data(const config::RunConfig& config, Setup& setup) {
-  const int64_t batch = config.train.global_batch_size;
-  const int64_t left = std::max<int64_t>(0, config.train.train_iters - setup.state.iteration);
-  const int64_t needed = std::max(config.train.train_iters * batch, setup.state.consumed_train_samples + left * batch);
-  const std::string& prefix = config.dataset.data_path.front();
-  auto options = dataset_options(config, setup, prefix, needed);
-  const bool split = config.dataset.valid_data_path.empty();
-  std::vector<std::pair<int64_t, int64_t>> parts;
-  if (split) {
-    const formats::IndexedDataset index(prefix);
-    parts = data::split_documents(config.dataset.split, static_cast<int64_t>(index.document_indices().size()) - 1);
+/// The document ranges of training, validation and test when one data set is split; else empty.
+std::vector<std::pair<int64_t, int64_t>> split_parts(const config::DatasetSection& section) {
+  if (!section.valid_data_path.empty()) return {};
+  const formats::IndexedDataset index(section.data_path.front());
+  return data::split_documents(section.split, static_cast<int64_t>(index.document_indices().size()) - 1);
+}
+
+data::GptDatasetOptions training_data(const config::RunConfig& config, const Setup& setup, int64_t num_samples) {
+  auto options = dataset_options(config, setup, config.dataset.data_path.front(), num_samples);
+  if (const auto parts = split_parts(config.dataset); !parts.empty())
     std::tie(options.first_document, options.last_document) = parts.at(0);
-  }
-  setup.train_data = std::make_unique<data::GptDataset>(options);
-  if (!config.validation.eval_interval) return;
-  auto held_out = dataset_options(config, setup, split ? prefix : config.dataset.valid_data_path.front(),
-                                  config.validation.eval_iters * batch);
-  if (split) {
-    std::tie(held_out.first_document, held_out.last_document) = parts.at(1);
-    if (held_out.first_document >= held_out.last_document) {
+  return options;
+}
+
+void open_held_out_data(const config::RunConfig& config, Setup& setup) {
+  const config::DatasetSection& section = config.dataset;
+  const auto parts = split_parts(section);
+  const std::string& prefix = parts.empty() ? section.valid_data_path.front() : section.data_path.front();
+  auto options = dataset_options(config, setup, prefix, config::evaluation_samples(config));
+  if (!parts.empty()) {
+    std::tie(options.first_document, options.last_document) = parts.at(1);
+    if (options.first_document >= options.last_document) {
       throw Error(ErrorKind::kConfig, "dataset.split", "leaves no document for evaluation",
-                  {.got = config.dataset.split,
+                  {.got = section.split,
                    .want = {},
                    .hint = "set dataset.valid_data_path, another split, or unset validation.eval_interval"});
     }
   }
-  setup.valid_data = std::make_unique<data::GptDataset>(held_out);
+  setup.valid_data = std::make_unique<data::GptDataset>(options);
+  if (parts.empty() || parts.at(2).first >= parts.at(2).second) return;
+  std::tie(options.first_document, options.last_document) = parts.at(2);
+  setup.test_data = std::make_unique<data::GptDataset>(options);
+}
+
+void open_data(const config::RunConfig& config, Setup& setup) {
+  const int64_t left = std::max<int64_t>(0, config.train.train_iters - setup.state.iteration);
+  const int64_t needed = std::max(config::planned_samples(config.train),
+                                  setup.state.consumed_train_samples + left * config.train.global_batch_size);
+  setup.train_data = std::make_unique<data::GptDataset>(training_data(config, setup, needed));
+  if (config::evaluates(config)) open_held_out_data(config, setup);
 }
 
 void load(const config::RunConfig& config, const Origin& origin, const Hooks& hooks, Setup& setup) {
@@ -168,7 +182,7 @@ void load(const config::RunConfig& config, const Origin& origin, const Hooks& ho
                                                 hooks.progress);
         if (!config.scheduler.override_opt_param_scheduler) {
           check_schedule_unchanged(origin.source->path,
-                                   scheduler_state(config, setup.schedule, setup.state.consumed_train_samples));
+                                   scheduler_state(config, setup.schedule, setup.state.scheduled_samples));
         }
       } else {
         checkpoint::load_weights(*origin.source, *setup.weights, hooks.progress);
@@ -205,16 +219,21 @@ at::Device parse_device(const std::string& name) {
               {.got = name, .want = "auto, cpu, cuda or cuda:N", .hint = {}});
 }
 
-Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
-  config::check_rules(config);
+Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
+  config::check_rules(given);
   Progress& progress = hooks.progress ? *hooks.progress : silent();
   Setup setup;
   setup.device = parse_device(hooks.device);
-  const Origin origin = find_origin(config, progress);
-  refuse_foreign_folder(config, origin);
-  setup.model_spec = make_model_spec(config, origin);
-  refuse_separate_experts_of_none(config, setup.model_spec);
-  setup.seq_length = sequence_length(config, setup.model_spec);
+  const Origin origin = find_origin(given, progress);
+  refuse_foreign_folder(given, origin);
+  setup.model_spec = make_model_spec(given, origin);
+  refuse_separate_experts_of_none(given, setup.model_spec);
+  setup.seq_length = sequence_length(given, setup.model_spec);
+  if (hooks.on_data_init_start) hooks.on_data_init_start();
+  setup.config =
+      config::with_train_iters(given, [&] { return data::GptDataset(training_data(given, setup, 0)).size(); });
+  if (given.train.num_epochs) config::check_rules(setup.config);
+  const config::RunConfig& config = setup.config;
   setup.schedule = make_schedule(config);
   if (origin.source) (origin.source->native ? setup.native_source : setup.hf_source) = origin.source->path;
 
@@ -226,7 +245,8 @@ Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
       std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
   setup.model->set_objective({.moe_aux_loss_coeff = config.model.moe_aux_loss_coeff,
                               .moe_z_loss_coeff = config.model.moe_z_loss_coeff,
-                              .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor});
+                              .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor,
+                              .per_token = config.model.calculate_per_token_loss});
   load(config, origin, hooks, setup);
   if (setup.resumed_from)
     progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));

@@ -14,11 +14,12 @@
 namespace rialto::train {
 
 struct Setup {
+  config::RunConfig config;  ///< as given, with train.train_iters worked out
   spec::ModelSpec model_spec;
   std::unique_ptr<model::Weights> weights;
   std::unique_ptr<model::Model> model;
   std::unique_ptr<optim::Optimizer> optimizer;
-  std::unique_ptr<data::GptDataset> train_data, valid_data;  ///< valid_data: null without evaluation
+  std::unique_ptr<data::GptDataset> train_data, valid_data, test_data;  ///< null where nothing is asked of them
   optim::LrSchedule schedule;
   checkpoint::TrainingState state;
   std::optional<fs::path> resumed_from;              ///< iter folder

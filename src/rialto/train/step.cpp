@@ -3,6 +3,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -43,7 +44,23 @@ class ExtraSums {
   std::vector<std::pair<double, double>> mtp_;  ///< sum and weight of each depth
 };
 
+model::LossSum forward(const model::Model& model, const model::Batch& batch, const ForwardStep& forward_step) {
+  return forward_step ? forward_step(model, batch) : model.forward_loss(batch);
+}
+
+/// Gradients of micro-batches were already scaled by the batch's own weight.
+[[noreturn]] void refuse_weight(double got, double want) {
+  throw Error(
+      ErrorKind::kUsage, "forward step", "the weight of the loss is not that of the batch",
+      {.got = fmt::format("{}", got), .want = fmt::format("{}, the sum of its loss weights", want), .hint = {}});
+}
+
 }  // namespace
+
+double gradient_scale(bool per_token, double total_weight, double micro_weight, size_t num_micro_batches) {
+  if (per_token) return 1.0 / total_weight;
+  return 1.0 / std::max(1.0, micro_weight) / static_cast<double>(num_micro_batches);
+}
 
 Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
                         const RunnerCalls& calls) {
@@ -51,45 +68,51 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
     throw Error(ErrorKind::kInput, fmt::format("sample {}", batch.micro_batches.front().sample_numbers.front()),
                 "no token of this global batch carries a loss");
   }
-  const double scale = 1.0 / batch.total_weight;
   weights.zero_grad();
   std::vector<model::LossSum> losses(batch.micro_batches.size());
   Iteration result;
-  double sum = 0;
+  double sum = 0, weight = 0;
+  const auto mean = [&] { return sum * (1.0 / batch.total_weight); };
   ExtraSums extra;
   for (const schedule::Action& action : schedule::pipeline_order({}, 0, static_cast<int>(losses.size()))) {
     const auto micro = static_cast<size_t>(action.microbatch);
     switch (action.act) {
       case schedule::Act::kForward:
-        losses[micro] = model.forward_loss(batch.micro_batches[micro]);
+        losses[micro] = forward(model, batch.micro_batches[micro], calls.forward_step);
+        weight += losses[micro].weight;
         for (model::RoutedTokens& tokens : losses[micro].routed) result.routed.push_back(std::move(tokens));
         break;
       case schedule::Act::kBackward:
         sum += losses[micro].sum.item<double>();
         extra.add(losses[micro].parts);
         // A gradient of a loss that is not finite would only spread it.
-        if (std::isfinite(sum)) model::backward(losses[micro], scale * calls.loss_scale);
+        if (std::isfinite(sum)) {
+          const double scale = gradient_scale(calls.per_token, batch.total_weight, losses[micro].weight, losses.size());
+          model::backward(losses[micro], scale * calls.loss_scale);
+        }
         losses[micro] = {};
         break;
       case schedule::Act::kReduceGrads:
+        if (std::abs(weight - batch.total_weight) > 1e-6 * batch.total_weight)
+          refuse_weight(weight, batch.total_weight);
         if (calls.reduce_grads) calls.reduce_grads();
         break;
       case schedule::Act::kStep:
-        if (calls.step && std::isfinite(sum)) calls.step();
+        if (calls.step && std::isfinite(sum)) calls.step(mean());
         break;
       default:
         throw Error(ErrorKind::kInternal, "schedule", "an action that one stage does not have",
                     {.got = schedule::to_text(action), .want = {}, .hint = {}});
     }
   }
-  result.loss = sum * scale;
+  result.loss = mean();
   result.extra = extra.mean(batch.total_weight);
   return result;
 }
 
-model::LossSum forward_only(const model::Model& model, const model::Batch& batch) {
+model::LossSum forward_only(const model::Model& model, const model::Batch& batch, const ForwardStep& forward_step) {
   const at::NoGradGuard no_grad;
-  return model.forward_loss(batch);
+  return forward(model, batch, forward_step);
 }
 
 }  // namespace rialto::train

@@ -1,5 +1,4 @@
-// The runner of one stage: plays schedule actions against a model. Losses are (sum, weight) and divided once, by the
-// weight of the whole global batch, so micro-batches count by their tokens.
+// The runner of one stage: plays schedule actions against a model. Losses are (sum, weight).
 #pragma once
 
 #include <functional>
@@ -17,20 +16,29 @@ struct Iteration {
   std::vector<model::RoutedTokens> routed;  ///< of every micro-batch
 };
 
+using ForwardStep = std::function<model::LossSum(const model::Model& model, const model::Batch& batch)>;
+
 /// What the runner leaves to its caller.
 struct RunnerCalls {
-  double loss_scale = 1;               ///< gradients come out times this
-  std::function<void()> reduce_grads;  ///< sums gradients over data-parallel ranks; empty: one rank
-  std::function<void()> step;          ///< sees the finished gradients; empty: nothing moves
+  ForwardStep forward_step = {};               ///< empty: model.forward_loss
+  bool per_token = true;                       ///< see gradient_scale
+  double loss_scale = 1;                       ///< gradients come out times this
+  std::function<void()> reduce_grads = {};     ///< sums gradients over data-parallel ranks; empty: one rank
+  std::function<void(double loss)> step = {};  ///< the gradients are finished; empty: nothing moves
 };
 
+/// What a micro-batch's loss sum is multiplied with in the objective. Per token: 1 / total weight, so tokens count
+/// alike. Else Megatron's default: its mean over its own tokens (at least 1), averaged over the micro-batches.
+double gradient_scale(bool per_token, double total_weight, double micro_weight, size_t num_micro_batches);
+
 /// Plays pipeline_order of one stage: forward and backward per micro-batch, reduce_grads, step. Gradients are those of
-/// the mean loss and of what the model's objective adds to it, added to main_grad (zeroed first). When the loss is not
-/// finite, `step` is not called. Throws kInput when every token of the batch is masked.
+/// the objective and of what the model's objective adds to it, added to main_grad (zeroed first). When the loss is not
+/// finite, `step` is not called. The loss that is returned is the sum over the total weight in either case.
+/// Throws kInput when every token of the batch is masked, kUsage when a forward step's weight is not that of the batch.
 Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
                         const RunnerCalls& calls);
 
 /// Mean loss over the batch, nothing kept for a backward pass.
-model::LossSum forward_only(const model::Model& model, const model::Batch& batch);
+model::LossSum forward_only(const model::Model& model, const model::Batch& batch, const ForwardStep& forward_step = {});
 
 }  // namespace rialto::train

@@ -12,6 +12,8 @@ std::string_view name_of(End end) {
       return "finished";
     case End::kExitInterval:
       return "exit_interval";
+    case End::kExitDuration:
+      return "exit_duration";
     case End::kStopped:
       return "stopped";
   }
@@ -31,6 +33,7 @@ Json to_json(const Result& result) {
                {"parameters", result.num_parameters},
                {"seconds", result.seconds}};
   if (result.last_eval_loss) json["validation loss"] = *result.last_eval_loss;
+  if (result.test_loss) json["test loss"] = *result.test_loss;
   if (result.checkpoint) json["checkpoint"] = result.checkpoint->string();
   if (!result.metrics.empty()) json["metrics"] = result.metrics.string();
   return json;

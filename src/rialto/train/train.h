@@ -12,30 +12,50 @@
 #include "rialto/base/json.h"
 #include "rialto/base/progress.h"
 #include "rialto/config/run_config.h"
+#include "rialto/model/model.h"
 #include "rialto/train/records.h"
 
 namespace rialto::train {
 
-/// What a caller may watch and decide. Every member may be left out.
+/// What a caller may watch, decide and put in the place of the library's own. Every member may be left out; what a
+/// function throws ends the run.
 struct Hooks {
   std::function<void(std::string_view line)> print;  ///< Megatron's step and validation lines, without newline
   std::function<bool()> stop_requested;              ///< asked after every iteration; true: save and stop
-  std::function<void(const StepRecord&)> on_step;    ///< after every iteration
-  std::function<void(const EvalRecord&)> on_eval;
-  std::function<void(int64_t iteration, const fs::path& iter_dir)> on_save;
-  Progress* progress = nullptr;  ///< loading and saving
-  FileOps* file_ops = nullptr;   ///< default: the operating system's
-  std::string device = "auto";   ///< "auto" (a GPU when there is one), "cpu", "cuda"
+  Progress* progress = nullptr;                      ///< loading and saving
+  FileOps* file_ops = nullptr;                       ///< default: the operating system's
+  std::string device = "auto";                       ///< "auto" (a GPU when there is one), "cpu", "cuda"
+
+  /// Sums the loss of a micro-batch, in training with a gradient; default: model.forward_loss(batch). What it returns
+  /// in `sum` and `weight` is the loss that is printed, recorded and trained on.
+  std::function<model::LossSum(const model::Model& model, const model::Batch& batch)> forward_step;
+
+  // Events under Megatron Bridge's names. `iteration`: of a step the one that begins, counted from 1; else the last
+  // finished one. An evaluation step is a global batch, counted from 0.
+  std::function<void()> on_data_init_start;
+  std::function<void(int64_t iteration)> on_train_start;
+  std::function<void(int64_t iteration)> on_train_step_start;
+  std::function<void(const StepRecord&)> on_train_step_end;
+  std::function<void(int64_t iteration)> on_train_end;
+  std::function<void(int64_t iteration)> on_eval_start;
+  std::function<void(int64_t step)> on_eval_step_start;
+  std::function<void(int64_t step)> on_eval_step_end;
+  std::function<void(const EvalRecord&)> on_eval_end;
+  std::function<void(int64_t iteration)> on_test_start;
+  std::function<void(int64_t step)> on_test_step_start;
+  std::function<void(int64_t step)> on_test_step_end;
+  std::function<void(const EvalRecord&)> on_test_end;
+  std::function<void(int64_t iteration, const fs::path& iter_dir)> on_checkpoint_save;
 };
 
-enum class End { kFinished, kExitInterval, kStopped };
+enum class End { kFinished, kExitInterval, kExitDuration, kStopped };
 
 struct Result {
   End end = End::kFinished;
   int64_t first_iteration = 0;  ///< 0, or the iteration resumed from
   int64_t iteration = 0;        ///< last finished
   double last_loss = 0;
-  std::optional<double> last_eval_loss;
+  std::optional<double> last_eval_loss, test_loss;
   std::optional<fs::path> checkpoint;  ///< newest saved by this call, or resumed from
   fs::path metrics;                    ///< empty when none was written
   int64_t num_parameters = 0;

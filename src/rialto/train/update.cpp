@@ -7,11 +7,11 @@
 
 namespace rialto::train {
 
-Update update_weights(const config::RunConfig& config, Setup& setup, const optim::Rates& rates) {
+Update update_weights(Setup& setup, const optim::Rates& rates) {
   Update update;
   update.grad_norm = optim::grad_norm(*setup.weights);
   if (!std::isfinite(update.grad_norm)) return update;
-  setup.optimizer->step(rates, optim::clip_scale(update.grad_norm, config.optimizer.clip_grad));
+  setup.optimizer->step(rates, optim::clip_scale(update.grad_norm, setup.config.optimizer.clip_grad));
   update.stepped = true;
   return update;
 }

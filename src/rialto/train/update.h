@@ -1,7 +1,6 @@
 // The end of an iteration: from finished gradients to moved weights.
 #pragma once
 
-#include "rialto/config/run_config.h"
 #include "rialto/train/setup.h"
 
 namespace rialto::train {
@@ -12,6 +11,6 @@ struct Update {
 };
 
 /// Norm, clipping, optimizer step. The gradients in setup.weights are complete (summed over micro-batches and ranks).
-Update update_weights(const config::RunConfig& config, Setup& setup, const optim::Rates& rates);
+Update update_weights(Setup& setup, const optim::Rates& rates);
 
 }  // namespace rialto::train

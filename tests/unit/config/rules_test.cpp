@@ -16,7 +16,7 @@ namespace {
 
 RunConfig good() {
   RunConfig config;
-  config.train = {.micro_batch_size = 2, .global_batch_size = 8, .train_iters = 100, .exit_interval = {}};
+  config.train = {.micro_batch_size = 2, .global_batch_size = 8, .train_iters = 100};
   config.dataset.data_path = {"data"};
   config.checkpoint.save = "out";
   return config;
@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"train.train_iters", [](RunConfig& c) { c.train.train_iters = 0; }},
         Case{"train.train_iters", [](RunConfig& c) { c.train.train_iters = int64_t{1} << 62; }},
         Case{"train.exit_interval", [](RunConfig& c) { c.train.exit_interval = 0; }},
-        Case{"validation.eval_iters", [](RunConfig& c) { c.validation.eval_iters = 0; }},
+        Case{"validation.eval_iters", [](RunConfig& c) { c.validation.eval_iters = -1; }},
         Case{"validation.eval_interval", [](RunConfig& c) { c.validation.eval_interval = 0; }},
         Case{"logger.log_interval", [](RunConfig& c) { c.logger.log_interval = 0; }},
         Case{"optimizer.lr", [](RunConfig& c) { c.optimizer.lr = -1; }},

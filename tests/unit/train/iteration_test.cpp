@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "rialto/base/error.h"
 #include "rialto/optim/optimizer.h"
 #include "rialto/train/step.h"
 
@@ -99,6 +100,60 @@ TEST(Iteration, GradientsAreThoseOfTheMeanObjective) {
   EXPECT_FALSE(at::allclose(run.weights.flat_grad(), plain.weights.flat_grad(), 1e-3, 1e-6));
 }
 
+/// Loss sums of 10 and 30 over 2 and 10 tokens: by micro-batch the objective is 4, by token 10/3.
+TEST(GradientScale, IsMegatronsInBothNormalisations) {
+  const auto objective = [](bool per_token) {
+    return 10 * gradient_scale(per_token, 12, 2, 2) + 30 * gradient_scale(per_token, 12, 10, 2);
+  };
+  EXPECT_DOUBLE_EQ(objective(true), 40.0 / 12);
+  EXPECT_DOUBLE_EQ(objective(false), 4.0);
+  EXPECT_EQ(gradient_scale(false, 12, 0, 2), 0.5) << "a micro-batch without tokens counts as one of a single token";
+}
+
+/// Two micro-batches of 40 and 5 tokens with a loss.
+GlobalBatch unevenly_masked() {
+  GlobalBatch batch = counting(2);
+  at::Tensor& weights = batch.micro_batches[1].loss_weights_BS;
+  weights = at::zeros_like(weights);
+  weights.narrow(1, 0, 5).select(0, 0).fill_(1);
+  batch.total_weight = 45;
+  return batch;
+}
+
+TEST(Iteration, GradientsByMicroBatchAreThoseOfTheMeanOfMeans) {
+  for (const bool per_token : {true, false}) {
+    model::Objective objective = kAll;
+    objective.per_token = per_token;
+    Toy run(objective), apart(kAll);
+    const GlobalBatch batch = unevenly_masked();
+    const Iteration iteration = run_iteration(run.model, run.weights, batch, {.per_token = per_token});
+    Toy depth({.mtp_loss_scaling_factor = 0.3});
+    double sum = 0;
+    for (const model::Batch& micro : batch.micro_batches) {
+      const model::LossSum loss = apart.model.forward_loss(micro), with_depth = depth.model.forward_loss(micro);
+      sum += loss.sum.item<double>();
+      const double main = per_token ? 45 : loss.weight * 2;
+      const double ahead = per_token ? 45 : with_depth.parts.mtp.at(0).weight * 2;
+      ((loss.sum + loss.extra) / main).backward();
+      (with_depth.extra * (1 / ahead - 1 / main)).backward();  // apart's has it over main
+    }
+    EXPECT_NEAR(iteration.loss, sum / 45, 1e-6) << "what is reported is the mean over tokens in either case";
+    const at::Tensor want = apart.weights.flat_grad() + depth.weights.flat_grad();
+    const double largest = want.abs().max().item<double>();
+    EXPECT_LE((run.weights.flat_grad() - want).abs().max().item<double>(), 1e-6 * largest) << per_token;
+  }
+}
+
+TEST(Iteration, AForwardStepOfAnotherWeightIsRefused) {
+  Toy run({});
+  const auto forward_step = [](const model::Model& model, const model::Batch& batch) {
+    model::LossSum loss = model.forward_loss(batch);
+    loss.weight /= 2;
+    return loss;
+  };
+  EXPECT_THROW(run_iteration(run.model, run.weights, counting(2), {.forward_step = forward_step}), Error);
+}
+
 TEST(Iteration, ReportsTheMeanLossOfEveryDepth) {
   Toy run({.mtp_loss_scaling_factor = 0.3}), silent({});
   const GlobalBatch batch = counting(2);
@@ -162,7 +217,7 @@ TEST(Iteration, BothLossesFall) {
   for (int step = 0; step < 60; ++step) {
     const Iteration iteration =
         run_iteration(run.model, run.weights, batch,
-                      {.step = [&] { adam.step({.lr = 1e-2, .decoupled_lr = 1e-2, .weight_decay = 0.1}, 1); }});
+                      {.step = [&](double) { adam.step({.lr = 1e-2, .decoupled_lr = 1e-2, .weight_decay = 0.1}, 1); }});
     model::update_selection_bias(run.weights, iteration.routed, 1e-3);
   }
   const auto after = losses();

@@ -56,7 +56,7 @@ TEST(RecordsTest, EvalLinesAreFramedByDashes) {
   const std::string dashes(line.size() + 1, '-');
   EXPECT_EQ(eval_lines(eval), dashes + "\n" + line + "\n" + dashes);
   eval.loss = 50;  // Megatron caps the exponent at 20
-  eval.at_end = true;
+  eval.part = EvalPart::kValidationAtEnd;
   EXPECT_THAT(eval_lines(eval), testing::AllOf(testing::HasSubstr("iteration 100 on validation set"),
                                                testing::HasSubstr("PPL: 4.851652E+08")));
 }
