@@ -66,6 +66,11 @@ void TerminalProgress::end() {
   active_ = false;
 }
 
+void TerminalProgress::hide() {
+  const std::lock_guard lock(mutex_);
+  clear();
+}
+
 void TerminalProgress::notice(std::string_view line) {
   const std::lock_guard lock(mutex_);
   clear();

@@ -20,6 +20,8 @@ class TerminalProgress final : public Progress {
   void update(uint64_t done) override;
   void end() override;
   void notice(std::string_view line) override;
+  /// Takes the bar away until the next update, so that something else can be printed.
+  void hide();
   bool cancelled() const override { return stop_ && stop_->load(std::memory_order_relaxed); }
 
  private:

@@ -30,6 +30,8 @@ void add_models(CLI::App& app, Context& context);
 void add_data(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
+void add_report(CLI::App& app, Context& context);
+void add_runs(CLI::App& app, Context& context);
 
 /// The whole program; returns its exit code. Errors are printed as one line on stderr.
 int run(int argc, const char* const* argv);

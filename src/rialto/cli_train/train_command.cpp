@@ -1,13 +1,16 @@
 // rialto-train train RECIPE: the loop, and the export at its end.
 #include <ATen/Context.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "rialto/base/error.h"
+#include "rialto/base/terminal_progress.h"
 #include "rialto/cli_train/command.h"
 #include "rialto/convert/convert.h"
 #include "rialto/train/train.h"
@@ -45,6 +48,25 @@ void print_line(std::string_view line) {
   std::fflush(stdout);
 }
 
+/// A bar of the whole run below its lines. Not for anything but a terminal.
+class TrainingBar {
+ public:
+  /// `train_iters`: 0 when the run is as long as its samples or epochs.
+  explicit TrainingBar(int64_t train_iters) : train_iters_(train_iters) {}
+  void step(int64_t iteration) {
+    if (first_ == 0) {  // the first iteration, which is slower, does not count
+      first_ = iteration;
+      bar_.begin("training", static_cast<uint64_t>(std::max<int64_t>(0, train_iters_ - iteration)), "iterations");
+    }
+    bar_.update(static_cast<uint64_t>(std::max<int64_t>(0, iteration - first_)));
+  }
+  void hide() { bar_.hide(); }
+
+ private:
+  int64_t train_iters_, first_ = 0;
+  TerminalProgress bar_;
+};
+
 int run(const Options& options) {
   apply(options.common);
   const config::RunConfig config = config::read_run_config(options.sources);
@@ -59,8 +81,19 @@ int run(const Options& options) {
   hooks.file_ops = &file_ops();
   hooks.device = options.common.device;
   hooks.stop_requested = stop_requested;
-  if (!options.common.json) hooks.print = print_line;
+  std::optional<TrainingBar> bar;
+  if (!options.common.json && isatty(STDERR_FILENO)) bar.emplace(config.train.train_iters);
+  hooks.on_train_step_end = [&bar](const train::StepRecord& record) {
+    if (bar) bar->step(record.iteration);
+  };
+  if (!options.common.json) {
+    hooks.print = [&bar](std::string_view line) {
+      if (bar) bar->hide();
+      print_line(line);
+    };
+  }
   const train::Result result = train::train(config, hooks);
+  bar.reset();
 
   Json report = train::to_json(result);
   if (!options.export_hf.empty() && result.end == train::End::kFinished) {

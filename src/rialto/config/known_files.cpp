@@ -1,4 +1,4 @@
-// Keys of dataset, tokenizer, checkpoint, logger and profiling that do not act.
+// Keys of dataset, tokenizer, checkpoint and logger that do not act.
 // Source of names and defaults: Megatron Bridge 0.3.1 and 0.4.2, Megatron-Core 0.16.1.
 #include "rialto/config/known_tables.h"
 
@@ -96,62 +96,24 @@ constexpr KnownKey kCheckpointKeys[] = {
 };
 
 constexpr KnownKey kLoggerKeys[] = {
-    {"log_params_norm", "false", kLogging},
-    {"log_throughput", "false", kLogging},
-    {"log_throughput_to_tensorboard", "false", kLogging},
-    {"throughput_window_size", "100", kLogging},
-    {"log_progress", "false", kLogging},
-    {"timing_log_level", "0", kLogging},
-    {"timing_log_option", "minmax", kLogging},
-    {"tensorboard_dir", "null", kLogging},
-    {"tensorboard_log_interval", "1", kLogging},
-    {"tensorboard_queue_size", "1000", kLogging},
-    {"log_timers_to_tensorboard", "false", kLogging},
-    {"log_loss_scale_to_tensorboard", "true", kLogging},
-    {"log_validation_ppl_to_tensorboard", "false", kLogging},
-    {"log_memory_to_tensorboard", "false", kLogging},
-    {"memory_keys", "null", kLogging},
-    {"log_l2_norm_grad_to_tensorboard", "false", kLogging},
-    {"log_runtime_to_tensorboard", "false", kLogging},
-    {"runtime_time_unit", "hours", kLogging},
-    {"log_world_size_to_tensorboard", "false", kLogging},
-    {"wandb_project", "null", kLogging},
-    {"wandb_exp_name", "null", kLogging},
-    {"wandb_save_dir", "null", kLogging},
-    {"wandb_entity", "null", kLogging},
-    {"mlflow_experiment", "null", kLogging},
-    {"mlflow_run_name", "null", kLogging},
-    {"mlflow_tracking_uri", "null", kLogging},
-    {"mlflow_tags", "null", kLogging},
-    {"logging_level", "20", kLogging},
-    {"filter_warnings", "true", kLogging},
-    {"modules_to_filter", "null", kLogging},
-    {"set_level_for_all_loggers", "false", kLogging},
-    {"log_energy", "false", kLogging},
-    {"save_config_filepath", "null", kLogging},
-    {"skip_train_metrics_log", "false", kLogging},
-    {"comet_project", "null", kLogging},
-    {"comet_experiment_name", "null", kLogging},
-    {"comet_workspace", "null", kLogging},
-    {"comet_api_key", "null", kLogging},
+    {"log_progress", "false", kLogging},       {"memory_keys", "null", kLogging},
+    {"wandb_project", "null", kLogging},       {"wandb_exp_name", "null", kLogging},
+    {"wandb_save_dir", "null", kLogging},      {"wandb_entity", "null", kLogging},
+    {"mlflow_experiment", "null", kLogging},   {"mlflow_run_name", "null", kLogging},
+    {"mlflow_tracking_uri", "null", kLogging}, {"mlflow_tags", "null", kLogging},
+    {"logging_level", "20", kLogging},         {"filter_warnings", "true", kLogging},
+    {"modules_to_filter", "null", kLogging},   {"set_level_for_all_loggers", "false", kLogging},
+    {"log_energy", "false", kLogging},         {"skip_train_metrics_log", "false", kLogging},
+    {"comet_project", "null", kLogging},       {"comet_experiment_name", "null", kLogging},
+    {"comet_workspace", "null", kLogging},     {"comet_api_key", "null", kLogging},
     {"comet_tags", "null", kLogging},
 };
 
-constexpr KnownKey kProfilingKeys[] = {
-    {"use_nsys_profiler", "false", kProfiling},
-    {"profile_step_start", "10", kProfiling},
-    {"profile_step_end", "12", kProfiling},
-    {"use_pytorch_profiler", "false", kProfiling},
-    {"profile_ranks", "[0]", kProfiling},
-    {"record_memory_history", "false", kProfiling},
-    {"memory_snapshot_path", "snapshot.pickle", kProfiling, "*"},
-    {"record_shapes", "false", kProfiling},
-    {"nvtx_ranges", "false", kProfiling},
-};
-
 constexpr KnownSection kSections[] = {
-    {"dataset", kDatasetKeys}, {"tokenizer", kTokenizerKeys}, {"checkpoint", kCheckpointKeys},
-    {"logger", kLoggerKeys},   {"profiling", kProfilingKeys},
+    {"dataset", kDatasetKeys},
+    {"tokenizer", kTokenizerKeys},
+    {"checkpoint", kCheckpointKeys},
+    {"logger", kLoggerKeys},
 };
 
 }  // namespace

@@ -91,7 +91,7 @@ std::string_view reason(Why why) {
     case kInit:
       return "random weights are a function of rng.seed and init_method_std alone, unpadded, here";
     case kLogging:
-      return "this version writes step lines and metrics.jsonl only";
+      return "runs are recorded in step lines, metrics.jsonl and TensorBoard files, without a service or a log level";
     case kLoop:
       return "this version of the training loop does not do it";
     case kMemory:
@@ -106,8 +106,6 @@ std::string_view reason(Why why) {
       return "it comes with parallel training, and this version trains in one process";
     case kPrecision:
       return "it follows from mixed_precision here";
-    case kProfiling:
-      return "profiling is not in this version";
     case kPython:
       return "it needs Python, and nothing that a file names is ever run";
     case kRandom:

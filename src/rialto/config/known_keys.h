@@ -26,7 +26,6 @@ enum class Why {
   kOptimizer,
   kParallel,
   kPrecision,
-  kProfiling,
   kPython,
   kRandom,
   kReader,

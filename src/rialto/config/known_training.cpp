@@ -59,7 +59,6 @@ constexpr KnownKey kOptimizerKeys[] = {
     {"overlap_cpu_optimizer_d2h_h2d", "false", kMemory},
     {"pin_cpu_grads", "true", kMemory},
     {"pin_cpu_params", "true", kMemory},
-    {"log_num_zeros_in_grad", "false", kLogging},
     {"barrier_with_L1_time", "false", kLogging},
     {"timers", "null", kPython},
     {"config_logger_dir", "''", kLogging},

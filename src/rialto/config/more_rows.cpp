@@ -58,7 +58,7 @@ void add_second_names(std::vector<KeyRow>& rows) {
 }
 
 void add_targets(std::vector<KeyRow>& rows) {
-  std::vector<std::string_view> sections = {"", "model"};
+  std::vector<std::string_view> sections = {"", "model", "profiling"};
   for (const KnownSection& section : known_sections()) sections.push_back(section.name);
   for (const std::string_view section : sections) {
     if (has_row(rows, section, "_target_") || example_target(section).empty()) continue;

@@ -69,7 +69,9 @@ std::string write_portable_sections(const RunConfig& config) {
   copy.checkpoint.save.clear();
   copy.checkpoint.load.clear();
   copy.checkpoint.pretrained_checkpoint.clear();
-  copy.logger.metrics_jsonl.clear();
+  for (std::string* path : {&copy.logger.metrics_jsonl, &copy.logger.save_config_filepath, &copy.logger.tensorboard_dir,
+                            &copy.profiling.profile_dir})
+    path->clear();
   // The model section that is saved has the longest position there.
   if (!copy.dataset.seq_length) copy.dataset.seq_length = copy.model.seq_length();
   copy.tokenizer.tokenizer_model = portable(copy.tokenizer.tokenizer_model);

@@ -54,6 +54,7 @@ struct OptimizerSection {
   double lr = 3e-4, min_lr = 0, weight_decay = 0.1, adam_beta1 = 0.9, adam_beta2 = 0.95, adam_eps = 1e-8,
          clip_grad = 1.0;
   bool use_distributed_optimizer = true;
+  bool log_num_zeros_in_grad = false;
 };
 struct SchedulerSection {
   std::string lr_decay_style = "cosine";  ///< constant, linear, cosine, WSD
@@ -83,6 +84,26 @@ struct CheckpointSection {
 struct LoggerSection {
   int64_t log_interval = 10;
   std::string metrics_jsonl;  ///< file; default: SAVE/metrics.jsonl
+  bool log_throughput = true, log_params_norm = false;
+  std::optional<double> peak_tflops_per_device;  ///< for MFU; unset: known for some GPUs
+  int64_t timing_log_level = 0;
+  std::string timing_log_option = "minmax";
+  std::string save_config_filepath;  ///< file
+  std::string tensorboard_dir;       ///< folder; unset: no event files
+  int64_t tensorboard_log_interval = 1, tensorboard_queue_size = 1000, throughput_window_size = 100;
+  bool log_throughput_to_tensorboard = false, log_timers_to_tensorboard = false, log_loss_scale_to_tensorboard = true,
+       log_validation_ppl_to_tensorboard = false, log_memory_to_tensorboard = false,
+       log_l2_norm_grad_to_tensorboard = false, log_runtime_to_tensorboard = false,
+       log_world_size_to_tensorboard = false;
+  std::string runtime_time_unit = "hours";
+};
+struct ProfilingSection {
+  bool use_pytorch_profiler = false, use_nsys_profiler = false, nvtx_ranges = false, record_shapes = false,
+       record_memory_history = false;
+  int64_t profile_step_start = 10, profile_step_end = 12;
+  std::vector<int64_t> profile_ranks = {0};
+  std::string profile_dir;  ///< folder of traces; unset: SAVE/profile
+  std::string memory_snapshot_path = "snapshot.pickle";
 };
 /// Ours: Bridge has nothing like it.
 struct ResilienceSection {
@@ -112,6 +133,7 @@ struct RunConfig {
   TokenizerSection tokenizer;
   CheckpointSection checkpoint;
   LoggerSection logger;
+  ProfilingSection profiling;
   RngSection rng;
   ResilienceSection resilience;
   std::string mixed_precision = "bf16_mixed";  ///< "bf16_mixed" or "fp32"

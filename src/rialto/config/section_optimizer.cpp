@@ -19,6 +19,8 @@ std::vector<Field<OptimizerSection>> optimizer_fields() {
       field("adam_beta2", &O::adam_beta2, "decay of the second moment"),
       field("adam_eps", &O::adam_eps, "added to the root of the second moment"),
       field("clip_grad", &O::clip_grad, "largest norm of the gradient; 0: no clipping"),
+      field("log_num_zeros_in_grad", &O::log_num_zeros_in_grad,
+            "count zeros in the gradient, for step line and records"),
       field("use_distributed_optimizer", &O::use_distributed_optimizer,
             "recorded in checkpoints; the state is written so that both of Megatron's optimizers read it"),
   };

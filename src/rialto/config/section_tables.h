@@ -45,6 +45,8 @@ void add_logger_rows(std::vector<KeyRow>& rows);
 void add_logger_rules(std::vector<Rule>& rules);
 void add_resilience_rows(std::vector<KeyRow>& rows);
 void add_resilience_rules(std::vector<Rule>& rules);
+void add_profiling_rows(std::vector<KeyRow>& rows);
+void add_profiling_rules(std::vector<Rule>& rules);
 void add_precision_rows(std::vector<KeyRow>& rows);
 void add_precision_rules(std::vector<Rule>& rules);
 

@@ -1,27 +1,20 @@
 // Counts of parameters and of floating-point operations.
-#include <algorithm>
+#include "rialto/spec/flops.h"
 
-#include "rialto/spec/param.h"
+#include <algorithm>
 
 namespace rialto::spec {
 namespace {
 
-/// Sum over a token's keys, counted twice (scores and values) and averaged over a causal sequence: S for full
-/// attention.
-double keys_per_token(double seq_length, std::optional<int64_t> window) {
-  const double reach = window ? std::min(seq_length, static_cast<double>(*window)) : seq_length;
-  return reach * (2 - reach / seq_length);
+/// Width of queries and of values over all heads, and the window.
+std::pair<int64_t, double> pair_width(const Attention& attention) {
+  return {attention.window.value_or(0), 2 * static_cast<double>(attention.num_heads * attention.head_dim)};
+}
+std::pair<int64_t, double> pair_width(const LatentAttention& mla) {
+  return {0, static_cast<double>(mla.num_heads * (mla.qk_nope_dim + mla.qk_rope_dim + mla.v_head_dim))};
 }
 
-/// Width of all heads times keys: the multiply-adds of attention itself per token.
-double attention_width(const Attention& attention, double seq_length) {
-  return static_cast<double>(attention.num_heads * attention.head_dim) * keys_per_token(seq_length, attention.window);
-}
-double attention_width(const LatentAttention& mla, double seq_length) {
-  return static_cast<double>(mla.num_heads * (mla.qk_nope_dim + mla.qk_rope_dim + mla.v_head_dim)) / 2 * seq_length;
-}
-
-/// Multiply-adds of a weight per token: experts count as often as they are chosen; an embedding row is a look-up.
+/// How often a weight is used per token: experts as often as they are chosen; an embedding row is a look-up.
 double weight_use(const Param& param, const ModelSpec& model) {
   if (param.shape.size() < 2) return 0;
   const double heads = 1 + static_cast<double>(model.mtp.size());  // each depth predicts through the model's head
@@ -30,6 +23,28 @@ double weight_use(const Param& param, const ModelSpec& model) {
   if (param.expert < 0) return 1;
   const auto& moe = std::get<MoeFfn>(layer_of(param, model)->ffn);
   return static_cast<double>(moe.router.top_k) / static_cast<double>(moe.num_experts);
+}
+
+bool is_gate(const Param& param) {
+  return param.name.ends_with("mlp.router.weight") || param.name.ends_with("shared_experts.gate_weight");
+}
+
+/// Norms that Megatron counts like products.
+double counted_norms(const ModelSpec& model) {
+  const auto latent = [](const Layer& layer) {
+    const auto* mla = std::get_if<LatentAttention>(&layer.mixer);
+    return mla ? static_cast<double>(mla->q_lora_rank.value_or(0) + mla->kv_lora_rank) : 0.0;
+  };
+  double sum = 0;
+  for (const Layer& layer : model.layers) sum += latent(layer);
+  for (const MtpBlock& block : model.mtp) sum += latent(block.layer) + 3 * static_cast<double>(model.hidden);
+  return sum;
+}
+
+/// Unmasked query-key pairs of a document: query i sees min(i, window) keys.
+double causal_pairs(double length, double window) {
+  if (window == 0 || window >= length) return length * (length + 1) / 2;
+  return window * (window + 1) / 2 + (length - window) * window;
 }
 
 }  // namespace
@@ -41,16 +56,38 @@ int64_t num_parameters(const ModelSpec& model) {
   return count;
 }
 
-double train_flops(const ModelSpec& model, double tokens, double seq_length) {
-  double per_token = 0;
-  for (const Param& param : param_table(model))
-    per_token += weight_use(param, model) * static_cast<double>(num_elements(param.shape));
+FlopCounter::FlopCounter(const ModelSpec& model, const std::function<bool(const Param&)>& trained) {
+  for (const Param& param : param_table(model)) {
+    const double products = weight_use(param, model) * static_cast<double>(num_elements(param.shape));
+    exact_weights_ += (!trained || trained(param) ? 6 : 4) * products;
+    if (!is_gate(param)) megatron_weights_ += 6 * products;
+  }
+  megatron_weights_ += 6 * counted_norms(model);
   const auto add_attention = [&](const Layer& layer) {
-    per_token += std::visit([&](const auto& mixer) { return attention_width(mixer, seq_length); }, layer.mixer);
+    const auto [window, width] = std::visit([](const auto& mixer) { return pair_width(mixer); }, layer.mixer);
+    pair_width_by_window_[window] += width;
   };
   for (const Layer& layer : model.layers) add_attention(layer);
   for (const MtpBlock& block : model.mtp) add_attention(block.layer);
-  return 6 * tokens * per_token;
+}
+
+double FlopCounter::exact(std::span<const int64_t> document_lengths) const {
+  double tokens = 0, flops = 0;
+  for (const int64_t length : document_lengths) tokens += static_cast<double>(length);
+  for (const auto& [window, width] : pair_width_by_window_) {
+    for (const int64_t length : document_lengths)
+      flops += 6 * width * causal_pairs(static_cast<double>(length), static_cast<double>(window));
+  }
+  return flops + tokens * exact_weights_;
+}
+
+double FlopCounter::megatron(double tokens, double row_length) const {
+  double per_token = megatron_weights_;
+  for (const auto& [window, width] : pair_width_by_window_) {
+    const auto w = static_cast<double>(window);
+    per_token += 6 * width * (w > 0 && w < row_length ? w - w * (w - 1) / (2 * row_length) : row_length / 2);
+  }
+  return tokens * per_token;
 }
 
 }  // namespace rialto::spec

@@ -91,9 +91,4 @@ std::optional<Extent> rank_box(const Param& param, const ModelSpec& model, const
 /// Trainable elements, counted once.
 int64_t num_parameters(const ModelSpec& model);
 
-/// Model FLOPs of one forward and backward pass over `tokens` tokens in sequences of `seq_length` (causal half
-/// counted). Formula: Megatron Bridge's flop_utils convention: 6 T (matmul parameters + q S per layer), the head once
-/// more for every depth of multi-token prediction.
-double train_flops(const ModelSpec& model, double tokens, double seq_length);
-
 }  // namespace rialto::spec

@@ -5,36 +5,41 @@
 #include <cmath>
 
 #include "rialto/train/batches.h"
+#include "rialto/train/documents.h"
 #include "rialto/train/schedule_state.h"
 #include "rialto/train/update.h"
 
 namespace rialto::train {
 namespace {
 
-config::BatchSizes next_batch(const Setup& setup) {
+config::BatchSizes next_sizes(const Setup& setup) {
   return config::batch_sizes_at(setup.config.train, setup.state.consumed_train_samples, 1);
+}
+
+GlobalBatch next_batch(Setup& setup, int64_t size) {
+  const Phases::Scope scope(&setup.phases, Phase::kData);
+  return make_global_batch(*setup.train_data, setup.state.consumed_train_samples, size,
+                           setup.config.train.micro_batch_size, setup.model_spec.vocab, setup.device);
 }
 
 }  // namespace
 
-int64_t running_batch(const Setup& setup) { return next_batch(setup).running; }
+int64_t running_batch(const Setup& setup) { return next_sizes(setup).running; }
 
 IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward_step) {
   IterationOutcome outcome{.start = std::chrono::steady_clock::now()};
   const checkpoint::TrainingState& state = setup.state;
   const config::ResilienceSection& watch = setup.config.resilience;
-  outcome.sizes = next_batch(setup);
-  const GlobalBatch batch =
-      make_global_batch(*setup.train_data, state.consumed_train_samples, outcome.sizes.running,
-                        setup.config.train.micro_batch_size, setup.model_spec.vocab, setup.device);
+  outcome.sizes = next_sizes(setup);
+  const GlobalBatch batch = next_batch(setup, outcome.sizes.running);
   StepRecord& record = outcome.record;
   record.iteration = state.iteration + 1;
   const optim::Rates rates = rates_at(setup.config, setup.schedule, state.scheduled_samples);
   record.learning_rate = rates.lr;
   record.global_batch_size = outcome.sizes.running;
   record.num_tokens = batch.num_tokens;
-  record.flops =
-      spec::train_flops(setup.model_spec, static_cast<double>(batch.num_tokens), static_cast<double>(setup.seq_length));
+  record.flops = setup.flops->megatron(static_cast<double>(batch.num_tokens), static_cast<double>(setup.seq_length));
+  record.exact_flops = setup.flops->exact(attended_lengths(batch));
   const auto step = [&](double loss) {
     if (is_spike(watch, state.recent_losses, loss)) {
       outcome.trouble = Trouble::kSpike;
@@ -44,9 +49,11 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
     record.grad_norm = update.grad_norm;
     if (!update.stepped) outcome.trouble = Trouble::kNonfiniteNorm;
   };
-  const Iteration iteration = run_iteration(
-      *setup.model, *setup.weights, batch,
-      {.forward_step = forward_step, .per_token = setup.config.model.calculate_per_token_loss, .step = step});
+  const Iteration iteration = run_iteration(*setup.model, *setup.weights, batch,
+                                            {.forward_step = forward_step,
+                                             .per_token = setup.config.model.calculate_per_token_loss,
+                                             .step = step,
+                                             .phases = &setup.phases});
   record.loss = iteration.loss;
   record.extra = iteration.extra;
   if (!std::isfinite(record.loss)) outcome.trouble = Trouble::kNonfiniteLoss;
@@ -71,6 +78,7 @@ void finish_iteration(Setup& setup, IterationOutcome& outcome) {
   record.consumed_samples = state.consumed_train_samples;
   record.skipped_samples = state.skipped_train_samples;
   record.next_learning_rate = setup.schedule.lr_at(state.scheduled_samples);
+  record.phases_ms = setup.phases.take();
   record.elapsed_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - outcome.start).count();
 }

@@ -17,7 +17,11 @@ bool due(const std::optional<int64_t>& interval, int64_t iteration) { return int
 }  // namespace
 
 Loop::Loop(const config::RunConfig& config, const Hooks& hooks)
-    : hooks_(hooks), setup_(set_up(config, hooks)), config_(setup_.config), saver_(config, hooks, setup_) {
+    : hooks_(hooks),
+      setup_(set_up(config, hooks)),
+      config_(setup_.config),
+      saver_(config, hooks, setup_),
+      profiler_(config_, setup_.device, hooks.file_ops ? *hooks.file_ops : real_file_ops()) {
   result_.first_iteration = result_.iteration = setup_.state.iteration;
   result_.num_parameters = spec::num_parameters(setup_.model_spec);
 }
@@ -27,7 +31,7 @@ double Loop::minutes() const {
 }
 
 Result Loop::run() {
-  reporter_.emplace(config_, hooks_, setup_.state.iteration);
+  reporter_.emplace(config_, hooks_, setup_.state, setup_.device);
   result_.metrics = reporter_->metrics_path();
   const bool goes_on = setup_.state.iteration < config_.train.train_iters;
   if (config_.train.skip_train) {
@@ -36,6 +40,7 @@ Result Loop::run() {
   } else if (goes_on) {
     train();
   }
+  profiler_.finish(setup_.state.iteration);
   reporter_->sync();
   result_.checkpoint = saver_.newest();
   result_.seconds = minutes() * 60;
@@ -70,11 +75,13 @@ bool Loop::iterate() {
     return true;
   }
   if (hooks_.on_train_step_start) hooks_.on_train_step_start(setup_.state.iteration + 1);
+  profiler_.before(setup_.state.iteration);
   IterationOutcome outcome = run_training_iteration(setup_, hooks_.forward_step);
+  profiler_.after(setup_.state.iteration + 1);
   if (outcome.trouble) return resolve(outcome);
   finish_iteration(setup_, outcome);
   result_.last_loss = outcome.record.loss;
-  reporter_->step(outcome.record);
+  reporter_->step(outcome.record, *setup_.weights);
   return true;
 }
 
@@ -99,7 +106,7 @@ bool Loop::resolve(IterationOutcome& outcome) {
   if (hooks_.print) hooks_.print(fmt::format("iteration {}: {}; skipped", outcome.record.iteration, what));
   finish_iteration(setup_, outcome);
   ++setup_.state.skipped_iterations;
-  reporter_->step(outcome.record);
+  reporter_->step(outcome.record, *setup_.weights);
   return true;
 }
 
@@ -111,7 +118,7 @@ void Loop::rewind(int64_t failed_iteration) {
                                            hooks_.progress);
   setup_.state.iterations_left_out = std::move(left_out);
   setup_.state.skipped_iterations = skipped;
-  reporter_.emplace(config_, hooks_, setup_.state.iteration);
+  reporter_.emplace(config_, hooks_, setup_.state, setup_.device);
 }
 
 bool Loop::evaluation_due() const {
@@ -121,6 +128,7 @@ bool Loop::evaluation_due() const {
 }
 
 void Loop::evaluate_now(EvalPart part) {
+  const Phases::Scope scope(&setup_.phases, Phase::kEvaluate);
   const EvalRecord record = evaluate(setup_, hooks_, part);
   if (part == EvalPart::kTest) {
     result_.test_loss = record.loss;
@@ -151,6 +159,7 @@ std::optional<End> Loop::reason_to_stop() const {
 
 void Loop::save() {
   reporter_->sync();  // records of a saved iteration are on disk before it is
+  const Phases::Scope scope(&setup_.phases, Phase::kSave);
   saver_.save();
 }
 

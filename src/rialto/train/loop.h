@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "rialto/train/iteration.h"
+#include "rialto/train/profiler.h"
 #include "rialto/train/reporter.h"
 #include "rialto/train/saver.h"
 #include "rialto/train/setup.h"
@@ -36,6 +37,7 @@ class Loop {
   Setup setup_;
   const config::RunConfig& config_;  ///< setup_'s
   Saver saver_;
+  Profiler profiler_;
   std::optional<Reporter> reporter_;  ///< from run() on: it writes
   Result result_;
 };

@@ -2,6 +2,7 @@
 #include "rialto/train/records.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <ctime>
 
@@ -16,6 +17,24 @@ std::string now() {
   localtime_r(&seconds, &local);
   char text[32];
   return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local)};
+}
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+Json time_of(const StepRecord& record) {
+  const auto per_ms = [&](double amount) { return record.elapsed_ms > 0 ? amount / record.elapsed_ms : 0.0; };
+  const double exact_tflops = per_ms(record.exact_flops) / 1e9;
+  Json time = {{"at", seconds_now()},
+               {"elapsed_ms", record.elapsed_ms},
+               {"tokens_per_s", per_ms(static_cast<double>(record.num_tokens)) * 1e3},
+               {"tflops_per_s", per_ms(record.flops) / 1e9},
+               {"exact_tflops_per_s", exact_tflops}};
+  if (record.peak_tflops) time["model_flops_utilization"] = exact_tflops / *record.peak_tflops;
+  if (!record.phases_ms.empty()) time["phases_ms"] = record.phases_ms;
+  if (!record.memory.empty()) time["memory"] = record.memory;
+  return time;
 }
 
 }  // namespace
@@ -40,10 +59,9 @@ Json to_json(const StepRecord& record) {
   if (record.skipped) json["skipped"] = true;
   json["global batch size"] = record.global_batch_size;
   json["tokens"] = record.num_tokens;
-  const double ms = record.elapsed_ms;
-  json["time"] = {{"elapsed_ms", ms},
-                  {"tokens_per_s", ms > 0 ? static_cast<double>(record.num_tokens) / ms * 1e3 : 0.0},
-                  {"tflops_per_s", ms > 0 ? record.flops / ms / 1e9 : 0.0}};
+  if (record.num_zeros) json["num zeros"] = *record.num_zeros;
+  if (record.params_norm) json["params norm"] = *record.params_norm;
+  json["time"] = time_of(record);
   return json;
 }
 
@@ -59,18 +77,18 @@ Json to_json(const EvalRecord& record) {
           {"iteration", record.iteration},
           {"lm loss", record.loss},
           {"tokens", record.num_tokens},
-          {"time", {{"elapsed_ms", record.elapsed_ms}}}};
+          {"time", {{"at", seconds_now()}, {"elapsed_ms", record.elapsed_ms}}}};
 }
 
-std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
-                      int64_t train_iters, std::string timestamp, const std::map<std::string, double>& mean_extra,
-                      const SkipCounts& skips) {
+std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms,
+                      std::optional<double> tflops_per_s, int64_t train_iters, std::string timestamp,
+                      const std::map<std::string, double>& mean_extra, const SkipCounts& skips) {
   if (timestamp.empty()) timestamp = now();
   std::string line = fmt::format(" [{}] iteration {:8d}/{:8d} |", timestamp, last.iteration, train_iters);
   line += fmt::format(" consumed samples: {:12d} |", last.consumed_samples);
   if (last.skipped_samples > 0) line += fmt::format(" skipped samples: {:12d} |", last.skipped_samples);
   line += fmt::format(" elapsed time per iteration (ms): {:.1f} |", mean_elapsed_ms);
-  line += fmt::format(" throughput per GPU (TFLOP/s/GPU): {:.1f} |", tflops_per_s);
+  if (tflops_per_s) line += fmt::format(" throughput per GPU (TFLOP/s/GPU): {:.1f} |", *tflops_per_s);
   line += fmt::format(" learning rate: {:.6E} |", last.next_learning_rate);
   line += fmt::format(" global batch size: {:5d} |", last.global_batch_size);
   if (mean_loss > 0) line += fmt::format(" lm loss: {:.6E} |", mean_loss);  // Megatron leaves a loss of 0 out
@@ -78,6 +96,8 @@ std::string step_line(const StepRecord& last, double mean_loss, double mean_elap
     if (loss > 0) line += fmt::format(" {}: {:.6E} |", name, loss);
   line += fmt::format(" loss scale: {:.1f} |", 1.0);
   line += fmt::format(" grad norm: {:.3f} |", last.grad_norm);
+  if (last.num_zeros) line += fmt::format(" num zeros: {} |", *last.num_zeros);
+  if (last.params_norm) line += fmt::format(" params norm: {:.3f} |", *last.params_norm);
   line += fmt::format(" number of skipped iterations: {:3d} |", skips.skipped);
   line += fmt::format(" number of nan iterations: {:3d} |", skips.nan);
   return line;

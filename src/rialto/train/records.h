@@ -32,7 +32,13 @@ struct StepRecord {
   int64_t global_batch_size = 0;
   int64_t num_tokens = 0;
   double elapsed_ms = 0;
-  double flops = 0;
+  double flops = 0;        ///< as Megatron counts them
+  double exact_flops = 0;  ///< what was computed (spec/flops.h)
+  std::optional<double> params_norm;
+  std::optional<int64_t> num_zeros;         ///< in the gradient
+  std::map<std::string, double> phases_ms;  ///< since the last record; an evaluation and a save before it too
+  std::map<std::string, double> memory;     ///< gigabytes, under Megatron's names
+  std::optional<double> peak_tflops;        ///< of the device
 };
 
 /// An iteration whose data was passed over.
@@ -66,9 +72,10 @@ struct SkipCounts {
 };
 
 /// Megatron's step line over the iterations since the last one. Source: megatron/training/training.py, training_log.
-/// `timestamp`: "2026-01-31 12:00:00"; empty: now. `mean_extra`: of the extra losses, by name.
-std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
-                      int64_t train_iters, std::string timestamp = {},
+/// `tflops_per_s`: left out when unset. `timestamp`: "2026-01-31 12:00:00"; empty: now. `mean_extra`: of the extra
+/// losses, by name.
+std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms,
+                      std::optional<double> tflops_per_s, int64_t train_iters, std::string timestamp = {},
                       const std::map<std::string, double>& mean_extra = {}, const SkipCounts& skips = {});
 /// What Megatron prints when a run ends early: "[exiting program at iteration 10] datetime: ...". `why`: "at iteration
 /// 10".

@@ -9,6 +9,8 @@
 #include "rialto/data/dataset.h"
 #include "rialto/model/model.h"
 #include "rialto/optim/schedule.h"
+#include "rialto/spec/flops.h"
+#include "rialto/train/phases.h"
 #include "rialto/train/train.h"
 
 namespace rialto::train {
@@ -16,6 +18,7 @@ namespace rialto::train {
 struct Setup {
   config::RunConfig config;  ///< as given, with train.train_iters worked out
   spec::ModelSpec model_spec;
+  std::optional<spec::FlopCounter> flops;
   std::unique_ptr<model::Weights> weights;
   std::unique_ptr<model::Model> model;
   std::unique_ptr<optim::Optimizer> optimizer;
@@ -25,6 +28,7 @@ struct Setup {
   std::optional<fs::path> resumed_from;              ///< iter folder
   std::optional<fs::path> hf_source, native_source;  ///< what rialto_source/ is taken from
   at::Device device = at::kCPU;
+  Phases phases;
   int64_t seq_length = 0;
 };
 

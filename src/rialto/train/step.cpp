@@ -48,6 +48,13 @@ model::LossSum forward(const model::Model& model, const model::Batch& batch, con
   return forward_step ? forward_step(model, batch) : model.forward_loss(batch);
 }
 
+Phase phase_of(schedule::Act act) {
+  if (act == schedule::Act::kBackward) return Phase::kBackward;
+  if (act == schedule::Act::kReduceGrads) return Phase::kReduce;
+  if (act == schedule::Act::kStep) return Phase::kOptimizer;
+  return Phase::kForward;
+}
+
 /// Gradients of micro-batches were already scaled by the batch's own weight.
 [[noreturn]] void refuse_weight(double got, double want) {
   throw Error(
@@ -76,6 +83,7 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
   ExtraSums extra;
   for (const schedule::Action& action : schedule::pipeline_order({}, 0, static_cast<int>(losses.size()))) {
     const auto micro = static_cast<size_t>(action.microbatch);
+    const Phases::Scope scope(calls.phases, phase_of(action.act));
     switch (action.act) {
       case schedule::Act::kForward:
         losses[micro] = forward(model, batch.micro_batches[micro], calls.forward_step);

@@ -6,6 +6,7 @@
 
 #include "rialto/model/model.h"
 #include "rialto/train/batches.h"
+#include "rialto/train/phases.h"
 #include "rialto/train/records.h"
 
 namespace rialto::train {
@@ -25,6 +26,7 @@ struct RunnerCalls {
   double loss_scale = 1;                       ///< gradients come out times this
   std::function<void()> reduce_grads = {};     ///< sums gradients over data-parallel ranks; empty: one rank
   std::function<void(double loss)> step = {};  ///< the gradients are finished; empty: nothing moves
+  Phases* phases = nullptr;                    ///< gets the time of forward, backward, reduction and step
 };
 
 /// What a micro-batch's loss sum is multiplied with in the objective. Per token: 1 / total weight, so tokens count

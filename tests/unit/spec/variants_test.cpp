@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "rialto/spec/flops.h"
 #include "tests/unit/spec/toy_variants.h"
 
 namespace rialto::spec {
@@ -171,18 +172,24 @@ TEST(Variants, EveryPartitionTilesTheModel) {
 
 TEST(Variants, PredictionCountsItsLayersAndTheHeadAgain) {
   const ModelSpec plain = test::toy_model(), more = test::with_mtp(test::toy_model(), 1);
-  const double layer = 64 * 24 + 24 * 32 + 40 * 24 + 24 * 20, attention = 32.0 * 16;
-  EXPECT_DOUBLE_EQ(train_flops(more, 10, 16) - train_flops(plain, 10, 16),
-                   6 * 10 * (layer + attention + 24 * 48 + 50 * 24));
-  ModelSpec tied = test::with_mtp(test::toy_model({.tied = true}), 1);
-  EXPECT_DOUBLE_EQ(train_flops(tied, 10, 16), train_flops(more, 10, 16));
+  const double layer = 64 * 24 + 24 * 32 + 40 * 24 + 24 * 20, products = layer + 24 * 48 + 50 * 24;
+  const std::vector<int64_t> token = {1};
+  EXPECT_DOUBLE_EQ(FlopCounter(more).exact(token) - FlopCounter(plain).exact(token), 6 * (products + 2 * 32));
+  // Megatron counts the block's three norms as well.
+  EXPECT_DOUBLE_EQ(FlopCounter(more).megatron(10, 16) - FlopCounter(plain).megatron(10, 16),
+                   6 * 10 * (products + 32 * 16 + 3 * 24));
+  const ModelSpec tied = test::with_mtp(test::toy_model({.tied = true}), 1);
+  EXPECT_DOUBLE_EQ(FlopCounter(tied).megatron(10, 16), FlopCounter(more).megatron(10, 16));
 }
 
 TEST(Variants, LatentAttentionCountsItsTwoWidths) {
-  // One layer: queries and keys are 12 wide, values 8; half of each square of 16 tokens is masked.
+  // One layer: queries and keys are 12 wide, values 8.
   const ModelSpec model = test::toy_mla(1);
-  const double matrices = 10 * 24 + 48 * 10 + 10 * 24 + 64 * 6 + 24 * 32 + 40 * 24 + 24 * 20;
-  EXPECT_DOUBLE_EQ(train_flops(model, 1, 16), 6 * (matrices + 50 * 24 + 4 * (12 + 8) / 2.0 * 16));
+  const double matrices = 10 * 24 + 48 * 10 + 10 * 24 + 64 * 6 + 24 * 32 + 40 * 24 + 24 * 20 + 50 * 24;
+  const double pairs = 16 * 17 / 2;
+  EXPECT_DOUBLE_EQ(FlopCounter(model).exact(std::vector<int64_t>{16}), 6 * (16 * matrices + 4 * (12 + 8) * pairs));
+  // Half of the square of 16 tokens, and the norms of both latents.
+  EXPECT_DOUBLE_EQ(FlopCounter(model).megatron(1, 16), 6 * (matrices + 10 + 6 + 4 * (12 + 8) / 2.0 * 16));
 }
 
 }  // namespace

@@ -42,6 +42,28 @@ TEST(RecordsTest, LossesOfPredictionBlocksHaveMegatronsNames) {
               testing::HasSubstr(" lm loss: 1.025000E+01 | mtp_1 loss: 3.000000E+00 | mtp_2 loss: 4.000000E+00 |"));
 }
 
+TEST(RecordsTest, OptionalFieldsStandWhereMegatronHasThem) {
+  StepRecord with = record();
+  with.num_zeros = 12;
+  with.params_norm = 34.5678;
+  const std::string line = step_line(with, 10.25, 500.06, {}, 100);
+  EXPECT_THAT(line,
+              testing::HasSubstr(" | grad norm: 1.234 | num zeros: 12 | params norm: 34.568 | number of skipped"));
+  EXPECT_THAT(line, testing::HasSubstr("(ms): 500.1 | learning rate:"));  // no throughput unless asked for
+  EXPECT_EQ(to_json(with)["num zeros"], 12);
+  EXPECT_EQ(to_json(with)["params norm"], 34.5678);
+}
+
+TEST(RecordsTest, UtilizationIsExactFlopsOverThePeak) {
+  StepRecord step = record();
+  step.elapsed_ms = 500;
+  step.exact_flops = 1e12;
+  EXPECT_EQ(to_json(step)["time"]["exact_tflops_per_s"], 2.0);
+  EXPECT_FALSE(to_json(step)["time"].contains("model_flops_utilization"));
+  step.peak_tflops = 8;
+  EXPECT_EQ(to_json(step)["time"]["model_flops_utilization"], 0.25);
+}
+
 TEST(RecordsTest, TimestampIsNowWhenNoneIsGiven) {
   EXPECT_THAT(step_line(record(), 1, 1, 1, 1),
               testing::MatchesRegex(" \\[[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\] iteration .*"));

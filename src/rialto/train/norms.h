@@ -1,0 +1,18 @@
+// Norms and counts that are computed only when a run asks to see them.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "rialto/model/weights.h"
+
+namespace rialto::train {
+
+/// Euclidean norm of the weights as they compute, in fp64.
+double weights_norm(const model::Weights& weights);
+/// Entries of trained weights' gradients that are 0.
+int64_t zeros_in_gradient(const model::Weights& weights);
+/// "l2_norm/grad/<parameter>" of every trained weight, and "l2_norm/grad/global": before clipping, in fp64.
+std::map<std::string, double> gradient_norms(const model::Weights& weights);
+
+}  // namespace rialto::train
