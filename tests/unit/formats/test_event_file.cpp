@@ -89,6 +89,11 @@ TEST_F(EventFileTest, CuttingKeepsWhatIsAskedForAndWholeRecords) {
   std::ofstream(path, std::ios::binary) << whole.substr(0, whole.size() - 3);
   cut_event_files(real_file_ops(), folder_, all);
   EXPECT_EQ(read_text_file(path), whole.substr(0, whole.size() - one));
+  std::string flipped = whole;
+  flipped[whole.size() - one / 2] ^= 1;
+  std::ofstream(path, std::ios::binary) << flipped;
+  cut_event_files(real_file_ops(), folder_, all);
+  EXPECT_EQ(read_text_file(path), whole.substr(0, whole.size() - one));
 }
 
 TEST_F(EventFileTest, EveryFileIsNewerByNameThanThoseBefore) {
