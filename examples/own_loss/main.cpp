@@ -1,5 +1,5 @@
-// Trains with a loss of its own through Rialto as a library: cross entropy plus PaLM's z term, 1e-4 * log(Z)^2, which
-// keeps the softmax's normaliser Z near 1. Usage: own_loss RECIPE [section.key=value ...]
+// Trains with a loss of its own through Rialto as a library: the later a token stands in its row, the more it counts.
+// Usage: own_loss RECIPE [section.key=value ...]
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
@@ -11,17 +11,16 @@
 
 namespace {
 
-/// The forward step: from a micro-batch to the sum of its tokens' losses, and the weight of those tokens.
+/// The forward step: from a micro-batch to the sum of its tokens' losses, and the weight of those tokens. Model::loss
+/// has a gradient; Model::logits is for generation and has none.
 rialto::model::LossSum forward_step(const rialto::model::Model& model, const rialto::model::Batch& batch) {
   const rialto::model::AttentionContext context{.positions_BS = batch.positions_BS, .documents_BS = batch.documents_BS};
-  const at::Tensor logits_BSV = model.logits(model.blocks(model.embed(batch.tokens_BS), context));
-  const at::Tensor log_z_BS = at::logsumexp(logits_BSV, -1);
-  const at::Tensor label_BS = logits_BSV.gather(-1, batch.labels_BS.unsqueeze(-1)).squeeze(-1);
-  const at::Tensor losses_BS = log_z_BS - label_BS + 1e-4 * log_z_BS * log_z_BS;
-
-  rialto::model::LossSum loss;
-  loss.sum = (losses_BS * batch.loss_weights_BS).sum();
-  loss.weight = batch.loss_weights_BS.sum(at::kDouble).item<double>();
+  const at::Tensor hidden_BSH = model.blocks(model.embed(batch.tokens_BS), context);
+  // From 0.5 at the start of a row to 1.5 at its end, and together as much as before: the batch is divided by that.
+  const at::Tensor share_S = at::linspace(0.5, 1.5, batch.tokens_BS.size(1), batch.loss_weights_BS.options());
+  at::Tensor weights_BS = batch.loss_weights_BS * share_S;
+  weights_BS = weights_BS * (batch.loss_weights_BS.sum() / weights_BS.sum().clamp_min(1e-6));
+  rialto::model::LossSum loss = model.loss(hidden_BSH, batch.labels_BS, weights_BS);
   return loss;
 }
 
