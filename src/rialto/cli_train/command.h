@@ -18,8 +18,9 @@ namespace rialto::cli_train {
 
 using cli::add_common;
 using cli::Common;
-/// Applies --threads. Throws kUsage.
-void apply(const Common& common);
+/// Applies --threads; unset: OMP_NUM_THREADS when `usual` is given, which is what it is then if that is unset too; else
+/// all CPUs of this process. Throws kUsage.
+void apply(const Common& common, int usual = 0);
 
 /// "fp32", "bf16" or empty. Throws kUsage.
 std::optional<DType> parse_dtype(const std::string& name);
@@ -40,6 +41,9 @@ std::unique_ptr<Progress> terminal_progress();
 /// Installs handlers: the first SIGINT or SIGTERM sets the flag that stop_requested() reads, the second kills.
 void install_stop_handlers();
 bool stop_requested();
+
+/// As a rank of `rialto launch`, which sets RIALTO_LAUNCHER_PID: ends this process when that one is killed.
+void end_with_launcher();
 
 /// 75 (stopped on request) becomes 0 under torchrun, which takes any other code for a crash and starts the ranks again.
 int final_code(int code);

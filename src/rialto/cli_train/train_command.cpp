@@ -1,11 +1,14 @@
 // rialto-train train RECIPE: the loop, and the export at its end.
 #include <cstdio>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
 #include "rialto/cli_train/command.h"
 #include "rialto/convert/convert.h"
+#include "rialto/spec/place.h"
+#include "rialto/train/setup.h"
 #include "rialto/train/train.h"
 
 namespace rialto::cli_train {
@@ -31,21 +34,43 @@ void print_line(std::string_view line) {
   std::fflush(stdout);
 }
 
+/// Meets the other processes of the run. On GPUs each has its own: the one of its local number.
+void join(train::Hooks& hooks, const spec::Place& place, const config::RunConfig& config) {
+  if (hooks.device == "cuda" || (hooks.device == "auto" && train::parse_device("auto").is_cuda()))
+    hooks.device = fmt::format("cuda:{}", place.local_rank);
+  hooks.world = comm::World::connect(place, {.device = train::parse_device(hooks.device),
+                                             .timeout = std::chrono::minutes(config.dist.distributed_timeout_minutes)});
+}
+
+int exit_code_of(const train::Result& result, const config::RunConfig& config) {
+  if (result.end != train::End::kStopped) return 0;
+  if (config.checkpoint.save.empty()) {
+    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", result.iteration),
+                "stopped on request, and nothing was saved: checkpoint.save is not set");
+  }
+  return final_code(exit_code(ErrorKind::kStopped));
+}
+
 int run(const Options& options) {
-  apply(options.common);
-  const config::RunConfig config = config::read_run_config(options.sources);
+  const spec::Place place = spec::find_place([](const char* name) { return std::getenv(name); });
+  apply(options.common, place.local_world > 1 ? 1 : 0);
+  if (place.world > 1) end_with_launcher();
+  config::RunConfig config = config::read_run_config(options.sources);
+  config.world_size = place.world;
   config::check_rules(config);
   check_export(options, config);
   install_stop_handlers();
   const auto progress = terminal_progress();
   train::Hooks hooks;
-  hooks.progress = progress.get();
+  if (place.rank == 0) hooks.progress = progress.get();
   hooks.file_ops = &file_ops();
   hooks.device = options.common.device;
+  if (place.world > 1) join(hooks, place, config);
   hooks.stop_requested = stop_requested;
-  if (!options.common.json) hooks.print = print_line;
+  if (!options.common.json && hooks.writes()) hooks.print = print_line;
   const train::Result result = train::train(config, hooks);
 
+  if (!hooks.writes()) return exit_code_of(result, config);
   Json report = train::to_json(result);
   if (!options.export_hf.empty() && result.end == train::End::kFinished) {
     convert::ConvertOptions conversion;
@@ -63,12 +88,7 @@ int run(const Options& options) {
                            result.end == train::End::kFinished ? "finished" : "stopped", result.iteration,
                            result.checkpoint->string()));
   }
-  if (result.end != train::End::kStopped) return 0;
-  if (config.checkpoint.save.empty()) {
-    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", result.iteration),
-                "stopped on request, and nothing was saved: checkpoint.save is not set");
-  }
-  return final_code(exit_code(ErrorKind::kStopped));
+  return exit_code_of(result, config);
 }
 
 }  // namespace

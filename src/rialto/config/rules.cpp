@@ -19,6 +19,7 @@ const std::vector<Rule>& rules() {
     add_dataset_rules(out);
     add_checkpoint_rules(out);
     add_logger_rules(out);
+    add_ddp_rules(out);
     add_precision_rules(out);
     std::ranges::sort(out, {}, &Rule::id);
     return out;

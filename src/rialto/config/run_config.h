@@ -70,6 +70,13 @@ struct LoggerSection {
   int64_t log_interval = 10;
   std::string metrics_jsonl;  ///< file; default: SAVE/metrics.jsonl
 };
+struct DdpSection {
+  std::optional<int64_t> bucket_size;
+  bool overlap_grad_reduce = false, average_in_collective = false, check_for_nan_in_grad = false;
+};
+struct DistSection {
+  int64_t distributed_timeout_minutes = 10;
+};
 struct RngSection {
   int64_t seed = 1234;
 };
@@ -90,8 +97,12 @@ struct RunConfig {
   TokenizerSection tokenizer;
   CheckpointSection checkpoint;
   LoggerSection logger;
+  DdpSection ddp;
+  DistSection dist;
   RngSection rng;
   std::string mixed_precision = "bf16_mixed";  ///< "bf16_mixed" or "fp32"
+
+  int64_t world_size = 1;  ///< processes of this run: not a key, the launcher says it
 };
 
 /// Where a configuration comes from; each line wins over those before it.

@@ -20,7 +20,8 @@ std::vector<Field<OptimizerSection>> optimizer_fields() {
       field("adam_eps", &O::adam_eps, "added to the root of the second moment"),
       field("clip_grad", &O::clip_grad, "largest norm of the gradient; 0: no clipping"),
       field("use_distributed_optimizer", &O::use_distributed_optimizer,
-            "recorded in checkpoints; the state is written so that both of Megatron's optimizers read it"),
+            "with several processes each keeps and updates the optimizer state of its share of the weights (ZeRO-1); "
+            "checkpoints are written so that both of Megatron's optimizers read them"),
   };
 }
 

@@ -62,6 +62,7 @@ std::vector<KeyRow> make_rows() {
   add_dataset_rows(rows);
   add_checkpoint_rows(rows);
   add_logger_rows(rows);
+  add_ddp_rows(rows);
   add_precision_rows(rows);
   add_second_names(rows);
   add_targets(rows);

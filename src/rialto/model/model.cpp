@@ -34,6 +34,7 @@ struct Model::Impl {
   const Weights& weights;
   Objective objective;
   std::vector<DecoderLayer> layers;
+  int64_t first_layer = 0;
   int64_t rotation_limit = INT64_MAX;
   std::vector<MtpBlock> mtp;
   const Weight* embedding = nullptr;
@@ -84,6 +85,7 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
                  .want = fmt::format("within [0, {})", num_layers),
                  .hint = {}});
   }
+  m.first_layer = stage.first;
   for (int64_t l = stage.first; l < stage.last; ++l) {
     m.layers.emplace_back(spec.layers[static_cast<size_t>(l)],
                           Parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l)});
@@ -119,6 +121,7 @@ at::Tensor Model::blocks(at::Tensor hidden_BSH, const AttentionContext& context)
   Stream stream{.x = hidden_BSH.view({rows * tokens, hidden_BSH.size(2)}), .delta = {}};
   for (size_t l = 0; l < impl_->layers.size(); ++l) {
     LayerCache* cache = context.cache ? &context.cache->layers.at(l) : nullptr;
+    if (impl_->recorder.watch) stream = watched(impl_->recorder, stream, impl_->first_layer + static_cast<int64_t>(l));
     impl_->layers[l].forward(impl_->recorder, stream, pass, cache, context.routing);
   }
   if (context.cache) context.cache->next_position += tokens;

@@ -47,10 +47,20 @@ class DeferredSink final : public GradSink {
   std::vector<std::function<void()>> pending_;
 };
 
-/// What every Function is handed. Both must outlive the backward pass; null: the plain way.
+/// Told during a backward pass which gradients are complete, so that reducing them may start.
+class GradWatch {
+ public:
+  virtual ~GradWatch() = default;
+  /// Weights of layers from `layer` on, and those behind the last layer, get no more gradient in this pass; an
+  /// embedding may, whether tied or not. Called with decreasing numbers. Does not count what a sink holds back.
+  virtual void done_from(int64_t layer) = 0;
+};
+
+/// What every Function is handed. All must outlive the backward pass; null: the plain way.
 struct Recorder {
   SaveHook* save = nullptr;
   GradSink* sink = nullptr;
+  GradWatch* watch = nullptr;
   void weight_gradient(std::function<void()> add) const;
 };
 

@@ -19,7 +19,12 @@ struct GlobalBatch {
   double total_weight = 0;
   int64_t num_tokens = 0;
 };
+/// One data-parallel rank's share of a global batch.
+struct Share {
+  int64_t index = 0, count = 1;
+};
+/// `share`: its micro-batches, dealt out in turn as Megatron does: of `count` neighbouring ones rank i gets the i-th.
 GlobalBatch make_global_batch(const data::GptDataset& dataset, int64_t first, int64_t global_size, int64_t micro_size,
-                              int64_t vocab, at::Device device);
+                              int64_t vocab, at::Device device, const Share& share = {});
 
 }  // namespace rialto::train

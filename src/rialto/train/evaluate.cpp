@@ -9,22 +9,27 @@
 
 namespace rialto::train {
 
-EvalRecord evaluate(const model::Model& model, const data::GptDataset& dataset, const config::RunConfig& config,
-                    int64_t vocab, at::Device device, int64_t iteration) {
+EvalRecord evaluate(const config::RunConfig& config, Setup& setup) {
   const auto start = std::chrono::steady_clock::now();
   const int64_t num_samples = config.validation.eval_iters * config.train.global_batch_size;
-  EvalRecord record;
-  record.iteration = iteration;
-  double sum = 0, weight = 0;
-  for (int64_t first = 0; first < num_samples; first += config.train.micro_batch_size) {
-    const int64_t count = std::min(config.train.micro_batch_size, num_samples - first);
-    const model::Batch batch = make_batch(dataset, first, count, vocab, device);
-    const model::LossSum loss = forward_only(model, batch);
+  const int64_t micro = config.train.micro_batch_size;
+  const Share share = setup.share();
+  setup.parallel->await_weights();
+  double sum = 0, weight = 0, tokens = 0;
+  for (int64_t first = share.index * micro; first < num_samples; first += share.count * micro) {
+    const model::Batch batch = make_batch(*setup.valid_data, first, std::min(micro, num_samples - first),
+                                          setup.model_spec.vocab, setup.device);
+    const model::LossSum loss = forward_only(*setup.model, batch);
     sum += loss.sum.item<double>();
     weight += loss.weight;
-    record.num_tokens += batch.tokens_BS.numel();
+    tokens += static_cast<double>(batch.tokens_BS.numel());
   }
-  record.loss = sum / weight;
+  std::vector<double> totals{sum, weight, tokens};
+  comm::all_reduce_sum(totals, setup.mesh, comm::Axis::kDp);
+  EvalRecord record;
+  record.iteration = setup.state.iteration;
+  record.loss = totals[0] / totals[1];
+  record.num_tokens = static_cast<int64_t>(totals[2]);
   record.elapsed_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return record;
 }

@@ -2,14 +2,13 @@
 #pragma once
 
 #include "rialto/config/run_config.h"
-#include "rialto/data/dataset.h"
-#include "rialto/model/model.h"
 #include "rialto/train/records.h"
+#include "rialto/train/setup.h"
 
 namespace rialto::train {
 
-/// Mean loss over the first eval_iters * global_batch_size samples of `dataset`.
-EvalRecord evaluate(const model::Model& model, const data::GptDataset& dataset, const config::RunConfig& config,
-                    int64_t vocab, at::Device device, int64_t iteration);
+/// Mean loss over the first eval_iters * global_batch_size samples of the validation data, of which each data-parallel
+/// rank computes its share.
+EvalRecord evaluate(const config::RunConfig& config, Setup& setup);
 
 }  // namespace rialto::train

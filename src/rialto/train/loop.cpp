@@ -55,8 +55,7 @@ void Loop::iterate() {
 }
 
 void Loop::evaluate_now(bool at_end) {
-  EvalRecord record = evaluate(*setup_.model, *setup_.valid_data, config_, setup_.model_spec.vocab, setup_.device,
-                               setup_.state.iteration);
+  EvalRecord record = evaluate(config_, setup_);
   record.at_end = at_end;
   setup_.state.consumed_valid_samples += config_.validation.eval_iters * config_.train.global_batch_size;
   result_.last_eval_loss = record.loss;
@@ -66,7 +65,8 @@ void Loop::evaluate_now(bool at_end) {
 std::optional<End> Loop::reason_to_stop() const {
   const int64_t now = setup_.state.iteration;
   if (now >= config_.train.train_iters) return {};
-  if (hooks_.stop_requested && hooks_.stop_requested()) return End::kStopped;
+  // A signal may have come to one rank, or to all at different iterations.
+  if (comm::any(hooks_.stop_requested && hooks_.stop_requested(), setup_.mesh, comm::Axis::kDp)) return End::kStopped;
   if (due(config_.train.exit_interval, now)) return End::kExitInterval;
   return {};
 }

@@ -7,7 +7,8 @@ Reporter::Reporter(const config::RunConfig& config, const Hooks& hooks, int64_t 
     : config_(config), hooks_(hooks) {
   fs::path path = config.logger.metrics_jsonl;
   if (path.empty() && !config.checkpoint.save.empty()) path = fs::path(config.checkpoint.save) / "metrics.jsonl";
-  if (!path.empty()) metrics_.emplace(hooks.file_ops ? *hooks.file_ops : real_file_ops(), path, resumed_iteration);
+  if (!path.empty() && hooks.writes())
+    metrics_.emplace(hooks.file_ops ? *hooks.file_ops : real_file_ops(), path, resumed_iteration);
 }
 
 void Reporter::step(const StepRecord& record) {
@@ -23,7 +24,8 @@ void Reporter::step(const StepRecord& record) {
   for (auto& [name, loss] : logged_.extra) loss /= count;
   if (hooks_.print) {
     hooks_.print(step_line(record, logged_.loss / count, logged_.elapsed_ms / count,
-                           logged_.flops / logged_.elapsed_ms / 1e9, config_.train.train_iters, {}, logged_.extra));
+                           logged_.flops / logged_.elapsed_ms / 1e9 / static_cast<double>(config_.world_size),
+                           config_.train.train_iters, {}, logged_.extra));
   }
   logged_ = {};
 }

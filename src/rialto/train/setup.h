@@ -9,14 +9,18 @@
 #include "rialto/data/dataset.h"
 #include "rialto/model/model.h"
 #include "rialto/optim/schedule.h"
+#include "rialto/parallel/data_parallel.h"
+#include "rialto/train/batches.h"
 #include "rialto/train/train.h"
 
 namespace rialto::train {
 
 struct Setup {
   spec::ModelSpec model_spec;
+  comm::Mesh mesh;
   std::unique_ptr<model::Weights> weights;
   std::unique_ptr<model::Model> model;
+  std::unique_ptr<parallel::DataParallel> parallel;
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<data::GptDataset> train_data, valid_data;  ///< valid_data: null without evaluation
   optim::LrSchedule schedule;
@@ -25,6 +29,9 @@ struct Setup {
   std::optional<fs::path> hf_source, native_source;  ///< what rialto_source/ is taken from
   at::Device device = at::kCPU;
   int64_t seq_length = 0;
+
+  /// This rank's share of every global batch.
+  Share share() const { return {mesh.index(comm::Axis::kDp), mesh.size(comm::Axis::kDp)}; }
 };
 
 /// Follows the configuration: resume from checkpoint.load, else weights from checkpoint.pretrained_checkpoint, else

@@ -19,14 +19,17 @@ struct Iteration {
 
 /// What the runner leaves to its caller.
 struct RunnerCalls {
-  double loss_scale = 1;               ///< gradients come out times this
-  std::function<void()> reduce_grads;  ///< sums gradients over data-parallel ranks; empty: one rank
-  std::function<void()> step;          ///< sees the finished gradients; empty: nothing moves
+  double loss_scale = 1;                                     ///< gradients come out times this
+  std::function<void()> expect_last_backward;                ///< told before it
+  std::function<void()> reduce_grads;                        ///< sums gradients over data-parallel ranks; empty: one
+  std::function<void(std::vector<double>&)> sum_over_ranks;  ///< the same for sums of losses
+  std::function<void()> step;                                ///< sees the finished gradients; empty: nothing moves
 };
 
 /// Plays pipeline_order of one stage: forward and backward per micro-batch, reduce_grads, step. Gradients are those of
-/// the mean loss and of what the model's objective adds to it, added to main_grad (zeroed first). When the loss is not
-/// finite, `step` is not called. Throws kInput when every token of the batch is masked.
+/// the mean loss (over batch.total_weight, of all ranks) and of what the model's objective adds to it, added to
+/// main_grad (zeroed first). When the loss is not finite, `step` is not called. Throws kInput when every token of the
+/// batch is masked.
 Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
                         const RunnerCalls& calls);
 

@@ -11,6 +11,7 @@
 #include "rialto/base/file_ops.h"
 #include "rialto/base/json.h"
 #include "rialto/base/progress.h"
+#include "rialto/comm/world.h"
 #include "rialto/config/run_config.h"
 #include "rialto/train/records.h"
 
@@ -26,6 +27,9 @@ struct Hooks {
   Progress* progress = nullptr;  ///< loading and saving
   FileOps* file_ops = nullptr;   ///< default: the operating system's
   std::string device = "auto";   ///< "auto" (a GPU when there is one), "cpu", "cuda"
+  /// The processes of the run, data parallel; null: this one alone. Every one of them calls train(); the first writes.
+  std::shared_ptr<comm::World> world;
+  bool writes() const { return !world || world->rank() == 0; }
 };
 
 enum class End { kFinished, kExitInterval, kStopped };
@@ -43,9 +47,10 @@ struct Result {
 };
 Json to_json(const Result& result);
 
-/// Runs `config` to its end, or until a hook stops it. Checks the rules first; nothing is written before everything is
-/// loaded. Throws kConfig, kInput, kIo; kInternal naming the iteration when a loss or a gradient norm is not finite,
-/// after saving the state before that iteration.
+/// Runs `config` to its end, or until a hook stops it (in several processes: until any process's hook does). Checks the
+/// rules first; nothing is written before everything is loaded. Throws kConfig, kInput, kIo; kInternal naming the
+/// iteration when a loss or a gradient norm is not finite, after saving the state before that iteration. In several
+/// processes also kComm when one is lost, and kConfig when their programs, configurations or starting points differ.
 Result train(const config::RunConfig& config, const Hooks& hooks);
 
 }  // namespace rialto::train

@@ -9,9 +9,10 @@ namespace rialto::train {
 
 Update update_weights(const config::RunConfig& config, Setup& setup, const optim::Rates& rates) {
   Update update;
-  update.grad_norm = optim::grad_norm(*setup.weights);
+  update.grad_norm = setup.parallel->grad_norm();
   if (!std::isfinite(update.grad_norm)) return update;
   setup.optimizer->step(rates, optim::clip_scale(update.grad_norm, config.optimizer.clip_grad));
+  setup.parallel->gather_weights();
   update.stepped = true;
   return update;
 }
