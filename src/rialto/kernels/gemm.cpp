@@ -18,7 +18,8 @@ bool cpu_has_bf16_gemm() {
 }
 
 at::Tensor gemm_operand(const at::Tensor& x) {
-  const bool widen = x.scalar_type() == at::kBFloat16 && x.is_cpu() && !cpu_has_bf16_gemm();
+  if (!x.is_cpu()) return x;
+  const bool widen = x.scalar_type() == at::kHalf || (x.scalar_type() == at::kBFloat16 && !cpu_has_bf16_gemm());
   return widen ? x.to(at::kFloat) : x;
 }
 

@@ -1,5 +1,6 @@
-// The three matrix products of a linear layer. On a CPU without bf16 instructions, bf16 operands are multiplied in fp32
-// and the result is rounded: the vendor library's bf16 path is an order of magnitude slower there.
+// The three matrix products of a linear layer. On a CPU, fp16 operands, and bf16 operands where it has no bf16
+// instructions, are multiplied in fp32 and the result is rounded: the vendor library's narrow paths are an order of
+// magnitude slower there.
 // Shape letters: T tokens, I inputs, O outputs.
 #pragma once
 
@@ -15,7 +16,8 @@ enum class GemmRecipe {
 /// Whether this CPU multiplies bf16 natively (avx512_bf16 or amx_bf16).
 bool cpu_has_bf16_gemm();
 
-/// The operand as this device multiplies it: itself, or a bf16 tensor widened. For callers that use it several times.
+/// The operand as this device multiplies it: itself, or a bf16 or fp16 tensor widened. For callers that use it several
+/// times.
 at::Tensor gemm_operand(const at::Tensor& x);
 
 /// x [T,I] w [O,I]^T + bias [O] (or undefined) -> [T,O] in `out` dtype.
