@@ -76,6 +76,7 @@ TrainingState load_state(const fs::path& iter_dir) {
     state.skipped_train_samples = saved->skipped_train_samples;
     state.consumed_valid_samples = saved->consumed_valid_samples;
     state.floating_point_operations_so_far = saved->floating_point_operations_so_far;
+    state.scheduler_samples = state.consumed_train_samples;
     return state;
   }
   // Megatron-LM keeps its counters in `args`.
@@ -86,7 +87,7 @@ TrainingState load_state(const fs::path& iter_dir) {
     const formats::PickleValue* value = values ? values->get(name) : nullptr;
     return value != nullptr && value->kind == formats::PickleValue::Kind::kInt ? value->integer : 0;
   };
-  state.consumed_train_samples = counter("consumed_train_samples");
+  state.scheduler_samples = state.consumed_train_samples = counter("consumed_train_samples");
   state.skipped_train_samples = counter("skipped_train_samples");
   state.consumed_valid_samples = counter("consumed_valid_samples");
   if (const auto* flops = common->get("num_floating_point_operations_so_far")) {
@@ -105,7 +106,11 @@ TrainingState load_training(const fs::path& iter_dir, const spec::ModelSpec& mod
   load_weights(source, weights, progress);
   const store::CheckpointReader reader(iter_dir);
   load_optimizer(reader, weights, optimizer, progress ? *progress : silent());
-  return load_state(iter_dir);
+  TrainingState state = load_state(iter_dir);
+  const formats::TorchFile common = read_common(iter_dir);
+  state.scheduler_samples = read_scheduler_samples(common).value_or(state.consumed_train_samples);
+  state.loss_scaler = read_loss_scaler(common);
+  return state;
 }
 
 }  // namespace rialto::checkpoint

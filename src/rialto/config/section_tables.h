@@ -41,6 +41,8 @@ void add_checkpoint_rows(std::vector<KeyRow>& rows);
 void add_checkpoint_rules(std::vector<Rule>& rules);
 void add_logger_rows(std::vector<KeyRow>& rows);
 void add_logger_rules(std::vector<Rule>& rules);
+/// The flags of `model:` that belong to mixed_precision.
+void add_model_precision_rows(std::vector<KeyRow>& rows);
 void add_precision_rows(std::vector<KeyRow>& rows);
 void add_precision_rules(std::vector<Rule>& rules);
 

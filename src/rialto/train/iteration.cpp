@@ -19,27 +19,36 @@ IterationOutcome run_training_iteration(const config::RunConfig& config, Setup& 
   IterationOutcome outcome;
   StepRecord& record = outcome.record;
   record.iteration = state.iteration + 1;
-  const optim::Rates rates = rates_at(config, setup.schedule, state.consumed_train_samples);
+  const optim::Rates rates = rates_at(config, setup.schedule, state.scheduler_samples);
   record.learning_rate = rates.lr;
   const auto step = [&] {
     const Update update = update_weights(config, setup, rates);
     record.grad_norm = update.grad_norm;
-    outcome.stepped = update.stepped;
+    record.skipped = !update.stepped;
+    outcome.done = update.stepped || setup.loss_scaler;
   };
-  const Iteration iteration = run_iteration(*setup.model, *setup.weights, batch, {.step = step});
+  const Iteration iteration = run_iteration(
+      *setup.model, *setup.weights, batch,
+      {.loss_scale = setup.loss_scaler ? setup.loss_scaler->scale() : 1, .reduce_grads = {}, .step = step});
   record.loss = iteration.loss;
   record.extra = iteration.extra;
-  if (!outcome.stepped) return outcome;
+  if (!outcome.done) return outcome;
+  setup.recipes->advance();
   if (config.model.moe_router_bias_update_rate > 0)
     model::update_selection_bias(*setup.weights, iteration.routed, config.model.moe_router_bias_update_rate);
 
   state.iteration = record.iteration;
   state.consumed_train_samples += batch_size;
+  if (!record.skipped) state.scheduler_samples += batch_size;
+  if (setup.loss_scaler) {
+    record.loss_scale = setup.loss_scaler->scale();
+    if (setup.loss_scaler->is_dynamic()) state.loss_scaler = setup.loss_scaler->state();
+  }
   record.flops =
       spec::train_flops(setup.model_spec, static_cast<double>(batch.num_tokens), static_cast<double>(setup.seq_length));
   state.floating_point_operations_so_far += record.flops;
   record.consumed_samples = state.consumed_train_samples;
-  record.next_learning_rate = setup.schedule.lr_at(state.consumed_train_samples);
+  record.next_learning_rate = setup.schedule.lr_at(state.scheduler_samples);
   record.global_batch_size = batch_size;
   record.num_tokens = batch.num_tokens;
   record.elapsed_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();

@@ -9,7 +9,8 @@ namespace rialto::train {
 
 struct IterationOutcome {
   StepRecord record;
-  bool stepped = false;  ///< false: loss or gradient norm is not finite; weights and counters are as before
+  /// False: the loss is not finite, or the gradient norm without a loss scale; weights and counters are as before.
+  bool done = false;
 };
 
 IterationOutcome run_training_iteration(const config::RunConfig& config, Setup& setup);

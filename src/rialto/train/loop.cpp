@@ -47,8 +47,8 @@ Result Loop::run() {
 }
 
 void Loop::iterate() {
-  const auto [record, stepped] = run_training_iteration(config_, setup_);
-  if (!stepped) stop_not_finite(record);
+  const auto [record, done] = run_training_iteration(config_, setup_);
+  if (!done) stop_not_finite(record);
   result_.iteration = record.iteration;
   result_.last_loss = record.loss;
   reporter_->step(record);

@@ -35,7 +35,9 @@ Json to_json(const StepRecord& record) {
                {"lm loss", record.loss}};
   for (const auto& [name, loss] : named(record.extra)) json[name] = loss;
   json["learning rate"] = record.learning_rate;
-  json["grad norm"] = record.grad_norm;
+  json["grad norm"] = record.skipped ? Json(nullptr) : Json(record.grad_norm);
+  json["loss scale"] = record.loss_scale;
+  json["skipped"] = record.skipped;
   json["global batch size"] = record.global_batch_size;
   json["tokens"] = record.num_tokens;
   const double ms = record.elapsed_ms;
@@ -54,7 +56,8 @@ Json to_json(const EvalRecord& record) {
 }
 
 std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
-                      int64_t train_iters, std::string timestamp, const std::map<std::string, double>& mean_extra) {
+                      int64_t train_iters, std::string timestamp, const std::map<std::string, double>& mean_extra,
+                      int64_t num_skipped) {
   if (timestamp.empty()) timestamp = now();
   std::string line = fmt::format(" [{}] iteration {:8d}/{:8d} |", timestamp, last.iteration, train_iters);
   line += fmt::format(" consumed samples: {:12d} |", last.consumed_samples);
@@ -65,11 +68,10 @@ std::string step_line(const StepRecord& last, double mean_loss, double mean_elap
   if (mean_loss > 0) line += fmt::format(" lm loss: {:.6E} |", mean_loss);  // Megatron leaves a loss of 0 out
   for (const auto& [name, loss] : mean_extra)
     if (loss > 0) line += fmt::format(" {}: {:.6E} |", name, loss);
-  line += fmt::format(" loss scale: {:.1f} |", 1.0);
-  line += fmt::format(" grad norm: {:.3f} |", last.grad_norm);
-  // A non-finite loss ends the run here, so both counters stay 0; the fields are there for programs that parse the
-  // line.
-  line += fmt::format(" number of skipped iterations: {:3d} |", 0);
+  line += fmt::format(" loss scale: {:.1f} |", last.loss_scale);
+  if (!last.skipped) line += fmt::format(" grad norm: {:.3f} |", last.grad_norm);
+  line += fmt::format(" number of skipped iterations: {:3d} |", num_skipped);
+  // A loss that is not finite ends the run here; the field is there for programs that parse the line.
   line += fmt::format(" number of nan iterations: {:3d} |", 0);
   return line;
 }

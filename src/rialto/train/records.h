@@ -27,6 +27,8 @@ struct StepRecord {
   double learning_rate = 0;       ///< that this step used
   double next_learning_rate = 0;  ///< what Megatron's step line prints: its scheduler has moved on by then
   double grad_norm = 0;           ///< before clipping
+  double loss_scale = 1;          ///< for the next iteration
+  bool skipped = false;           ///< gradients overflowed: weights and learning rate stayed
   int64_t global_batch_size = 0;
   int64_t num_tokens = 0;
   double elapsed_ms = 0;
@@ -48,10 +50,11 @@ Json to_json(const StepRecord& record);
 Json to_json(const EvalRecord& record);
 
 /// Megatron's step line over the iterations since the last one. Source: megatron/training/training.py, training_log.
-/// `timestamp`: "2026-01-31 12:00:00"; empty: now. `mean_extra`: of the extra losses, by name.
+/// `timestamp`: "2026-01-31 12:00:00"; empty: now. `mean_extra`: of the extra losses, by name. `num_skipped`: of those
+/// iterations, which the means leave out.
 std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms, double tflops_per_s,
                       int64_t train_iters, std::string timestamp = {},
-                      const std::map<std::string, double>& mean_extra = {});
+                      const std::map<std::string, double>& mean_extra = {}, int64_t num_skipped = 0);
 /// Three lines: dashes, the loss and its perplexity (of at most exp(20)), dashes. Source: as above,
 /// evaluate_and_print_results.
 std::string eval_lines(const EvalRecord& record);

@@ -1,6 +1,8 @@
 // What a run tells of itself.
 #include "rialto/train/reporter.h"
 
+#include <algorithm>
+
 namespace rialto::train {
 
 Reporter::Reporter(const config::RunConfig& config, const Hooks& hooks, int64_t resumed_iteration)
@@ -14,16 +16,21 @@ void Reporter::step(const StepRecord& record) {
   if (metrics_) metrics_->append(to_json(record));
   if (hooks_.on_step) hooks_.on_step(record);
   ++logged_.count;
-  logged_.loss += record.loss;
+  logged_.num_skipped += record.skipped ? 1 : 0;
   logged_.elapsed_ms += record.elapsed_ms;
   logged_.flops += record.flops;
-  for (const auto& [name, loss] : named(record.extra)) logged_.extra[name] += loss;
+  if (!record.skipped) {
+    logged_.loss += record.loss;
+    for (const auto& [name, loss] : named(record.extra)) logged_.extra[name] += loss;
+  }
   if (record.iteration % config_.logger.log_interval != 0) return;
   const auto count = static_cast<double>(logged_.count);
-  for (auto& [name, loss] : logged_.extra) loss /= count;
+  const auto advanced = static_cast<double>(std::max<int64_t>(1, logged_.count - logged_.num_skipped));
+  for (auto& [name, loss] : logged_.extra) loss /= advanced;
   if (hooks_.print) {
-    hooks_.print(step_line(record, logged_.loss / count, logged_.elapsed_ms / count,
-                           logged_.flops / logged_.elapsed_ms / 1e9, config_.train.train_iters, {}, logged_.extra));
+    hooks_.print(step_line(record, logged_.loss / advanced, logged_.elapsed_ms / count,
+                           logged_.flops / logged_.elapsed_ms / 1e9, config_.train.train_iters, {}, logged_.extra,
+                           logged_.num_skipped));
   }
   logged_ = {};
 }

@@ -25,9 +25,9 @@ class Reporter {
   const config::RunConfig& config_;
   const Hooks& hooks_;
   std::optional<MetricsFile> metrics_;
-  /// Sums since the last step line.
+  /// Sums since the last step line; losses of iterations that were not skipped.
   struct {
-    int64_t count = 0;
+    int64_t count = 0, num_skipped = 0;
     double loss = 0, elapsed_ms = 0, flops = 0;
     std::map<std::string, double> extra = {};
   } logged_;

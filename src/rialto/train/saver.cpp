@@ -19,8 +19,8 @@ Json megatron_args(const config::RunConfig& config, const Setup& setup) {
           {"micro_batch_size", config.train.micro_batch_size},
           {"global_batch_size", config.train.global_batch_size},
           {"train_iters", config.train.train_iters},
-          {"bf16", config.mixed_precision != "fp32"},
-          {"fp16", false},
+          {"bf16", setup.model_spec.dtype == DType::kBF16},
+          {"fp16", setup.model_spec.dtype == DType::kF16},
           {"lr", config.optimizer.lr},
           {"min_lr", config.optimizer.min_lr},
           {"weight_decay", config.optimizer.weight_decay},
@@ -55,7 +55,7 @@ void Saver::save() {
                 "the weights are not finite, so they are not saved",
                 {.got = {}, .want = {}, .hint = newest_ ? "the newest good checkpoint is " + newest_->string() : ""});
   }
-  const Json scheduler = scheduler_state(config_, setup_.schedule, setup_.state.consumed_train_samples);
+  const Json scheduler = scheduler_state(config_, setup_.schedule, setup_.state.scheduler_samples);
   newest_ = checkpoint::save(ops_, options(), setup_.model_spec, *setup_.weights,
                              config_.checkpoint.save_optim ? setup_.optimizer.get() : nullptr, setup_.state, scheduler,
                              hooks_.progress);
@@ -70,11 +70,12 @@ checkpoint::SaveOptions Saver::options() const {
   options.run_keys_yaml = config::write_run_keys(config_);
   options.args = megatron_args(config_, setup_);
   options.optimizer = setup_.optimizer->options();
-  options.rates = rates_at(config_, setup_.schedule, setup_.state.consumed_train_samples);
+  options.rates = rates_at(config_, setup_.schedule, setup_.state.scheduler_samples);
   options.hf_source = setup_.hf_source;
   // What the first save took from the HF folder is carried from save to save: the folder may change or go meanwhile.
   options.previous_iter = newest_ && fs::exists(*newest_) ? newest_ : setup_.native_source;
   if (!config_.tokenizer.tokenizer_model.empty()) options.tokenizer = config_.tokenizer.tokenizer_model;
+  options.recipes = setup_.recipes.get();
   options.separate_expert_optimizer = config_.checkpoint.separate_expert_optimizer;
   options.replace = true;  // set_up refused folders of other runs; what is there is this run's own later part
   return options;

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/checkpoint/tensors.h"
+#include "rialto/config/precision.h"
 #include "rialto/formats/indexed_dataset.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/local_model.h"
@@ -15,6 +17,7 @@
 #include "rialto/resolve/resolve.h"
 #include "rialto/resolve/spelled_model.h"
 #include "rialto/train/optimizer_options.h"
+#include "rialto/train/precision.h"
 #include "rialto/train/schedule_state.h"
 
 namespace rialto::train {
@@ -65,7 +68,7 @@ void refuse_foreign_folder(const config::RunConfig& config, const Origin& origin
 }
 
 spec::ModelSpec make_model_spec(const config::RunConfig& config, const Origin& origin) {
-  const DType dtype = config.mixed_precision == "fp32" ? DType::kF32 : DType::kBF16;
+  const DType dtype = config::precision_of(config).dtype;
   spec::ModelSpec model;
   if (origin.source) {
     model = origin.source->model;
@@ -168,13 +171,20 @@ void load(const config::RunConfig& config, const Origin& origin, const Hooks& ho
                                                 hooks.progress);
         if (!config.scheduler.override_opt_param_scheduler) {
           check_schedule_unchanged(origin.source->path,
-                                   scheduler_state(config, setup.schedule, setup.state.consumed_train_samples));
+                                   scheduler_state(config, setup.schedule, setup.state.scheduler_samples));
         }
+        if (setup.loss_scaler && setup.state.loss_scaler && setup.loss_scaler->is_dynamic())
+          setup.loss_scaler->set_state(*setup.state.loss_scaler);
+        else
+          setup.state.loss_scaler.reset();
       } else {
         checkpoint::load_weights(*origin.source, *setup.weights, hooks.progress);
         setup.optimizer->reset_main_from_weights();
         setup.state = checkpoint::load_state(origin.source->path);
       }
+      if (!checkpoint::load_fp8_state(origin.source->path, *setup.recipes) && !setup.recipes->delayed().empty() &&
+          hooks.progress)
+        hooks.progress->notice("the checkpoint has no state of delayed FP8 scaling: scales start from 1");
       setup.resumed_from = origin.source->path;
       return;
   }
@@ -218,15 +228,17 @@ Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
   setup.schedule = make_schedule(config);
   if (origin.source) (origin.source->native ? setup.native_source : setup.hf_source) = origin.source->path;
 
-  const model::Context context{setup.device, config.mixed_precision == "fp32" ? at::kFloat : at::kBFloat16};
+  const model::Context context{setup.device, checkpoint::scalar_type_of(setup.model_spec.dtype)};
   setup.weights = std::make_unique<model::Weights>(setup.model_spec, spec::Layout{}, spec::Coords{}, context, true);
   setup.optimizer = std::make_unique<optim::Optimizer>(*setup.weights, optimizer_options(config));
   const auto layers = static_cast<int64_t>(setup.model_spec.layers.size());
-  setup.model =
-      std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
+  setup.recipes = std::make_unique<model::BlockRecipes>(block_precision(config, layers), layers, setup.device);
+  setup.model = std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{},
+                                               spec::stage_range(layers, {}, 0), setup.recipes.get());
   setup.model->set_objective({.moe_aux_loss_coeff = config.model.moe_aux_loss_coeff,
                               .moe_z_loss_coeff = config.model.moe_z_loss_coeff,
                               .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor});
+  setup.loss_scaler = make_loss_scaler(config);
   load(config, origin, hooks, setup);
   if (setup.resumed_from)
     progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));

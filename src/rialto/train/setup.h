@@ -16,8 +16,10 @@ namespace rialto::train {
 struct Setup {
   spec::ModelSpec model_spec;
   std::unique_ptr<model::Weights> weights;
+  std::unique_ptr<model::BlockRecipes> recipes;  ///< of the model
   std::unique_ptr<model::Model> model;
   std::unique_ptr<optim::Optimizer> optimizer;
+  std::optional<optim::LossScaler> loss_scaler;              ///< none: gradients are those of the loss
   std::unique_ptr<data::GptDataset> train_data, valid_data;  ///< valid_data: null without evaluation
   optim::LrSchedule schedule;
   checkpoint::TrainingState state;
