@@ -30,6 +30,7 @@ void add_models(CLI::App& app, Context& context);
 void add_data(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
+void add_recipes(CLI::App& app, Context& context);
 
 /// The whole program; returns its exit code. Errors are printed as one line on stderr.
 int run(int argc, const char* const* argv);

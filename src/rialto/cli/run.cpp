@@ -86,6 +86,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_data(app, context);
   add_config(app, context);
   add_plan(app, context);
+  add_recipes(app, context);
   if (find_rialto_train())
     for (const TrainCommand& command : train_commands())
       app.add_subcommand(std::string(command.name), std::string(command.help));

@@ -14,12 +14,15 @@ constexpr int64_t kMostBatch = int64_t{1} << 20;
 
 Found whole_micro_batches(const RunConfig& config) {
   const int64_t micro = config.train.micro_batch_size, global = config.train.global_batch_size;
-  if (micro < 1 || global < 1 || global % micro == 0) return {};
-  const int64_t below = std::max(micro, global / micro * micro);
+  const int64_t copies = config.data_parallel_size(), step = micro * copies;
+  if (micro < 1 || global < 1 || global % step == 0) return {};
+  const int64_t below = std::max(step, global / step * step);
+  const std::string ranks = copies > 1 ? fmt::format(" on {} copies of the model", copies) : "";
   return Finding{"the global batch is not a whole number of micro-batches",
-                 {.got = fmt::format("global_batch_size {} with train.micro_batch_size {}", global, micro),
-                  .want = "a multiple of micro_batch_size",
-                  .hint = fmt::format("use {} or {}", below, below + micro)}};
+                 {.got = fmt::format("global_batch_size {} with train.micro_batch_size {}{}", global, micro, ranks),
+                  .want = copies > 1 ? "a multiple of micro_batch_size times data-parallel size"
+                                     : "a multiple of micro_batch_size",
+                  .hint = fmt::format("use {} or {}", below, below + step)}};
 }
 
 Found exit_needs_save(const RunConfig& config) {
@@ -48,7 +51,8 @@ void add_train_rules(std::vector<Rule>& rules) {
       integer_rule("R001", "train.micro_batch_size", [](C c) { return c.train.micro_batch_size; }, 1, kMostBatch));
   rules.push_back(
       integer_rule("R002", "train.global_batch_size", [](C c) { return c.train.global_batch_size; }, 1, kMostBatch));
-  rules.push_back({"R003", "train.global_batch_size", "a multiple of train.micro_batch_size", whole_micro_batches});
+  rules.push_back({"R003", "train.global_batch_size",
+                   "a multiple of train.micro_batch_size times the data-parallel size", whole_micro_batches});
   rules.push_back(
       integer_rule("R004", "train.train_iters", [](C c) { return c.train.train_iters; }, 1, kMostIterations));
   rules.push_back(integer_rule("R005", "train.exit_interval", [](C c) { return c.train.exit_interval; }, 1));

@@ -56,6 +56,7 @@ namespace {
 std::vector<KeyRow> make_rows() {
   std::vector<KeyRow> rows;
   add_model_rows(rows);
+  add_parallel_rows(rows);
   add_train_rows(rows);
   add_optimizer_rows(rows);
   add_scheduler_rows(rows);
@@ -63,6 +64,7 @@ std::vector<KeyRow> make_rows() {
   add_checkpoint_rows(rows);
   add_logger_rows(rows);
   add_precision_rows(rows);
+  add_recipe_rows(rows);
   add_second_names(rows);
   add_targets(rows);
   add_known_keys(rows);
