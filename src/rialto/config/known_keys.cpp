@@ -101,7 +101,7 @@ std::string_view reason(Why why) {
     case kNote:
       return "it is a note that changes nothing";
     case kOptimizer:
-      return "the optimizer is AdamW with fp32 state here";
+      return "gradients and fp32 main parameters have no other type here, and matrices are whole";
     case kParallel:
       return "it comes with parallel training, and this version trains in one process";
     case kPerToken:
@@ -119,7 +119,7 @@ std::string_view reason(Why why) {
     case kScaler:
       return "it belongs to the loss scaler of fp16, which is not in this version";
     case kSchedule:
-      return "schedules are given in iterations, with a constant weight decay, here";
+      return "it is computed from the keys that say lengths in iterations or samples";
     case kTokenizer:
       return "tokenizers are Hugging Face folders with a tokenizer.json here";
     case kWatch:

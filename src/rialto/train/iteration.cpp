@@ -4,7 +4,6 @@
 #include <chrono>
 
 #include "rialto/train/batches.h"
-#include "rialto/train/schedule_state.h"
 #include "rialto/train/step.h"
 #include "rialto/train/update.h"
 
@@ -19,7 +18,7 @@ IterationOutcome run_training_iteration(const config::RunConfig& config, Setup& 
   IterationOutcome outcome;
   StepRecord& record = outcome.record;
   record.iteration = state.iteration + 1;
-  const optim::Rates rates = rates_at(config, setup.schedule, state.consumed_train_samples);
+  const optim::Rates rates = setup.schedule.at(state.consumed_train_samples);
   record.learning_rate = rates.lr;
   const auto step = [&] {
     const Update update = update_weights(config, setup, rates);
@@ -39,7 +38,7 @@ IterationOutcome run_training_iteration(const config::RunConfig& config, Setup& 
       spec::train_flops(setup.model_spec, static_cast<double>(batch.num_tokens), static_cast<double>(setup.seq_length));
   state.floating_point_operations_so_far += record.flops;
   record.consumed_samples = state.consumed_train_samples;
-  record.next_learning_rate = setup.schedule.lr_at(state.consumed_train_samples);
+  record.next_learning_rate = setup.schedule.lr.lr_at(state.consumed_train_samples);
   record.global_batch_size = batch_size;
   record.num_tokens = batch.num_tokens;
   record.elapsed_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();

@@ -19,7 +19,7 @@ struct Setup {
   std::unique_ptr<model::Model> model;
   std::unique_ptr<optim::Optimizer> optimizer;
   std::unique_ptr<data::GptDataset> train_data, valid_data;  ///< valid_data: null without evaluation
-  optim::LrSchedule schedule;
+  optim::Schedule schedule;
   checkpoint::TrainingState state;
   std::optional<fs::path> resumed_from;              ///< iter folder
   std::optional<fs::path> hf_source, native_source;  ///< what rialto_source/ is taken from
