@@ -9,7 +9,7 @@
 
 namespace rialto::train {
 
-EvalRecord evaluate(const model::Model& model, const data::GptDataset& dataset, const config::RunConfig& config,
+EvalRecord evaluate(const model::Model& model, const data::Dataset& dataset, const config::RunConfig& config,
                     int64_t vocab, at::Device device, int64_t iteration) {
   const auto start = std::chrono::steady_clock::now();
   const int64_t num_samples = config.validation.eval_iters * config.train.global_batch_size;

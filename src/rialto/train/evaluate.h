@@ -9,7 +9,7 @@
 namespace rialto::train {
 
 /// Mean loss over the first eval_iters * global_batch_size samples of `dataset`.
-EvalRecord evaluate(const model::Model& model, const data::GptDataset& dataset, const config::RunConfig& config,
+EvalRecord evaluate(const model::Model& model, const data::Dataset& dataset, const config::RunConfig& config,
                     int64_t vocab, at::Device device, int64_t iteration);
 
 }  // namespace rialto::train

@@ -8,13 +8,13 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
-#include "rialto/formats/indexed_dataset.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/local_model.h"
 #include "rialto/hub/tokenizer.h"
 #include "rialto/resolve/resolve.h"
 #include "rialto/resolve/spelled_model.h"
 #include "rialto/train/optimizer_options.h"
+#include "rialto/train/open_data.h"
 #include "rialto/train/schedule_state.h"
 
 namespace rialto::train {
@@ -98,60 +98,6 @@ int64_t sequence_length(const config::RunConfig& config, const spec::ModelSpec& 
   return *length;
 }
 
-std::optional<int32_t> end_of_document(const config::RunConfig& config, const spec::ModelSpec& model) {
-  const config::DatasetSection& data = config.dataset;
-  if (!model.eos_token_ids.empty()) return static_cast<int32_t>(model.eos_token_ids.front());
-  if (data.eod_mask_loss || data.reset_position_ids || data.reset_attention_mask) {
-    throw Error(ErrorKind::kConfig, "dataset.eod_mask_loss", "no end-of-document token is known",
-                {.got = {}, .want = "tokenizer.tokenizer_model, or a model with eos_token_id", .hint = {}});
-  }
-  return std::nullopt;
-}
-
-data::GptDatasetOptions dataset_options(const config::RunConfig& config, const Setup& setup, const std::string& prefix,
-                                        int64_t num_samples) {
-  const config::DatasetSection& section = config.dataset;
-  data::GptDatasetOptions options;
-  options.prefix = prefix;
-  options.seq_length = setup.seq_length;
-  options.num_samples = num_samples;
-  options.seed = section.random_seed;
-  options.eod_token = end_of_document(config, setup.model_spec);
-  options.eod_mask_loss = section.eod_mask_loss;
-  options.reset_position_ids = section.reset_position_ids;
-  options.reset_attention_mask = section.reset_attention_mask;
-  return options;
-}
-
-void open_data(const config::RunConfig& config, Setup& setup) {
-  const int64_t batch = config.train.global_batch_size;
-  const int64_t left = std::max<int64_t>(0, config.train.train_iters - setup.state.iteration);
-  const int64_t needed = std::max(config.train.train_iters * batch, setup.state.consumed_train_samples + left * batch);
-  const std::string& prefix = config.dataset.data_path.front();
-  auto options = dataset_options(config, setup, prefix, needed);
-  const bool split = config.dataset.valid_data_path.empty();
-  std::vector<std::pair<int64_t, int64_t>> parts;
-  if (split) {
-    const formats::IndexedDataset index(prefix);
-    parts = data::split_documents(config.dataset.split, static_cast<int64_t>(index.document_indices().size()) - 1);
-    std::tie(options.first_document, options.last_document) = parts.at(0);
-  }
-  setup.train_data = std::make_unique<data::GptDataset>(options);
-  if (!config.validation.eval_interval) return;
-  auto held_out = dataset_options(config, setup, split ? prefix : config.dataset.valid_data_path.front(),
-                                  config.validation.eval_iters * batch);
-  if (split) {
-    std::tie(held_out.first_document, held_out.last_document) = parts.at(1);
-    if (held_out.first_document >= held_out.last_document) {
-      throw Error(ErrorKind::kConfig, "dataset.split", "leaves no document for evaluation",
-                  {.got = config.dataset.split,
-                   .want = {},
-                   .hint = "set dataset.valid_data_path, another split, or unset validation.eval_interval"});
-    }
-  }
-  setup.valid_data = std::make_unique<data::GptDataset>(held_out);
-}
-
 void load(const config::RunConfig& config, const Origin& origin, const Hooks& hooks, Setup& setup) {
   switch (origin.start) {
     case Start::kRandom:
@@ -230,7 +176,7 @@ Setup set_up(const config::RunConfig& config, const Hooks& hooks) {
   load(config, origin, hooks, setup);
   if (setup.resumed_from)
     progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));
-  open_data(config, setup);
+  open_data(config, hooks, setup);
   return setup;
 }
 

@@ -18,7 +18,7 @@ struct Setup {
   std::unique_ptr<model::Weights> weights;
   std::unique_ptr<model::Model> model;
   std::unique_ptr<optim::Optimizer> optimizer;
-  std::unique_ptr<data::GptDataset> train_data, valid_data;  ///< valid_data: null without evaluation
+  std::unique_ptr<data::Dataset> train_data, valid_data;  ///< valid_data: null without evaluation
   optim::LrSchedule schedule;
   checkpoint::TrainingState state;
   std::optional<fs::path> resumed_from;              ///< iter folder

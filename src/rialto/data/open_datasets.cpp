@@ -1,0 +1,105 @@
+// Blends and splits of a run. Source: megatron/core/datasets/blended_megatron_dataset_builder.py.
+#include "rialto/data/open_datasets.h"
+
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/data/blend.h"
+#include "rialto/data/blended_dataset.h"
+#include "rialto/data/split.h"
+
+namespace rialto::data {
+namespace {
+
+constexpr std::array<const char*, 3> kPartNames{"training", "evaluation", "testing"};
+constexpr std::array<const char*, 3> kPathKeys{"dataset.train_data_path", "dataset.valid_data_path",
+                                               "dataset.test_data_path"};
+
+size_t number(Part part) { return static_cast<size_t>(part); }
+
+}  // namespace
+
+DatasetOpener::DatasetOpener(const config::DatasetSection& section, OpenOptions options)
+    : section_(section), options_(options) {
+  if (!section.per_split_data_args_path.empty()) {
+    per_part_ = true;
+    words_ = blend_words_per_split(section.per_split_data_args_path);
+    return;
+  }
+  per_part_ = !section.train_data_path.empty() || !section.valid_data_path.empty() || !section.test_data_path.empty();
+  words_ = {section.train_data_path, section.valid_data_path, section.test_data_path};
+  if (!section.data_path.empty()) words_[0] = section.data_path;
+  if (!section.data_args_path.empty()) words_[0] = blend_words(section.data_args_path);
+}
+
+const std::vector<std::string>& DatasetOpener::words(Part part) const { return words_[per_part_ ? number(part) : 0]; }
+
+bool DatasetOpener::has(Part part) const {
+  constexpr int64_t kMany = int64_t{1} << 30;  // how a split falls does not depend on rounding then
+  if (words(part).empty()) return false;
+  if (per_part_) return true;
+  const auto [first, last] = split_sequences(section_.split, kMany)[number(part)];
+  return first < last;
+}
+
+std::unique_ptr<Dataset> DatasetOpener::open(Part part, int64_t num_samples) {
+  const Blend blend = blend_of(words(part), per_part_ ? kPathKeys[number(part)] : "dataset.data_path");
+  if (blend.prefixes.size() == 1 && (!blend.weights || per_part_))
+    return open_source(blend.prefixes.front(), part, num_samples);
+  const IndexCache cache{section_.path_to_cache, options_.ops};
+  std::vector<std::unique_ptr<Dataset>> sources;
+  if (blend.weights) {
+    const std::vector<double> shares = normalized(*blend.weights);
+    int64_t total = 0;
+    for (size_t i = 0; i < shares.size(); ++i) {
+      total += samples_for(shares[i], num_samples, 0);
+      const int64_t built = samples_for(shares[i], num_samples, section_.mid_level_dataset_surplus);
+      sources.push_back(open_source(blend.prefixes[i], part, built));
+    }
+    return std::make_unique<BlendedDataset>(std::move(sources), shares, total, cache);
+  }
+  std::vector<double> sizes;
+  for (const std::string& prefix : blend.prefixes) {
+    sources.push_back(open_source(prefix, part, 0));
+    sizes.push_back(static_cast<double>(sources.back()->size()));
+  }
+  if (num_samples == 0) return std::make_unique<BlendedDataset>(std::move(sources), cache);
+  const double all = std::accumulate(sizes.begin(), sizes.end(), 0.0);
+  if (all < static_cast<double>(num_samples))
+    throw Error(ErrorKind::kConfig, "dataset.data_path",
+                fmt::format("a blend without weights gives each sample once, too few for {}", kPartNames[number(part)]),
+                {.got = fmt::format("{} samples", all),
+                 .want = fmt::format("at least {}", num_samples),
+                 .hint = "give a weight before each prefix"});
+  return std::make_unique<BlendedDataset>(std::move(sources), sizes, num_samples, cache);
+}
+
+std::unique_ptr<Dataset> DatasetOpener::open_source(const std::string& prefix, Part part, int64_t num_samples) {
+  Tokens& tokens = opened_[prefix];
+  if (!tokens) tokens = std::make_shared<const formats::IndexedDataset>(prefix);
+  GptDatasetOptions options;
+  options.prefix = prefix;
+  options.seq_length = options_.seq_length;
+  options.num_samples = num_samples;
+  options.seed = section_.random_seed;
+  options.eod_token = options_.eod_token;
+  options.eod_mask_loss = section_.eod_mask_loss;
+  options.reset_position_ids = section_.reset_position_ids;
+  options.reset_attention_mask = section_.reset_attention_mask;
+  options.cache = {section_.path_to_cache, options_.ops};
+  if (!per_part_) {
+    std::tie(options.first_document, options.last_document) =
+        split_sequences(section_.split, tokens->num_sequences())[number(part)];
+    if (options.first_document >= options.last_document)
+      throw Error(ErrorKind::kConfig, "dataset.split",
+                  fmt::format("leaves no document of {} for {}", prefix, kPartNames[number(part)]),
+                  {.got = section_.split,
+                   .want = {},
+                   .hint = fmt::format("set {}, or another split", kPathKeys[number(part)])});
+  }
+  return std::make_unique<GptDataset>(options, tokens);
+}
+
+}  // namespace rialto::data

@@ -1,0 +1,49 @@
+// From the `dataset` section to samples by number.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rialto/config/run_config.h"
+#include "rialto/data/gpt_dataset.h"
+
+namespace rialto::data {
+
+enum class Part { kTrain, kValid, kTest };
+
+/// What the section itself does not say.
+struct OpenOptions {
+  int64_t seq_length = 0;
+  std::optional<int32_t> eod_token = {};  ///< needed for masks and positions by document
+  FileOps* ops = nullptr;                 ///< writes the cache; null when dataset.path_to_cache is not set
+};
+
+/// Opens the parts of a run's data as Megatron's BlendedMegatronDatasetBuilder builds them: the split of one blend, or
+/// a blend for each part. A source that is alone and has no weight is not blended.
+class DatasetOpener {
+ public:
+  /// Reads the file of words, when the section names one. Throws kConfig, kInput.
+  DatasetOpener(const config::DatasetSection& section, OpenOptions options);
+
+  /// True when there is anything to read for this part.
+  bool has(Part part) const;
+  /// At least num_samples samples (0: all of one epoch). Throws kConfig when the part is empty, or has too few samples
+  /// without weights; kInput for damaged or missing files.
+  std::unique_ptr<Dataset> open(Part part, int64_t num_samples);
+
+ private:
+  std::unique_ptr<Dataset> open_source(const std::string& prefix, Part part, int64_t num_samples);
+  const std::vector<std::string>& words(Part part) const;
+
+  config::DatasetSection section_;
+  OpenOptions options_;
+  bool per_part_ = false;                          ///< words_ has a blend for each part
+  std::array<std::vector<std::string>, 3> words_;  ///< of the train part alone when one blend is split
+  std::map<std::string, Tokens> opened_;           ///< by prefix: train and validation share an index
+};
+
+}  // namespace rialto::data
