@@ -11,19 +11,21 @@
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/checkpoint.h"
 #include "rialto/generate/loaded_model.h"
+#include "rialto/optim/grad_norm.h"
 #include "rialto/train/batches.h"
 #include "rialto/train/step.h"
 
 namespace rialto {
 namespace {
 
-constexpr optim::AdamWOptions kAdam{.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-3, .weight_decay = 0.1};
+constexpr optim::Options kAdam{.adam_beta1 = 0.9, .adam_beta2 = 0.95, .adam_eps = 1e-3};
+constexpr double kDecay = 0.1;
 constexpr double kClip = 1.0;
 
 struct State {
   checkpoint::Source source;
   model::Weights weights;
-  optim::AdamW optimizer;
+  optim::Optimizer optimizer;
   checkpoint::TrainingState counters;
 
   explicit State(const fs::path& iter_dir)
@@ -32,10 +34,11 @@ struct State {
         optimizer(weights, kAdam),
         counters(checkpoint::load_training(iter_dir, source.model, weights, optimizer, nullptr)) {}
 
-  void save(const fs::path& root, const spec::ModelSpec& model, model::Weights& values, optim::AdamW* moments) {
+  void save(const fs::path& root, const spec::ModelSpec& model, model::Weights& values, optim::Optimizer* moments) {
     checkpoint::SaveOptions options;
     options.root = root;
-    options.adam = kAdam;
+    options.optimizer = kAdam;
+    options.rates.weight_decay = kDecay;
     const Json scheduler = {{"max_lr", 1e-3}, {"min_lr", 0.0}};
     checkpoint::save(real_file_ops(), options, model, values, moments, counters, scheduler, nullptr);
   }
@@ -49,12 +52,14 @@ void step(State& state, const fs::path& iter_dir, const fs::path& root, const da
       train::make_global_batch(dataset, 0, batch_size, batch_size, twin.spec.vocab, at::kCPU);
   train::run_iteration(*twin.model, *twin.weights, batch, {});
   state.weights.flat_grad().copy_(twin.weights->flat_grad());
-  state.optimizer.step(lr, optim::clip_scale(optim::grad_norm(state.weights), kClip));
+  state.optimizer.step({.lr = lr, .decoupled_lr = lr, .weight_decay = kDecay},
+                       optim::clip_scale(optim::grad_norm(state.weights), kClip));
   ++state.counters.iteration;
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < twin.weights->all().size(); ++i) {
     const model::Weight &mine = state.weights.all()[i], &other = twin.weights->all()[i];
-    if (!mine.param.buffer) other.data.copy_(state.optimizer.main_of(mine));
+    if (!mine.param.buffer)
+      other.data.copy_(state.optimizer.read("param", {mine.offset, mine.offset + mine.size}).view(mine.data.sizes()));
   }
   state.save(root, twin.spec, *twin.weights, nullptr);
 }
