@@ -125,22 +125,23 @@ data::GptDatasetOptions dataset_options(const config::RunConfig& config, const S
 }
 
 /// The document ranges of training, validation and test when one data set is split; else empty.
-std::vector<std::pair<int64_t, int64_t>> split_parts(const config::DatasetSection& section) {
+using Parts = std::vector<std::pair<int64_t, int64_t>>;
+
+Parts split_parts(const config::DatasetSection& section) {
   if (!section.valid_data_path.empty()) return {};
   const formats::IndexedDataset index(section.data_path.front());
   return data::split_documents(section.split, static_cast<int64_t>(index.document_indices().size()) - 1);
 }
 
-data::GptDatasetOptions training_data(const config::RunConfig& config, const Setup& setup, int64_t num_samples) {
+data::GptDatasetOptions training_data(const config::RunConfig& config, const Setup& setup, const Parts& parts,
+                                      int64_t num_samples) {
   auto options = dataset_options(config, setup, config.dataset.data_path.front(), num_samples);
-  if (const auto parts = split_parts(config.dataset); !parts.empty())
-    std::tie(options.first_document, options.last_document) = parts.at(0);
+  if (!parts.empty()) std::tie(options.first_document, options.last_document) = parts.at(0);
   return options;
 }
 
-void open_held_out_data(const config::RunConfig& config, Setup& setup) {
+void open_held_out_data(const config::RunConfig& config, const Parts& parts, Setup& setup) {
   const config::DatasetSection& section = config.dataset;
-  const auto parts = split_parts(section);
   const std::string& prefix = parts.empty() ? section.valid_data_path.front() : section.data_path.front();
   auto options = dataset_options(config, setup, prefix, config::evaluation_samples(config));
   if (!parts.empty()) {
@@ -159,11 +160,12 @@ void open_held_out_data(const config::RunConfig& config, Setup& setup) {
 }
 
 void open_data(const config::RunConfig& config, Setup& setup) {
+  const Parts parts = split_parts(config.dataset);
   const int64_t left = std::max<int64_t>(0, config.train.train_iters - setup.state.iteration);
   const int64_t needed = std::max(config::planned_samples(config.train),
                                   setup.state.consumed_train_samples + left * config.train.global_batch_size);
-  setup.train_data = std::make_unique<data::GptDataset>(training_data(config, setup, needed));
-  if (config::evaluates(config)) open_held_out_data(config, setup);
+  setup.train_data = std::make_unique<data::GptDataset>(training_data(config, setup, parts, needed));
+  if (config::evaluates(config)) open_held_out_data(config, parts, setup);
 }
 
 void load(const config::RunConfig& config, const Origin& origin, const Hooks& hooks, Setup& setup) {
@@ -232,8 +234,8 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   refuse_separate_experts_of_none(given, setup.model_spec);
   setup.seq_length = sequence_length(given, setup.model_spec);
   if (hooks.on_data_init_start) hooks.on_data_init_start();
-  setup.config =
-      config::with_train_iters(given, [&] { return data::GptDataset(training_data(given, setup, 0)).size(); });
+  setup.config = config::with_train_iters(
+      given, [&] { return data::GptDataset(training_data(given, setup, split_parts(given.dataset), 0)).size(); });
   if (given.train.num_epochs) config::check_rules(setup.config);
   const config::RunConfig& config = setup.config;
   setup.schedule = make_schedule(config);

@@ -8,6 +8,7 @@
 #include "rialto/train/batches.h"
 #include "rialto/train/phases.h"
 #include "rialto/train/records.h"
+#include "rialto/train/train.h"
 
 namespace rialto::train {
 
@@ -16,8 +17,6 @@ struct Iteration {
   ExtraLosses extra;                        ///< of every micro-batch that was run backward
   std::vector<model::RoutedTokens> routed;  ///< of every micro-batch
 };
-
-using ForwardStep = std::function<model::LossSum(const model::Model& model, const model::Batch& batch)>;
 
 /// What the runner leaves to its caller.
 struct RunnerCalls {

@@ -17,6 +17,9 @@
 
 namespace rialto::train {
 
+/// Sums the loss of a micro-batch, in training with a gradient.
+using ForwardStep = std::function<model::LossSum(const model::Model& model, const model::Batch& batch)>;
+
 /// What a caller may watch, decide and put in the place of the library's own. Every member may be left out; what a
 /// function throws ends the run.
 struct Hooks {
@@ -26,9 +29,9 @@ struct Hooks {
   FileOps* file_ops = nullptr;                       ///< default: the operating system's
   std::string device = "auto";                       ///< "auto" (a GPU when there is one), "cpu", "cuda"
 
-  /// Sums the loss of a micro-batch, in training with a gradient; default: model.forward_loss(batch). What it returns
-  /// in `sum` and `weight` is the loss that is printed, recorded and trained on.
-  std::function<model::LossSum(const model::Model& model, const model::Batch& batch)> forward_step;
+  /// Default: model.forward_loss(batch). What it returns in `sum` and `weight` is the loss that is printed, recorded
+  /// and trained on.
+  ForwardStep forward_step;
 
   // Events under Megatron Bridge's names. `iteration`: of a step the one that begins, counted from 1; else the last
   // finished one. An evaluation step is a global batch, counted from 0.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "rialto/config/rules.h"
+#include "tests/unit/config/good_config.h"
 
 namespace rialto::config {
 namespace {
@@ -47,14 +48,6 @@ TEST(RunLength, OfSamplesAndEpochs) {
   EXPECT_EQ(epochs.train.train_iters, 5) << "ceil(1.5 * ceil(10 / 4))";
   EXPECT_FALSE(epochs.train.num_epochs);
   EXPECT_EQ(planned_samples(epochs.train), 20);
-}
-
-RunConfig good() {
-  RunConfig config;
-  config.train = {.micro_batch_size = 2, .global_batch_size = 8, .train_iters = 100};
-  config.dataset.data_path = {"data"};
-  config.checkpoint.save = "out";
-  return config;
 }
 
 struct Case {

@@ -10,17 +10,10 @@
 #include "rialto/base/error.h"
 #include "rialto/config/precision.h"
 #include "rialto/config/sections.h"
+#include "tests/unit/config/good_config.h"
 
 namespace rialto::config {
 namespace {
-
-RunConfig good() {
-  RunConfig config;
-  config.train = {.micro_batch_size = 2, .global_batch_size = 8, .train_iters = 100};
-  config.dataset.data_path = {"data"};
-  config.checkpoint.save = "out";
-  return config;
-}
 
 struct Case {
   const char* key;
