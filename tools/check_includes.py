@@ -23,7 +23,7 @@ NO_TORCH = {
     "source": ["spec", "formats", "hub", "bridge", "families", "store", "config", "resolve"],
     "data": ["formats", "hub", "config"],
     "schedule": ["spec"],
-    "report": [],
+    "report": ["store"],
     "convert": ["spec", "formats", "hub", "bridge", "families", "store", "config", "resolve", "source"],
 }
 TORCH = {

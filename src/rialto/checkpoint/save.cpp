@@ -8,6 +8,7 @@
 #include "rialto/checkpoint/source_files.h"
 #include "rialto/checkpoint/tensors.h"
 #include "rialto/resolve/resolve.h"
+#include "rialto/store/names.h"
 
 namespace rialto::checkpoint {
 namespace {
@@ -91,7 +92,7 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
   train_state.do_train = true;
   writer.commit(*common.tree, train_state, common.storages);
   shown.end();
-  return options.root / fmt::format("iter_{:07d}", state.iteration);
+  return options.root / store::iter_name(state.iteration);
 }
 
 }  // namespace rialto::checkpoint

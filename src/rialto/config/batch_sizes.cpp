@@ -55,8 +55,11 @@ bool evaluates(const RunConfig& config) {
 
 int64_t evaluation_samples(const RunConfig& config) {
   if (config.validation.full_validation) return 0;
-  return config.validation.eval_iters *
-         config.validation.eval_global_batch_size.value_or(config.train.global_batch_size);
+  return config.validation.eval_iters * evaluation_batch(config);
+}
+
+int64_t evaluation_batch(const RunConfig& config) {
+  return config.validation.eval_global_batch_size.value_or(config.train.global_batch_size);
 }
 
 int64_t evaluation_micro_batch(const RunConfig& config) {

@@ -31,6 +31,7 @@ int64_t planned_samples(const TrainSection& train);
 bool evaluates(const RunConfig& config);
 /// Samples of one evaluation (of a full one: all that the data has, so this is 0).
 int64_t evaluation_samples(const RunConfig& config);
+int64_t evaluation_batch(const RunConfig& config);  ///< global
 int64_t evaluation_micro_batch(const RunConfig& config);
 
 }  // namespace rialto::config

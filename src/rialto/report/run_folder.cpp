@@ -2,12 +2,12 @@
 #include "rialto/report/run_folder.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
 #include "rialto/base/file_ops.h"
 #include "rialto/base/schema.h"
+#include "rialto/store/names.h"
 
 namespace rialto::report {
 namespace {
@@ -69,12 +69,11 @@ void flatten(const Node& node, const std::string& name, std::map<std::string, st
 
 /// The checkpoint that the tracker names.
 void read_checkpoint(RunFolder& run) {
-  const fs::path tracker = run.path / "latest_checkpointed_iteration.txt";
+  const fs::path tracker = run.path / store::kTrackerText;
   if (!fs::exists(tracker)) return;
-  const std::string text = read_text_file(tracker, 64);
-  int64_t iteration = 0;
-  if (std::from_chars(text.data(), text.data() + text.size(), iteration).ec != std::errc()) return;
-  const fs::path folder = run.path / fmt::format("iter_{:07d}", iteration);
+  const std::optional<int64_t> iteration = store::parse_number(read_text_file(tracker, 64));
+  if (!iteration) return;
+  const fs::path folder = run.path / store::iter_name(*iteration);
   if (!fs::is_directory(folder)) return;
   run.checkpoint = folder;
   if (fs::exists(folder / "run_config.yaml"))

@@ -20,7 +20,7 @@ EvalRecord evaluate(const Setup& setup, const Hooks& hooks, EvalPart part) {
   const auto& step_end = test ? hooks.on_test_step_end : hooks.on_eval_step_end;
 
   const int64_t wanted = config::evaluation_samples(config), num_samples = wanted > 0 ? wanted : dataset.size();
-  const int64_t global = config.validation.eval_global_batch_size.value_or(config.train.global_batch_size);
+  const int64_t global = config::evaluation_batch(config);
   const int64_t micro = config::evaluation_micro_batch(config);
   EvalRecord record{.iteration = setup.state.iteration, .part = part};
   double sum = 0, weight = 0;

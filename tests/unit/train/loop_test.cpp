@@ -244,26 +244,23 @@ Hooks watched(std::vector<std::string>& events) {
   const auto number = [&events](std::string name) {
     return [&events, name](int64_t at) { events.push_back(name + " " + std::to_string(at)); };
   };
+  const auto of_record = [&events](std::string name) {
+    return [&events, name](const auto& record) { events.push_back(name + " " + std::to_string(record.iteration)); };
+  };
   Hooks hooks;
   hooks.on_data_init_start = plainly("data init start");
   hooks.on_train_start = number("train start");
   hooks.on_train_step_start = number("step start");
-  hooks.on_train_step_end = [&events](const StepRecord& step) {
-    events.push_back("step end " + std::to_string(step.iteration));
-  };
+  hooks.on_train_step_end = of_record("step end");
   hooks.on_train_end = number("train end");
   hooks.on_eval_start = number("eval start");
   hooks.on_eval_step_start = number("eval step start");
   hooks.on_eval_step_end = number("eval step end");
-  hooks.on_eval_end = [&events](const EvalRecord& eval) {
-    events.push_back("eval end " + std::to_string(eval.iteration));
-  };
+  hooks.on_eval_end = of_record("eval end");
   hooks.on_test_start = number("test start");
   hooks.on_test_step_start = number("test step start");
   hooks.on_test_step_end = number("test step end");
-  hooks.on_test_end = [&events](const EvalRecord& test) {
-    events.push_back("test end " + std::to_string(test.iteration));
-  };
+  hooks.on_test_end = of_record("test end");
   hooks.on_checkpoint_save = [&events](int64_t iteration, const fs::path&) {
     events.push_back("save " + std::to_string(iteration));
   };
