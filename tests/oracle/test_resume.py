@@ -106,6 +106,32 @@ def test_losses_beside_the_next_tokens_are_recorded_and_resume(name, keys, data,
     assert_same_checkpoint(tmp_path / "straight" / "iter_0000006", tmp_path / "parts" / "iter_0000006")
 
 
+LESS_MEMORY = {
+    "full": {"model.recompute_granularity": "full", "model.recompute_method": "uniform", "model.recompute_num_layers": 1},
+    "parts": {"model.recompute_granularity": "selective", "model.recompute_modules": ["core_attn", "moe_act", "layernorm", "mla_up_proj", "mlp"],
+              "model.fine_grained_activation_offloading": True, "model.offload_modules": ["core_attn", "expert_fc1"],
+              "model.min_offloaded_tensor_size": 1}}
+
+
+@pytest.mark.parametrize("mode", LESS_MEMORY)
+def test_dropout_and_recompute_change_nothing_in_two_parts(mode, data, shelf, tmp_path):
+    """Recompute and offload leave the run as it is; stopped and resumed with dropout it is the same run. It drops: the losses move."""
+    values = {**data, "checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME["deepseek_v3"], torch.bfloat16), "train.train_iters": 4,
+              "train.micro_batch_size": 2, "train.global_batch_size": 4, "model.hidden_dropout": 0.1, "model.attention_dropout": 0.1,
+              "validation.eval_interval": 2, "validation.eval_iters": 1, "rng.seed": 7}
+    training_runs.train(tmp_path / "a", {**values, "checkpoint.save": tmp_path / "straight"})
+    parts = {**values, **LESS_MEMORY[mode], "checkpoint.save": tmp_path / "parts", "checkpoint.load": tmp_path / "parts", "train.exit_interval": 2}
+    for part in "bc":
+        training_runs.train(tmp_path / part, parts)
+    want = training_runs.records(tmp_path / "straight" / "metrics.jsonl")
+    assert training_runs.records(tmp_path / "parts" / "metrics.jsonl") == want
+    assert_same_checkpoint(tmp_path / "straight" / "iter_0000004", tmp_path / "parts" / "iter_0000004")
+    plain = {**values, "model.hidden_dropout": 0, "model.attention_dropout": 0, "train.train_iters": 1}
+    training_runs.train(tmp_path / "d", {**plain, "checkpoint.save": tmp_path / "plain"})
+    first, other = (training_runs.records(tmp_path / name / "metrics.jsonl") for name in ("straight", "plain"))
+    assert first[0] == other[0] and first[1] != other[1], "an evaluation drops nothing, an iteration does"
+
+
 def test_more_records_than_the_checkpoint_are_dropped(data, tmp_path):
     """A run killed after its last save: what it wrote since then is written once more, not twice."""
     values = {**data, **RANDOM_MODEL, "train.train_iters": 8, "checkpoint.save": tmp_path / "run", "checkpoint.load": tmp_path / "run"}
@@ -151,7 +177,9 @@ def test_the_recorded_configuration_makes_the_same_run(precision, data, tmp_path
     """run_config.yaml of a checkpoint, with this machine's paths given again, is a recipe for that run."""
     values = {**data, **RANDOM_MODEL, "mixed_precision": precision, "train.train_iters": 6, "train.micro_batch_size": 2, "train.global_batch_size": 4,
               "validation.eval_interval": 3, "validation.eval_iters": 2, "scheduler.lr_decay_style": "cosine", "scheduler.lr_decay_iters": 8,
-              "scheduler.lr_warmup_iters": 2, "optimizer.lr": 5e-3, "rng.seed": 7, "dataset.random_seed": 5}
+              "scheduler.lr_warmup_iters": 2, "optimizer.lr": 5e-3, "rng.seed": 7, "dataset.random_seed": 5,
+              "model.hidden_dropout": 0.1, "model.attention_dropout": 0.1, "model.recompute_granularity": "selective",
+              "model.recompute_modules": ["mlp", "layernorm"]}
     training_runs.train(tmp_path / "a", {**values, "checkpoint.save": tmp_path / "first"})
     recorded = tmp_path / "first" / "iter_0000006" / "run_config.yaml"
     paths = [f"dataset.data_path=[{data['dataset.data_path']}]", f"dataset.valid_data_path=[{data['dataset.valid_data_path']}]"]

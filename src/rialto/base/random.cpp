@@ -46,6 +46,8 @@ RandomStream::RandomStream(uint64_t seed, std::string_view name) {
   stream_[1] = static_cast<uint32_t>(stream >> 32);
 }
 
+std::array<uint32_t, 4> RandomStream::words(uint64_t index) const { return philox(index, stream_, key_); }
+
 uint64_t RandomStream::bits(uint64_t index) const {
   const Words words = philox(index, stream_, key_);
   return join(words[0], words[1]);

@@ -3,6 +3,7 @@
 // 3".
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -13,6 +14,8 @@ class RandomStream {
  public:
   /// Stream names are parameter names for initial values ("init/decoder.layers.0...") and uses for others ("sample").
   RandomStream(uint64_t seed, std::string_view name);
+  /// All 128 bits of a counter.
+  std::array<uint32_t, 4> words(uint64_t index) const;
   uint64_t bits(uint64_t index) const;
   double uniform(uint64_t index) const;  ///< [0, 1), 53 bits
   double normal(uint64_t index) const;   ///< Box-Muller of two uniforms of the same counter

@@ -95,7 +95,8 @@ std::string_view reason(Why why) {
     case kLoop:
       return "this version of the training loop does not do it";
     case kMemory:
-      return "recompute and offload are not in this version";
+      return "of weights and optimizer nothing waits in host memory in this version, and saved activations are not "
+             "shared out";
     case kModel:
       return "this version computes no model that has it";
     case kNote:

@@ -113,11 +113,9 @@ constexpr ModelKey kModelKeys[] = {
     // what no model here has
     {"apply_query_key_layer_scaling", kFlag, "not computed", "false"},
     {"apply_residual_connection_post_layernorm", kFlag, "not computed", "false"},
-    {"attention_dropout", kNumber, "not computed", "0"},
     {"attention_output_gate", kFlag, "not computed", "false"},
     {"experimental_attention_variant", kText, "not computed", "null"},
     {"heterogeneous_block_specs", kFlag, "not computed", "false"},
-    {"hidden_dropout", kNumber, "not computed", "0"},
     {"is_hybrid_model", kFlag, "not computed", "false"},
     {"linear_attention_freq", kSizes, "not computed", "null"},
     {"moe_apply_probs_on_input", kFlag, "not computed", "false"},

@@ -13,6 +13,7 @@ const std::vector<Rule>& rules() {
   static const std::vector<Rule> all = [] {
     std::vector<Rule> out;
     add_model_rules(out);
+    add_memory_rules(out);
     add_train_rules(out);
     add_validation_rules(out);
     add_optimizer_rules(out);

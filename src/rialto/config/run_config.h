@@ -122,8 +122,23 @@ struct ModelPrecision {
   std::optional<bool> bf16;
 };
 
+/// Keys of `model:` that say what a training step keeps and drops.
+struct MemoryKeys {
+  double hidden_dropout = 0, attention_dropout = 0;
+  std::string recompute_granularity, recompute_method;  ///< "": none
+  std::optional<int64_t> recompute_num_layers;
+  std::vector<std::string> recompute_modules = {"core_attn"};
+  bool moe_layer_recompute = false;
+  bool cpu_offloading = false;
+  int64_t cpu_offloading_num_layers = 0;
+  bool fine_grained_activation_offloading = false;
+  std::vector<std::string> offload_modules;
+  int64_t min_offloaded_tensor_size = int64_t{1} << 20;  ///< elements
+};
+
 struct RunConfig {
   ModelSection model;
+  MemoryKeys memory;
   ModelPrecision model_precision;
   TrainSection train;
   ValidationSection validation;

@@ -29,6 +29,8 @@ void add_rows(std::vector<KeyRow>& rows, std::string_view name, Section RunConfi
 // section_<name>.cpp. Rows come in the order in which they are written; rules are sorted by number afterwards.
 void add_model_rows(std::vector<KeyRow>& rows);
 void add_model_rules(std::vector<Rule>& rules);
+void add_memory_rows(std::vector<KeyRow>& rows);
+void add_memory_rules(std::vector<Rule>& rules);
 void add_train_rows(std::vector<KeyRow>& rows);
 void add_train_rules(std::vector<Rule>& rules);
 void add_validation_rows(std::vector<KeyRow>& rows);

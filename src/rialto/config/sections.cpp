@@ -70,6 +70,7 @@ namespace {
 std::vector<KeyRow> make_rows() {
   std::vector<KeyRow> rows;
   add_model_rows(rows);
+  add_memory_rows(rows);
   add_train_rows(rows);
   add_validation_rows(rows);
   add_optimizer_rows(rows);

@@ -6,6 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "rialto/kernels/dropout.h"
+
 namespace rialto::kernels {
 
 /// Query i of row b sees keys [first[b,i], last[b,i]); both int32 [B,S], at least one key each.
@@ -18,6 +20,9 @@ struct Scoring {
   double scale = 1;
   double softcap = 0;       ///< scaled scores become cap * tanh(score / cap); 0: they stay
   at::Tensor sinks_N = {};  ///< one logit per query head that takes its part of the softmax and is then dropped
+  /// Of the weights after the softmax. The weight of head n, query i and key j is element (n S + i) K4 + j of its
+  /// sample, K4 the number of keys rounded up to a multiple of 4.
+  Dropout dropout = {};
 };
 
 struct AttentionOutput {

@@ -115,6 +115,19 @@ RIALTO_INLINE Visible visible(const int32_t* first, const int32_t* last, int64_t
   return {from > 0 ? from : 0, to < kBlock ? to : kBlock};
 }
 
+/// Multiplies 48 values of one query, which belong to the keys of `block`, by their factors of dropout.
+inline void drop_keys(const Dropout& dropout, int64_t row, int64_t head_and_query, int64_t keys, int64_t block,
+                      float* values) {
+  const auto counters = static_cast<uint64_t>((keys + 3) / 4), counter = static_cast<uint64_t>(block * kBlock / 4);
+  const auto scale = static_cast<float>(dropout.scale());
+  float factor[4];
+  for (uint64_t i = 0; i < kBlock / 4; ++i) {
+    dropout_factors(dropout.rows[static_cast<size_t>(row)],
+                    static_cast<uint64_t>(head_and_query) * counters + counter + i, dropout.threshold(), scale, factor);
+    for (uint64_t j = 0; j < 4; ++j) values[4 * i + j] *= factor[j];
+  }
+}
+
 /// Blocks that any query of [begin, end) sees: [from, to).
 struct BlockRange {
   int64_t from, to;

@@ -25,6 +25,7 @@ struct Forward {
   const int32_t *first, *last;  ///< [B,S]
   float scale, cap;             ///< cap 0: none
   const float* sinks;           ///< [N] or null
+  const Dropout& dropout;
   /// What the softmax of a head starts with: its sink, or nothing.
   float first_max(int64_t head) const { return sinks ? sinks[head] : -kInfinity; }
   float first_sum() const { return sinks ? 1.0F : 0.0F; }
@@ -86,6 +87,10 @@ RIALTO_INLINE void forward_blocks(const Forward<T>& a, int64_t b, int64_t g, int
         const int64_t s = i % kBlock;
         const Visible here = s < count ? visible(first, last, start + s, j) : Visible{0, 0};
         soften(scores + i * kBlock, here, max[i], sum[i], out + i * vdim, vdim);
+        if (a.dropout.active() && here.from < here.to) {
+          const int64_t head = g * n.per_group + i / kBlock;
+          drop_keys(a.dropout, b, head * n.queries + start + s, n.keys, j, scores + i * kBlock);
+        }
       }
       small_gemm<true>(rows, vdim, kBlock, scores, kBlock, 1, values + j * kBlock * vdim, vdim, out, vdim);
     }
@@ -165,9 +170,10 @@ AttentionOutput forward_typed(const at::Tensor& q, const at::Tensor& k, const at
                         range.last_BS.const_data_ptr<int32_t>(),
                         static_cast<float>(scoring.scale),
                         static_cast<float>(scoring.softcap),
-                        sinks.defined() ? sinks.const_data_ptr<float>() : nullptr};
+                        sinks.defined() ? sinks.const_data_ptr<float>() : nullptr,
+                        scoring.dropout};
   const int64_t pairs = n.rows * n.groups;
-  if (n.queries == 1) {
+  if (n.queries == 1 && !scoring.dropout.active()) {
     at::parallel_for(0, n.rows * n.heads(), 1, [&](int64_t from, int64_t to) {
       for (int64_t i = from; i < to; ++i) run_single(args, i / n.heads(), i % n.heads());
     });

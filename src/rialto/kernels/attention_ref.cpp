@@ -56,6 +56,17 @@ at::Tensor sinks_of(const Scoring& scoring, int64_t groups) {
   return scoring.sinks_N.to(wide_type(scoring.sinks_N)).view({1, groups, -1, 1});
 }
 
+/// Weights [B,G,R,S,K], or their gradients, times their factors of dropout.
+at::Tensor dropped(const at::Tensor& weights, const Scoring& scoring) {
+  if (!scoring.dropout.active()) return weights;
+  const int64_t heads = weights.size(1) * weights.size(2), queries = weights.size(3), keys = weights.size(4);
+  const int64_t padded = (keys + 3) / 4 * 4;
+  const at::Tensor kept = ref::kept(scoring.dropout, heads * queries * padded)
+                              .view({weights.size(0), weights.size(1), weights.size(2), queries, padded})
+                              .narrow(-1, 0, keys);
+  return weights * kept.to(weights.device()) * scoring.dropout.scale();
+}
+
 at::Tensor from_groups(const at::Tensor& x) { return x.permute({0, 3, 1, 2, 4}).flatten(2, 3).contiguous(); }
 
 }  // namespace
@@ -66,7 +77,7 @@ AttentionOutput ref::attention_forward(const at::Tensor& q, const at::Tensor& k,
   const at::Tensor scores = scores_of(by_group(q, groups), by_group(k, groups), range, scoring);
   at::Tensor lse = at::logsumexp(scores, -1);
   if (scoring.sinks_N.defined()) lse = at::logaddexp(lse, sinks_of(scoring, groups));
-  const at::Tensor out = at::matmul(at::exp(scores - lse.unsqueeze(-1)), by_group(v, groups));
+  const at::Tensor out = at::matmul(dropped(at::exp(scores - lse.unsqueeze(-1)), scoring), by_group(v, groups));
   return {from_groups(out).to(q.scalar_type()), lse.flatten(1, 2).contiguous()};
 }
 
@@ -79,7 +90,7 @@ AttentionGrads ref::attention_backward(const at::Tensor& dout, const at::Tensor&
   const at::Tensor scores = scores_of(queries, keys, range, scoring);
   const at::Tensor lse = forward.lse_BNS.unflatten(1, {groups, -1});
   const at::Tensor p = at::exp(scores - lse.unsqueeze(-1));
-  const at::Tensor dp = at::matmul(g, values.transpose(-1, -2)), delta = (g * out).sum(-1);
+  const at::Tensor dp = dropped(at::matmul(g, values.transpose(-1, -2)), scoring), delta = (g * out).sum(-1);
   at::Tensor ds = p * (dp - delta.unsqueeze(-1)) * scoring.scale;
   if (scoring.softcap > 0) {
     // Of a hidden key the score is infinite and the weight 0; its slope is anything finite.
@@ -87,7 +98,7 @@ AttentionGrads ref::attention_backward(const at::Tensor& dout, const at::Tensor&
     ds = ds * (1 - ratio.square());
   }
   const at::Tensor dk = at::matmul(ds.transpose(-1, -2), queries).sum(2, true);
-  const at::Tensor dv = at::matmul(p.transpose(-1, -2), g).sum(2, true);
+  const at::Tensor dv = at::matmul(dropped(p, scoring).transpose(-1, -2), g).sum(2, true);
   AttentionGrads grads{from_groups(at::matmul(ds, keys)).to(q.scalar_type()), from_groups(dk).to(k.scalar_type()),
                        from_groups(dv).to(v.scalar_type())};
   // The sink is a key without a value: its product is 0, so what remains of (dp - delta) is -delta.

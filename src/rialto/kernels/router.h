@@ -19,13 +19,11 @@ struct RouterOptions {
   double renormalize_eps = 0, scale = 1;
 };
 
-struct RouterOutput {
-  at::Tensor weights_TK;  ///< as logits
-  at::Tensor experts_TK;  ///< int64, the best first; of equals the lower number first
-};
-
-/// logits [T,E] fp32 (fp64), bias [E] or undefined: added to the scores for choosing, never for weighing.
-RouterOutput router_forward(const at::Tensor& logits, const at::Tensor& bias, const RouterOptions& options);
+/// logits [T,E] fp32 (fp64), bias [E] or undefined: added to the scores for choosing, never for weighing. -> int64
+/// [T,K], the best first; of equals the lower number first.
+at::Tensor router_choice(const at::Tensor& logits, const at::Tensor& bias, const RouterOptions& options);
+/// What the chosen ones weigh [T,K], as logits.
+at::Tensor router_weights(const at::Tensor& logits, const at::Tensor& experts_TK, const RouterOptions& options);
 /// -> gradient of the logits [T,E]. The choice itself has none.
 at::Tensor router_backward(const at::Tensor& dweights_TK, const at::Tensor& logits, const at::Tensor& experts_TK,
                            const RouterOptions& options);

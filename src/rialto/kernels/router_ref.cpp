@@ -54,20 +54,30 @@ at::Tensor router_scores_backward(const at::Tensor& dscores, const at::Tensor& s
   throw Error(ErrorKind::kInternal, "router", "unknown score");
 }
 
-RouterOutput router_forward(const at::Tensor& logits, const at::Tensor& bias, const RouterOptions& options) {
-  const at::Tensor scores = options.softmax_after_top_k ? logits : router_scores(logits, options.score);
-  RouterOutput out;
-  out.experts_TK = select_experts(bias.defined() ? scores + bias.to(scores.scalar_type()) : scores, options);
-  out.weights_TK = scores.gather(1, out.experts_TK);
-  if (options.softmax_after_top_k) out.weights_TK = at::softmax(out.weights_TK, -1);
-  if (options.renormalize) out.weights_TK = out.weights_TK / (out.weights_TK.sum(-1, true) + options.renormalize_eps);
-  if (options.scale != 1) out.weights_TK = out.weights_TK * options.scale;
-  return out;
+namespace {
+
+/// What is chosen and weighed by.
+at::Tensor values_of(const at::Tensor& logits, const RouterOptions& options) {
+  return options.softmax_after_top_k ? logits : router_scores(logits, options.score);
+}
+
+}  // namespace
+
+at::Tensor router_choice(const at::Tensor& logits, const at::Tensor& bias, const RouterOptions& options) {
+  const at::Tensor scores = values_of(logits, options);
+  return select_experts(bias.defined() ? scores + bias.to(scores.scalar_type()) : scores, options);
+}
+
+at::Tensor router_weights(const at::Tensor& logits, const at::Tensor& experts_TK, const RouterOptions& options) {
+  at::Tensor weights = values_of(logits, options).gather(1, experts_TK);
+  if (options.softmax_after_top_k) weights = at::softmax(weights, -1);
+  if (options.renormalize) weights = weights / (weights.sum(-1, true) + options.renormalize_eps);
+  return options.scale != 1 ? weights * options.scale : weights;
 }
 
 at::Tensor router_backward(const at::Tensor& dweights_TK, const at::Tensor& logits, const at::Tensor& experts_TK,
                            const RouterOptions& options) {
-  const at::Tensor scores = options.softmax_after_top_k ? logits : router_scores(logits, options.score);
+  const at::Tensor scores = values_of(logits, options);
   at::Tensor chosen = scores.gather(1, experts_TK), g = dweights_TK * options.scale;
   if (options.softmax_after_top_k) chosen = at::softmax(chosen, -1);
   if (options.renormalize) {

@@ -1,4 +1,4 @@
-// The activation of a feed-forward block, and the embedding.
+// The activation of a feed-forward block, dropout, and the embedding.
 #include "rialto/model/functions.h"
 
 #include <ATen/Functions.h>
@@ -18,6 +18,19 @@ at::Tensor activate(const Recorder& recorder, const at::Tensor& x, const kernels
         return {kernels::activation_backward(douts[0], kept[0], activation)};
       },
       "activate");
+  return y;
+}
+
+at::Tensor dropout(const Recorder& recorder, const at::Tensor& x_TH, const kernels::Dropout& dropout) {
+  if (!dropout.active()) return x_TH;
+  Tape tape(recorder, {x_TH});
+  const at::Tensor y = kernels::dropout(x_TH, dropout);
+  tape.record(
+      {y},
+      [dropout](const Grads& douts, const std::vector<at::Tensor>&) -> Grads {
+        return {kernels::dropout(douts[0], dropout)};
+      },
+      "dropout");
   return y;
 }
 

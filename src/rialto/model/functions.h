@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "rialto/kernels/activation.h"
+#include "rialto/kernels/dropout.h"
 #include "rialto/kernels/gemm.h"
 #include "rialto/model/tape.h"
 #include "rialto/model/weights.h"
@@ -50,6 +51,9 @@ NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Ten
 
 /// act(gate) * up of [T,2F] -> [T,F], or act(x) of [T,F].
 at::Tensor activate(const Recorder& recorder, const at::Tensor& x, const kernels::Activation& activation);
+
+/// Keeps nothing: the gradient's factors are made again from their counters.
+at::Tensor dropout(const Recorder& recorder, const at::Tensor& x_TH, const kernels::Dropout& dropout);
 
 /// Rows of the table: tokens [T] -> [T,H], times `scale` rounded to the table's dtype.
 at::Tensor embedding(const Recorder& recorder, const at::Tensor& tokens_T, const Weight& table, double scale = 1);

@@ -5,6 +5,7 @@
 #include <ATen/ops/add.h>
 
 #include "rialto/base/error.h"
+#include "rialto/model/recompute.h"
 
 namespace rialto::model {
 namespace {
@@ -56,36 +57,83 @@ Norm Parts::norm(const std::string& leaf, const spec::Norm& spec) const {
 at::Tensor Stream::sum() const { return delta.defined() ? at::add(x, delta) : x; }
 
 DecoderLayer::DecoderLayer(const spec::Layer& spec, const Parts& parts)
-    : mixer_(make_mixer(spec.mixer, parts)), ffn_(make_ffn(spec.ffn, parts)) {
+    : prefix_(parts.prefix),
+      ffn_module_(std::holds_alternative<spec::MoeFfn>(spec.ffn) ? Module::kMoe : Module::kMlp),
+      mixer_(make_mixer(spec.mixer, parts)),
+      ffn_(make_ffn(spec.ffn, parts)) {
   const auto norm = [&](const std::optional<spec::Norm>& has, const char* leaf) {
     return has ? std::optional(parts.norm(leaf, *has)) : std::nullopt;
   };
   // Where Megatron fuses a norm with the product behind it, the product's name leads.
   const bool latent = std::holds_alternative<spec::LatentAttention>(spec.mixer);
-  const bool experts = std::holds_alternative<spec::MoeFfn>(spec.ffn);
   mixer_norms_.pre =
       norm(spec.mixer_norm, latent ? "input_layernorm.weight" : "self_attention.linear_qkv.layer_norm_weight");
   mixer_norms_.post = norm(spec.mixer_post_norm, "self_attention.linear_proj.post_layernorm.weight");
-  ffn_norms_.pre = norm(spec.ffn_norm, experts ? "pre_mlp_layernorm.weight" : "mlp.linear_fc1.layer_norm_weight");
+  ffn_norms_.pre = norm(spec.ffn_norm,
+                        ffn_module_ == Module::kMoe ? "pre_mlp_layernorm.weight" : "mlp.linear_fc1.layer_norm_weight");
   ffn_norms_.post = norm(spec.ffn_post_norm, "mlp.linear_fc2.post_layernorm.weight");
+}
+
+namespace {
+
+/// A norm behind a part: {x + delta, norm of that}.
+Recomputed normed(const Recorder& recorder, const Stream& stream, const Norm& norm) {
+  const Body body = [&norm](const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
+    const NormOutput out = add_norm(r, in[0], in[1], norm);
+    return {out.y, out.sum};
+  };
+  // To run again it would have to keep x and delta; their sum is one tensor.
+  if (recorder.recomputes(Module::kLayernorm)) return {recorder, Module::kLayernorm, {stream.sum(), {}}, body};
+  return {recorder, Module::kLayernorm, {stream.x, stream.delta}, body};
+}
+
+}  // namespace
+
+at::Tensor DecoderLayer::run_ffn(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const {
+  if (!recorder.recomputes(ffn_module_)) return ffn_->forward(recorder, x_TH, routing);
+  const bool reports = routing != nullptr;
+  const Body body = [this, routing, reports, blank = reports ? routing->blank() : Routing{}](
+                        const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
+    Routing unread = blank;
+    return {ffn_->forward(r, in[0], reports && r.replaying ? &unread : routing)};
+  };
+  return recompute(recorder.in(ffn_module_), {x_TH}, body)[0];
 }
 
 void DecoderLayer::forward(const Recorder& recorder, Stream& stream, Pass& pass, LayerCache* cache,
                            Routing* routing) const {
-  const auto branch = [&](const Norms& norms, const auto& run) {
-    at::Tensor in;
+  const auto branch = [&](const Norms& norms, Module norm_module, const char* place, const auto& run) {
+    at::Tensor out;
     if (norms.pre) {
-      const NormOutput out = add_norm(recorder, stream.x, stream.delta, *norms.pre);
-      stream.x = out.sum;
-      in = out.y;
+      const Recomputed pre = normed(recorder.in(norm_module), stream, *norms.pre);
+      stream.x = pre.outputs()[1];
+      out = run(pre.recorder().in(Module::kNone), pre.outputs()[0]);
     } else {
-      in = stream.x = stream.sum();
+      stream.x = stream.sum();
+      out = run(recorder, stream.x);
     }
-    const at::Tensor out = run(in);
-    stream.delta = norms.post ? add_norm(recorder, out, {}, *norms.post).y : out;
+    if (norms.post) out = add_norm(recorder, out, {}, *norms.post).y;
+    stream.delta = dropout(recorder, out, pass.hidden_dropout(prefix_ + place));
   };
-  branch(mixer_norms_, [&](const at::Tensor& x) { return mixer_->forward(recorder, x, pass, cache); });
-  branch(ffn_norms_, [&](const at::Tensor& x) { return ffn_->forward(recorder, x, routing); });
+  branch(mixer_norms_, Module::kAttnNorm, "self_attention",
+         [&](const Recorder& r, const at::Tensor& x) { return mixer_->forward(r, x, pass, cache); });
+  branch(ffn_norms_, Module::kMlpNorm, "mlp",
+         [&](const Recorder& r, const at::Tensor& x) { return run_ffn(r, x, routing); });
+}
+
+Stream run_layers(const Recorder& recorder, Stream stream, std::span<const DecoderLayer> layers,
+                  const std::shared_ptr<Pass>& pass, Routing* routing) {
+  const bool reports = routing != nullptr;
+  const Body body = [layers, pass, routing, reports, blank = reports ? routing->blank() : Routing{}](
+                        const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
+    Routing unread = blank;
+    Stream through{.x = in[0], .delta = {}};
+    for (const DecoderLayer& layer : layers)
+      layer.forward(r, through, *pass, nullptr, reports && r.replaying ? &unread : routing);
+    return {through.x, through.delta};
+  };
+  const auto out = recompute(recorder, {stream.sum()}, body);
+  return {out[0], out[1]};
 }
 
 }  // namespace rialto::model

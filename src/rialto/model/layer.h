@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "rialto/comm/mesh.h"
@@ -62,9 +63,17 @@ class DecoderLayer {
   struct Norms {
     std::optional<Norm> pre, post;
   };
+  at::Tensor run_ffn(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const;
+
+  std::string prefix_;
+  Module ffn_module_;
   Norms mixer_norms_, ffn_norms_;
   std::unique_ptr<Mixer> mixer_;
   std::unique_ptr<Ffn> ffn_;
 };
+
+/// Layers that run again in the backward pass, as one part. They must outlive it. `routing` is reported to once.
+Stream run_layers(const Recorder& recorder, Stream stream, std::span<const DecoderLayer> layers,
+                  const std::shared_ptr<Pass>& pass, Routing* routing);
 
 }  // namespace rialto::model

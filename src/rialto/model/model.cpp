@@ -35,6 +35,8 @@ struct Model::Impl {
   Recorder recorder;
   const Weights& weights;
   Objective objective;
+  Dropping dropping;
+  MemoryPlan plan;
   std::vector<DecoderLayer> layers;
   int64_t rotation_limit = INT64_MAX;
   std::vector<MtpBlock> mtp;
@@ -43,11 +45,49 @@ struct Model::Impl {
   Norm final_norm;
   Head head;
 
-  Impl(const comm::Mesh& m, const Weights& w) : mesh(m), weights(w) {}
+  Impl(const comm::Mesh& m, const Weights& w) : mesh(m), weights(w) { recorder.plan = &plan; }
 
   at::Tensor embed(const at::Tensor& tokens_BS) const {
     check_stage(embedding, "embedding");
     return model::embedding(recorder, tokens_BS.reshape({-1}), *embedding, embedding_scale);
+  }
+  /// With dropout. `place`: "embedding", or a depth's own.
+  at::Tensor embed(const at::Tensor& tokens_BS, const Pass& pass, const std::string& place) const {
+    return dropout(recorder, embed(tokens_BS), pass.hidden_dropout(place));
+  }
+  Recorder layer_recorder(int64_t layer) const {
+    Recorder r = recorder;
+    r.host_layer = layer < plan.host_layers && at::GradMode::is_enabled();
+    return r;
+  }
+  Stream run(Stream stream, const std::shared_ptr<Pass>& pass) const {
+    const AttentionContext& context = pass->context();
+    const auto count = static_cast<int64_t>(layers.size());
+    const bool again = at::GradMode::is_enabled() && !context.cache;
+    for (int64_t l = 0; l < count;) {
+      const int64_t group = !again                    ? 0
+                            : plan.uniform_layers > 0 ? std::min(plan.uniform_layers, count - l)
+                            : l < plan.block_layers   ? 1
+                                                      : 0;
+      const auto first = static_cast<size_t>(l);
+      if (group > 0) {
+        stream = run_layers(recorder, std::move(stream), std::span(layers).subspan(first, static_cast<size_t>(group)),
+                            pass, context.routing);
+        l += group;
+      } else {
+        LayerCache* cache = context.cache ? &context.cache->layers.at(first) : nullptr;
+        layers[first].forward(layer_recorder(l), stream, *pass, cache, context.routing);
+        ++l;
+      }
+    }
+    return stream;
+  }
+  Dropping dropping_of(const Batch& batch) const {
+    Dropping of = dropping;
+    of.samples = batch.sample_numbers;
+    if ((of.hidden > 0 || of.attention > 0) && static_cast<int64_t>(of.samples.size()) != batch.tokens_BS.size(0))
+      throw Error(ErrorKind::kInternal, "dropout", "a batch without the numbers of its samples");
+    return of;
   }
   at::Tensor final_normed(const at::Tensor& hidden_BSH) const {
     check_stage(head.weight, "head");
@@ -62,12 +102,13 @@ struct Model::Impl {
   /// goes to `depths`.
   at::Tensor mtp_loss(const Batch& batch, const at::Tensor& normed_TH, const AttentionContext& context,
                       double main_weight, std::vector<DepthLoss>& depths) const {
-    Pass pass(batch.tokens_BS.size(0), batch.tokens_BS.size(1), context);
+    const auto pass = std::make_shared<Pass>(batch.tokens_BS.size(0), batch.tokens_BS.size(1), context);
     const double factor = objective.mtp_loss_scaling_factor / static_cast<double>(mtp.size());
     at::Tensor sum, hidden = normed_TH;
     for (size_t m = 0; m < mtp.size(); ++m) {
       const Batch next = shifted(batch, static_cast<int64_t>(m) + 1);
-      hidden = mtp[m].forward(recorder, embed(next.tokens_BS), hidden, pass, context.routing);
+      const at::Tensor embedded = embed(next.tokens_BS, *pass, fmt::format("mtp.layers.{}.embedding", m));
+      hidden = mtp[m].forward(recorder, embedded, hidden, pass, context.routing);
       const at::Tensor tokens = token_losses(hidden, next.labels_BS, next.loss_weights_BS);
       depths.push_back({tokens.detach(), total(next.loss_weights_BS)});
       const double share = objective.per_token ? 1 : main_weight / std::max(1.0, depths.back().weight);
@@ -106,8 +147,15 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
 
 Model::~Model() = default;
 
-void Model::set_recorder(const Recorder& recorder) { impl_->recorder = recorder; }
+void Model::set_recorder(const Recorder& recorder) {
+  impl_->recorder = recorder;
+  impl_->recorder.plan = &impl_->plan;
+}
 void Model::set_objective(const Objective& objective) { impl_->objective = objective; }
+void Model::set_dropout(double hidden, double attention, uint64_t seed) {
+  impl_->dropping = {.hidden = hidden, .attention = attention, .seed = seed};
+}
+void Model::set_memory(const MemoryPlan& plan) { impl_->plan = plan; }
 
 at::Tensor Model::embed(const at::Tensor& tokens_BS) const {
   const at::Tensor rows = impl_->embed(tokens_BS);
@@ -116,15 +164,11 @@ at::Tensor Model::embed(const at::Tensor& tokens_BS) const {
 
 at::Tensor Model::blocks(at::Tensor hidden_BSH, const AttentionContext& context) const {
   const int64_t rows = hidden_BSH.size(0), tokens = hidden_BSH.size(1);
-  Pass pass(rows, tokens, context);
   if (context.cache && context.documents_BS.defined()) {
     throw Error(ErrorKind::kInternal, "model", "a cache holds one document per row; the batch is packed");
   }
-  Stream stream{.x = hidden_BSH.view({rows * tokens, hidden_BSH.size(2)}), .delta = {}};
-  for (size_t l = 0; l < impl_->layers.size(); ++l) {
-    LayerCache* cache = context.cache ? &context.cache->layers.at(l) : nullptr;
-    impl_->layers[l].forward(impl_->recorder, stream, pass, cache, context.routing);
-  }
+  const Stream stream = impl_->run({.x = hidden_BSH.view({rows * tokens, hidden_BSH.size(2)}), .delta = {}},
+                                   std::make_shared<Pass>(rows, tokens, context));
   if (context.cache) context.cache->next_position += tokens;
   const at::Tensor out = stream.sum();
   return out.view({rows, tokens, out.size(1)});
@@ -149,8 +193,11 @@ LossSum Model::forward_loss(const Batch& batch) const {
   const AttentionContext context{.positions_BS = batch.positions_BS,
                                  .documents_BS = batch.documents_BS,
                                  .cache = nullptr,
-                                 .routing = training ? &routing : nullptr};
-  const at::Tensor normed = impl_->final_normed(blocks(embed(batch.tokens_BS), context));
+                                 .routing = training ? &routing : nullptr,
+                                 .dropping = training ? impl_->dropping_of(batch) : Dropping{}};
+  const int64_t rows = batch.tokens_BS.size(0), tokens = batch.tokens_BS.size(1);
+  const at::Tensor embedded = impl_->embed(batch.tokens_BS, Pass(rows, tokens, context), "embedding");
+  const at::Tensor normed = impl_->final_normed(blocks(embedded.view({rows, tokens, embedded.size(1)}), context));
   LossSum loss;
   loss.sum = impl_->token_losses(normed, batch.labels_BS, batch.loss_weights_BS);
   loss.weight = total(batch.loss_weights_BS);

@@ -17,12 +17,21 @@
 
 namespace rialto::model {
 
+/// Probabilities of dropout in training, and what its random bits are made of.
+struct Dropping {
+  double hidden = 0;     ///< of the embedding, and of what attention and ffn add to the residual stream
+  double attention = 0;  ///< of the weights of attention
+  uint64_t seed = 0;
+  std::vector<int64_t> samples = {};  ///< number of the sample in each row
+};
+
 /// What attention needs besides q, k, v: never a bare causal flag.
 struct AttentionContext {
   at::Tensor positions_BS;     ///< of the queries
   at::Tensor documents_BS;     ///< undefined: one document per row
   Cache* cache = nullptr;      ///< generation: keys so far
   Routing* routing = nullptr;  ///< collects what mixture-of-experts layers report
+  Dropping dropping = {};
 };
 
 /// What training adds to the next-token loss. All 0: nothing, and what only serves it is not computed.
@@ -65,7 +74,8 @@ class Model {
   ~Model();
 
   at::Tensor embed(const at::Tensor& tokens_BS) const;  ///< -> [B,S,H]
-  /// This stage's layers. With a cache: the queries follow what it holds, and it grows by them.
+  /// This stage's layers, with parts computed again in the backward pass as the plan says. With a cache: the queries
+  /// follow what it holds, and it grows by them.
   at::Tensor blocks(at::Tensor hidden_BSH, const AttentionContext& context) const;
   at::Tensor logits(const at::Tensor& hidden_BSH) const;  ///< final norm, head -> fp32 [B,S,V]
   /// Final norm, head and cross entropy, fused and chunked: never holds B*S*V fp32 logits.
@@ -82,6 +92,9 @@ class Model {
   /// Where kept tensors wait and where weight gradients go; both outlive the passes they serve. Null: the plain way.
   void set_recorder(const Recorder& recorder);
   void set_objective(const Objective& objective);
+  /// Holds for forward_loss while gradients are recorded; samples are those of the batch.
+  void set_dropout(double hidden, double attention, uint64_t seed);
+  void set_memory(const MemoryPlan& plan);
 
  private:
   struct Impl;

@@ -37,11 +37,15 @@ MtpBlock::MtpBlock(const spec::MtpBlock& spec, const Parts& parts)
 }
 
 at::Tensor MtpBlock::forward(const Recorder& recorder, const at::Tensor& embedded_TH, const at::Tensor& hidden_TH,
-                             Pass& pass, Routing* routing) const {
+                             const std::shared_ptr<Pass>& pass, Routing* routing) const {
   const at::Tensor both = at::cat(
       {add_norm(recorder, embedded_TH, {}, embedding_norm_).y, add_norm(recorder, hidden_TH, {}, hidden_norm_).y}, -1);
   Stream stream{.x = linear(recorder, both, projection_), .delta = {}};
-  layer_.forward(recorder, stream, pass, nullptr, routing);
+  // Megatron computes the depths again when all layers are: not with the block method.
+  if (recorder.plan && recorder.plan->uniform_layers > 0)
+    stream = run_layers(recorder, stream, std::span(&layer_, 1), pass, routing);
+  else
+    layer_.forward(recorder, stream, *pass, nullptr, routing);
   return add_norm(recorder, stream.x, stream.delta, final_norm_).y;
 }
 

@@ -17,8 +17,8 @@ class MtpBlock {
   /// `parts.prefix`: "mtp.layers.0.".
   MtpBlock(const spec::MtpBlock& spec, const Parts& parts);
   /// embedded, hidden [T,H] -> [T,H], normed for the head and for the next depth.
-  at::Tensor forward(const Recorder& recorder, const at::Tensor& embedded_TH, const at::Tensor& hidden_TH, Pass& pass,
-                     Routing* routing) const;
+  at::Tensor forward(const Recorder& recorder, const at::Tensor& embedded_TH, const at::Tensor& hidden_TH,
+                     const std::shared_ptr<Pass>& pass, Routing* routing) const;
 
  private:
   Norm embedding_norm_, hidden_norm_, final_norm_;

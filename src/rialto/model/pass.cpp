@@ -106,6 +106,14 @@ const kernels::RopeTable& Pass::rope(const std::optional<spec::Rope>& rope) {
   return entry->second;
 }
 
+kernels::Dropout Pass::dropout(double probability, const std::string& place) const {
+  kernels::Dropout dropout{.probability = probability};
+  if (!dropout.active()) return dropout;
+  for (const int64_t sample : context_.dropping.samples)
+    dropout.rows.emplace_back(context_.dropping.seed, fmt::format("dropout/{}/{}", place, sample));
+  return dropout;
+}
+
 const kernels::KeyRange& Pass::range(std::optional<int64_t> window) {
   auto [entry, fresh] = ranges_.try_emplace(window.value_or(0));
   if (fresh) entry->second = key_range(rows_, tokens_, context_.documents_BS, window, context_.positions_BS.device());

@@ -22,17 +22,24 @@ kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, s
 
 class Pass {
  public:
-  Pass(int64_t rows, int64_t tokens, const AttentionContext& context)
-      : rows_(rows), tokens_(tokens), context_(context) {}
+  Pass(int64_t rows, int64_t tokens, AttentionContext context)
+      : rows_(rows), tokens_(tokens), context_(std::move(context)) {}
   int64_t rows() const { return rows_; }
   int64_t tokens() const { return tokens_; }
   const AttentionContext& context() const { return context_; }
   const kernels::RopeTable& rope(const std::optional<spec::Rope>& rope);
   const kernels::KeyRange& range(std::optional<int64_t> window);
+  /// What is dropped at one place of the model: "decoder.layers.3.mlp".
+  kernels::Dropout hidden_dropout(const std::string& place) const { return dropout(context_.dropping.hidden, place); }
+  kernels::Dropout attention_dropout(const std::string& place) const {
+    return dropout(context_.dropping.attention, place);
+  }
 
  private:
+  kernels::Dropout dropout(double probability, const std::string& place) const;
+
   int64_t rows_, tokens_;
-  const AttentionContext& context_;
+  AttentionContext context_;
   kernels::RopeTable none_;
   std::map<std::string, kernels::RopeTable> ropes_;
   std::map<int64_t, kernels::KeyRange> ranges_;  ///< by window; 0: none

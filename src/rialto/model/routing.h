@@ -26,6 +26,11 @@ struct Routing {
   std::vector<RoutedTokens> tokens = {};
   bool want_choices = false;
   std::vector<at::Tensor> choices = {};  ///< by layer with experts, in order: int64 [T,K]; empty unless wanted
+
+  /// A collector that asks for the same and holds nothing: for a part that runs again after it has reported.
+  Routing blank() const {
+    return {.aux_loss_coeff = aux_loss_coeff, .z_loss_coeff = z_loss_coeff, .want_choices = want_choices};
+  }
 };
 
 /// Moves every selection bias by `rate` towards an even load: up for experts with fewer tokens than the average, down

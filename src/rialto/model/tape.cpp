@@ -4,6 +4,9 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
+#include "rialto/base/error.h"
+#include "rialto/model/host_memory.h"
+
 namespace rialto::model {
 namespace {
 
@@ -23,10 +26,10 @@ class TapeNode final : public torch::autograd::Node {
 
   Grads apply(Grads&& douts) override {
     TORCH_CHECK(backward_, name_, ": backward ran twice over the same pass");
+    std::vector<at::Tensor> tensors;
+    for (const auto& kept : kept_) tensors.push_back(kept->take());  // recording: a part may have to run again for it
     const at::AutoDispatchBelowADInplaceOrView below;
     const at::NoGradGuard no_grad;
-    std::vector<at::Tensor> tensors;
-    for (const auto& kept : kept_) tensors.push_back(kept->take());
     return backward_(douts, tensors);
   }
   void release_variables() override {
@@ -56,6 +59,37 @@ void Recorder::weight_gradient(std::function<void()> add) const {
   }
 }
 
+std::unique_ptr<Kept> Recorder::keep(const at::Tensor& tensor, std::string_view name) const {
+  if (tensor.defined()) {
+    if (waits_on_host(tensor)) return keep_on_host(tensor);
+    if (save) {
+      if (auto kept = save->keep(tensor, name)) return kept;
+    }
+  }
+  return std::make_unique<InPlace>(tensor);
+}
+
+bool Recorder::waits_on_host(const at::Tensor& tensor) const {
+  if (host_layer) return true;
+  return plan && plan->host.contains(module) && tensor.numel() >= plan->min_host_elements;
+}
+
+at::Tensor Recorder::decide(const std::function<at::Tensor()>& choose) const {
+  return choices ? choices->make(choose) : choose();
+}
+
+Recorder Recorder::in(Module part) const {
+  Recorder recorder = *this;
+  recorder.module = part;
+  return recorder;
+}
+
+at::Tensor Choices::make(const std::function<at::Tensor()>& choose) {
+  if (!repeating_) return made_.emplace_back(choose());
+  if (next_ == made_.size()) throw Error(ErrorKind::kInternal, "recompute", "the second run makes another choice");
+  return made_[next_++];
+}
+
 Tape::Tape(const Recorder& recorder, std::vector<at::Tensor> inputs) : recorder_(recorder), inputs_(std::move(inputs)) {
   // The guard member has already switched recording off; what counts is whether the caller had it on.
   if (!no_grad_.prev_mode) return;
@@ -67,9 +101,7 @@ bool Tape::wants(size_t input) const { return active_ && inputs_[input].defined(
 void Tape::keep(const at::Tensor& tensor, std::string_view name) {
   if (!active_) return;
   // An alias without history, so that a node that keeps its own output does not keep itself alive.
-  at::Tensor plain = tensor.defined() ? tensor.detach() : tensor;
-  kept_.push_back(recorder_.save && plain.defined() ? recorder_.save->keep(plain, name)
-                                                    : std::make_unique<InPlace>(std::move(plain)));
+  kept_.push_back(recorder_.keep(tensor.defined() ? tensor.detach() : tensor, name));
 }
 
 void Tape::record(const std::vector<at::Tensor>& outputs, Backward backward, const char* name) {

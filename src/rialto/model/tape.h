@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,7 @@ class SaveHook {
  public:
   virtual ~SaveHook() = default;
   /// `name` says which: "linear.input", "norm.sum", ... What take() returns must have the same shape, dtype and values.
+  /// Null: it stays where it is. A hook is asked in forward passes only.
   virtual std::unique_ptr<Kept> keep(const at::Tensor& tensor, std::string_view name) = 0;
 };
 
@@ -47,11 +49,66 @@ class DeferredSink final : public GradSink {
   std::vector<std::function<void()>> pending_;
 };
 
-/// What every Function is handed. Both must outlive the backward pass; null: the plain way.
+/// Parts of a layer that may be computed again or whose input may wait in host memory, by Megatron's names.
+enum class Module : uint8_t {
+  kNone,
+  kCoreAttn,
+  kMlp,
+  kMoe,
+  kMoeAct,
+  kSharedExperts,
+  kLayernorm,
+  kMlaUpProj,
+  kAttnNorm,
+  kQkvLinear,
+  kAttnProj,
+  kMlpNorm,
+  kExpertFc1,
+};
+
+/// What a training run does to keep less. The default keeps everything.
+struct MemoryPlan {
+  int64_t uniform_layers = 0;       ///< all layers are computed again, in groups of so many; 0: no
+  int64_t block_layers = 0;         ///< the first so many layers of a stage are computed again, each by itself
+  std::set<Module> recompute = {};  ///< parts of every layer that are computed again
+  int64_t host_layers = 0;          ///< what the first so many layers keep waits in host memory
+  std::set<Module> host = {};       ///< parts of every layer whose kept tensors wait in host memory ...
+  int64_t min_host_elements = 0;    ///< ... from this size on
+};
+
+/// Choices of a part that runs twice: made the first time, repeated in the same order the second time.
+class Choices {
+ public:
+  at::Tensor make(const std::function<at::Tensor()>& choose);
+  void repeat() { repeating_ = true; }
+
+ private:
+  std::vector<at::Tensor> made_;
+  size_t next_ = 0;
+  bool repeating_ = false;
+};
+
+/// What every Function is handed; the default is the plain way. The sink and the plan must outlive the backward pass,
+/// the hook the forward pass.
 struct Recorder {
   SaveHook* save = nullptr;
   GradSink* sink = nullptr;
+  const MemoryPlan* plan = nullptr;  ///< null inside a part that is computed again: such parts do not nest
+  Module module = Module::kNone;     ///< what is running
+  bool host_layer = false;           ///< everything that this layer keeps waits in host memory
+  Choices* choices = nullptr;
+  bool replaying = false;  ///< a second run for the sake of what it keeps: what counts or reports has done so already
+
   void weight_gradient(std::function<void()> add) const;
+  std::unique_ptr<Kept> keep(const at::Tensor& tensor, std::string_view name) const;
+  /// What `choose` returned when this part ran first: a choice that another run might make otherwise.
+  at::Tensor decide(const std::function<at::Tensor()>& choose) const;
+  bool recomputes(Module part) const { return plan && plan->recompute.contains(part); }
+  /// This recorder for one part of a layer.
+  Recorder in(Module part) const;
+
+ private:
+  bool waits_on_host(const at::Tensor& tensor) const;
 };
 
 using Grads = std::vector<at::Tensor>;

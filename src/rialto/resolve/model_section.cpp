@@ -54,8 +54,6 @@ void add_frame(SectionText& section, const ModelParts& parts) {
   section.add("normalization", norm.kind == spec::NormKind::kRms ? "RMSNorm" : "LayerNorm");
   section.add("layernorm_epsilon", norm.eps);
   section.add("layernorm_zero_centered_gamma", norm.zero_centered);
-  section.add("attention_dropout", 0.0);
-  section.add("hidden_dropout", 0.0);
   section.add("mtp_num_layers", model.mtp.empty() ? "null" : write_scalar(static_cast<int64_t>(model.mtp.size())));
   if (model.logit_softcap) section.add("final_logit_softcapping", *model.logit_softcap);
   for (const char* size : {"context", "expert_model", "expert_tensor", "pipeline_model", "tensor_model"})

@@ -42,6 +42,9 @@ constexpr DefaultSection kDefaults[] = {
     {"train", "train: null\n"},
 };
 
+/// What a run says of its model, where no run does: Megatron's own defaults drop.
+constexpr std::string_view kNoRun = "  attention_dropout: 0.0\n  hidden_dropout: 0.0\n";
+
 std::string own_section(const spec::ModelSpec& model) {
   SectionText section("rialto");
   section.comment("the model as its Hugging Face config.json, which says what the model section has no key for;");
@@ -61,8 +64,8 @@ std::string run_config_from_model(const spec::ModelSpec& model, const std::strin
       throw Error(ErrorKind::kInternal, "run_config.yaml",
                   fmt::format("the sections given hold '{}:', which the model makes", own));
   const std::string own = own_section(model);  // first: it refuses what no config of the family describes
-  std::string yaml =
-      "_target_: megatron.bridge.training.config.ConfigContainer\n" + write_model_section(model) + run_keys;
+  std::string yaml = "_target_: megatron.bridge.training.config.ConfigContainer\n" + write_model_section(model);
+  yaml += run_keys.empty() ? kNoRun : std::string_view(run_keys);
   for (const DefaultSection& section : kDefaults)
     if (!given.find(section.name)) yaml += section.yaml;
   yaml += sections_yaml;

@@ -15,6 +15,7 @@
 #include "rialto/hub/tokenizer.h"
 #include "rialto/resolve/resolve.h"
 #include "rialto/resolve/spelled_model.h"
+#include "rialto/train/memory.h"
 #include "rialto/train/optimizer_options.h"
 #include "rialto/train/schedule_state.h"
 
@@ -251,6 +252,9 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
                               .moe_z_loss_coeff = config.model.moe_z_loss_coeff,
                               .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor,
                               .per_token = config.model.calculate_per_token_loss});
+  setup.model->set_dropout(config.memory.hidden_dropout, config.memory.attention_dropout,
+                           static_cast<uint64_t>(config.rng.seed));
+  setup.model->set_memory(memory_plan(config.memory, setup.model_spec));
   load(config, origin, hooks, setup);
   if (setup.resumed_from)
     progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));

@@ -63,8 +63,8 @@ TEST(ConfigCommand, ExplainTellsAKey) {
   EXPECT_THAT(rialto("config explain train.global_batch_size").out,
               AllOf(HasSubstr("type      integer"), HasSubstr("default   1\n"), HasSubstr("R003"),
                     HasSubstr("multiple of train.micro_batch_size")));
-  EXPECT_THAT(rialto("config explain model.recompute_granularity").out,
-              AllOf(HasSubstr("acts      no: recompute"), HasSubstr("accepted  null")));
+  EXPECT_THAT(rialto("config explain model.distribute_saved_activations").out,
+              AllOf(HasSubstr("acts      no: of weights"), HasSubstr("accepted  false")));
   EXPECT_THAT(rialto("config explain train.eval_iters").out,
               AllOf(HasSubstr("stored as validation.eval_iters"), HasSubstr("R011")));
   EXPECT_THAT(rialto("config explain scheduler").out,

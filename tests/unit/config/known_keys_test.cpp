@@ -109,8 +109,8 @@ TEST(KnownKeysTest, ValuesAreComparedAsValues) {
   EXPECT_THAT(message("model: {params_dtype: {_call_: false, _target_: torch.float16}}\n"), HasSubstr("want {_call_"));
   EXPECT_EQ(message("env_vars: {}\n"), "accepted");
   EXPECT_THAT(message("env_vars: {A: 1}\n"), HasSubstr("env_vars: does not act here"));
-  EXPECT_THAT(message("model: {recompute_granularity: full}\n"),
-              HasSubstr("recompute and offload are not in this version"));
+  EXPECT_THAT(message("model: {distribute_saved_activations: true}\n"),
+              HasSubstr("saved activations are not shared out"));
 }
 
 TEST(KnownKeysTest, ClassesAreLookedUp) {

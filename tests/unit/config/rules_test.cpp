@@ -68,6 +68,54 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"model.moe_aux_loss_coeff", [](RunConfig& c) { c.model.moe_aux_loss_coeff = -0.1; }},
         Case{"model.moe_router_bias_update_rate", [](RunConfig& c) { c.model.moe_router_bias_update_rate = NAN; }},
         Case{"model.mtp_loss_scaling_factor", [](RunConfig& c) { c.model.mtp_loss_scaling_factor = -1; }},
+        Case{"model.hidden_dropout", [](RunConfig& c) { c.memory.hidden_dropout = 1; }},
+        Case{"model.attention_dropout", [](RunConfig& c) { c.memory.attention_dropout = NAN; }},
+        Case{"model.recompute_granularity", [](RunConfig& c) { c.memory.recompute_granularity = "all"; }},
+        Case{"model.recompute_method", [](RunConfig& c) { c.memory.recompute_method = "uniform"; }},
+        Case{"model.recompute_method",
+             [](RunConfig& c) {
+               c.memory.recompute_granularity = "full";
+               c.memory.recompute_num_layers = 1;
+             }},
+        Case{"model.recompute_num_layers",
+             [](RunConfig& c) {
+               c.memory.recompute_granularity = "full";
+               c.memory.recompute_method = "block";
+             }},
+        Case{"model.recompute_num_layers",
+             [](RunConfig& c) {
+               c.memory.recompute_granularity = "selective";
+               c.memory.recompute_num_layers = 1;
+             }},
+        Case{"model.recompute_modules", [](RunConfig& c) { c.memory.recompute_modules = {"core_attn", "mlps"}; }},
+        Case{"model.recompute_modules",
+             [](RunConfig& c) {
+               c.memory.recompute_granularity = "selective";
+               c.memory.recompute_modules = {"mla_up_proj"};
+               c.model.set("multi_latent_attention", "false");
+             }},
+        Case{"model.moe_layer_recompute",
+             [](RunConfig& c) {
+               c.memory.recompute_granularity = "full";
+               c.memory.recompute_method = "block";
+               c.memory.recompute_num_layers = 1;
+               c.memory.moe_layer_recompute = true;
+             }},
+        Case{"model.cpu_offloading",
+             [](RunConfig& c) {
+               c.memory.recompute_granularity = "selective";
+               c.memory.cpu_offloading = true;
+             }},
+        Case{"model.cpu_offloading_num_layers", [](RunConfig& c) { c.memory.cpu_offloading_num_layers = -1; }},
+        Case{"model.fine_grained_activation_offloading",
+             [](RunConfig& c) {
+               c.memory.cpu_offloading = c.memory.fine_grained_activation_offloading = true;
+               c.memory.offload_modules = {"core_attn"};
+             }},
+        Case{"model.offload_modules", [](RunConfig& c) { c.memory.fine_grained_activation_offloading = true; }},
+        Case{"model.offload_modules", [](RunConfig& c) { c.memory.offload_modules = {"attn_proj"}; }},
+        Case{"model.offload_modules", [](RunConfig& c) { c.memory.offload_modules = {"mlp"}; }},
+        Case{"model.min_offloaded_tensor_size", [](RunConfig& c) { c.memory.min_offloaded_tensor_size = -1; }},
         Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.model.tensor_model_parallel_size = 2; }},
         Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.model.pipeline_model_parallel_size = 2; }},
         Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path.clear(); }},

@@ -5,6 +5,7 @@
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
+#include <functional>
 #include <map>
 
 #include "rialto/model/model.h"
@@ -19,7 +20,7 @@ class PlainModel {
       leaves_[w.param.name] = w.data.detach().to(type).clone().set_requires_grad(true);
   }
   at::Tensor hidden(const Batch& batch) const {
-    at::Tensor x = embed(batch);
+    at::Tensor x = drop(embed(batch), "embedding");
     for (size_t l = 0; l < spec_.layers.size(); ++l)
       x = layer(x, spec_.layers[l], "decoder.layers." + std::to_string(l) + ".", batch);
     return norm(x, "decoder.final_layernorm.weight", spec_.final_norm);
@@ -46,10 +47,14 @@ class PlainModel {
     asked_ = {};
     return sum + router_losses_ * batch.loss_weights_BS.to(at::kDouble).sum();
   }
+  /// What becomes of a tensor at one place of the model: dropout.
+  using Drop = std::function<at::Tensor(const at::Tensor& x, const std::string& place)>;
+  void set_drop(Drop drop) { drop_ = std::move(drop); }
   const at::Tensor& leaf(const std::string& name) const { return leaves_.at(name); }
   const std::map<std::string, at::Tensor>& leaves() const { return leaves_; }
 
  private:
+  at::Tensor drop(const at::Tensor& x, const std::string& place) const { return drop_ ? drop_(x, place) : x; }
   static Batch rolled(const Batch& batch, int64_t m) {
     Batch next = batch;
     for (at::Tensor* x : {&next.tokens_BS, &next.labels_BS, &next.loss_weights_BS}) {
@@ -112,8 +117,9 @@ class PlainModel {
     }
     at::Tensor scores = at::matmul(q.transpose(1, 2), k.transpose(1, 2).transpose(2, 3)) * a.softmax_scale;
     scores = scores.masked_fill(at::logical_not(seen).unsqueeze(1), -std::numeric_limits<double>::infinity());
-    const at::Tensor mixed =
-        at::matmul(at::softmax(scores, -1), v.transpose(1, 2)).transpose(1, 2).reshape({rows, tokens, -1});
+    const at::Tensor mixed = at::matmul(drop(at::softmax(scores, -1), p + "core_attention"), v.transpose(1, 2))
+                                 .transpose(1, 2)
+                                 .reshape({rows, tokens, -1});
     return at::linear(mixed, leaf(p + "self_attention.linear_proj.weight"));
   }
 
@@ -199,7 +205,8 @@ class PlainModel {
     const at::Tensor mixed =
         attention(norm(x, p + "self_attention.linear_qkv.layer_norm_weight", spec.mixer_norm), a, p, batch);
     const at::Tensor mid =
-        x + norm(mixed, p + "self_attention.linear_proj.post_layernorm.weight", spec.mixer_post_norm);
+        x + drop(norm(mixed, p + "self_attention.linear_proj.post_layernorm.weight", spec.mixer_post_norm),
+                 p + "self_attention");
     at::Tensor out;
     if (const auto* dense = std::get_if<spec::DenseFfn>(&spec.ffn)) {
       const at::Tensor n = norm(mid, p + "mlp.linear_fc1.layer_norm_weight", spec.ffn_norm);
@@ -208,11 +215,12 @@ class PlainModel {
       out = experts(norm(mid, p + "pre_mlp_layernorm.weight", spec.ffn_norm), std::get<spec::MoeFfn>(spec.ffn),
                     p + "mlp.");
     }
-    return mid + norm(out, p + "mlp.linear_fc2.post_layernorm.weight", spec.ffn_post_norm);
+    return mid + drop(norm(out, p + "mlp.linear_fc2.post_layernorm.weight", spec.ffn_post_norm), p + "mlp");
   }
 
   mutable at::Tensor router_losses_;  ///< undefined: not asked for
   mutable Objective asked_;
+  Drop drop_;
   spec::ModelSpec spec_;
   std::map<std::string, at::Tensor> leaves_;
 };

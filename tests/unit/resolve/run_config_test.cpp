@@ -183,7 +183,6 @@ TEST(RunConfig, OtherModelsAreRefusedByKeyAndLine) {
                {"mtp_num_layers", "1"},
                {"rotary_percent", "0.45"},
                {"softmax_scale", "0.1"},
-               {"attention_dropout", "0.1"},
                {"glu_linear_offset", "1.0"},
                {"add_bias_linear", "true"},
                {"gated_linear_unit", "false"},

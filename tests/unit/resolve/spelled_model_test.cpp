@@ -104,7 +104,6 @@ TEST(SpelledModel, RefusesWhatDoesNotFit) {
   EXPECT_THAT(complaint(tiny("ffn_hidden_size", "null")), HasSubstr("model.ffn_hidden_size"));
   EXPECT_THAT(complaint(tiny("family", "lama")), AllOf(HasSubstr("model.family"), HasSubstr("llama")));
   EXPECT_THAT(complaint(tiny("qk_layernorm", "true")), AllOf(HasSubstr("model.qk_layernorm"), HasSubstr("Llama")));
-  EXPECT_THAT(complaint(tiny("hidden_dropout", "0.1")), HasSubstr("model.hidden_dropout"));
 }
 
 TEST(SpelledModel, KeysThatSayNothingAreRefusedWithTheirPlace) {

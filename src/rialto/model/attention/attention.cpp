@@ -12,9 +12,10 @@ class SelfAttention final : public Mixer {
  public:
   SelfAttention(const spec::Attention& spec, const Parts& parts)
       : spec_(spec),
+        place_(parts.prefix + "core_attention"),
         mesh_(parts.mesh),
         groups_(spec.num_groups / parts.mesh.size(comm::Axis::kTp)),
-        scores_{.scale = spec.softmax_scale, .softcap = spec.softcap, .sinks = nullptr} {
+        scores_{.scale = spec.softmax_scale, .softcap = spec.softcap} {
     qkv_.weight = &parts("self_attention.linear_qkv.weight");
     if (spec.qkv_bias) qkv_.bias = &parts("self_attention.linear_qkv.bias");
     if (spec.qk_norm) {
@@ -27,7 +28,7 @@ class SelfAttention final : public Mixer {
   }
 
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {
-    const at::Tensor qkv = linear(recorder, comm::copy_to(x_TH, mesh_, comm::Axis::kTp), qkv_);
+    const at::Tensor qkv = linear(recorder.in(Module::kQkvLinear), comm::copy_to(x_TH, mesh_, comm::Axis::kTp), qkv_);
     const kernels::RopeTable& rope = pass.rope(spec_.rope);
     kernels::Heads heads =
         split_heads(recorder, qkv, groups_, spec_.head_dim, spec_.qk_norm ? kernels::RopeTable{} : rope);
@@ -37,7 +38,11 @@ class SelfAttention final : public Mixer {
     }
     const auto rows = [&](const at::Tensor& x) { return x.view({pass.rows(), pass.tokens(), x.size(1), x.size(2)}); };
     const at::Tensor q = rows(heads.q_TND), k = rows(heads.k_TGD), v = rows(heads.v_TGD);
-    if (!cache) return project(recorder, attention(recorder, q, k, v, pass.range(spec_.window), scores_));
+    if (!cache) {
+      Scores scores = scores_;
+      scores.dropout = pass.attention_dropout(place_);
+      return project(recorder, attention(recorder, q, k, v, pass.range(spec_.window), scores));
+    }
     const CachedKeys keys =
         append(cache_of<KeyValueCache>(*cache), k, v, pass.context().cache->next_position, spec_.window);
     return project(recorder, attention(recorder, q, keys.k_BKGD, keys.v_BKGD, keys.range, scores_));
@@ -51,10 +56,11 @@ class SelfAttention final : public Mixer {
   }
 
   at::Tensor project(const Recorder& recorder, const at::Tensor& mixed) const {
-    return row_parallel(recorder, mixed, proj_, mesh_);
+    return row_parallel(recorder.in(Module::kAttnProj), mixed, proj_, mesh_);
   }
 
   spec::Attention spec_;
+  std::string place_;
   const comm::Mesh& mesh_;
   int64_t groups_;
   Scores scores_;

@@ -5,6 +5,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "rialto/kernels/dispatch.h"
+#include "rialto/model/recompute.h"
 
 namespace rialto::model {
 
@@ -41,13 +42,16 @@ at::Tensor rotate(const Recorder& recorder, const at::Tensor& x_TND, const kerne
   return y;
 }
 
-at::Tensor attention(const Recorder& recorder, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
-                     const at::Tensor& v_BKGV, const kernels::KeyRange& range, const Scores& scores) {
+namespace {
+
+at::Tensor core_attention(const Recorder& recorder, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
+                          const at::Tensor& v_BKGV, const kernels::KeyRange& range, const Scores& scores) {
   const at::Tensor sinks = scores.sinks ? scores.sinks->data : at::Tensor();
   Tape tape(recorder, {q_BSND, k_BKGD, v_BKGV, sinks});
   const kernels::Scoring scoring{.scale = scores.scale,
                                  .softcap = scores.softcap.value_or(0),
-                                 .sinks_N = sinks.defined() ? sinks.detach() : sinks};
+                                 .sinks_N = sinks.defined() ? sinks.detach() : sinks,
+                                 .dropout = scores.dropout};
   const kernels::AttentionOutput out = kernels::attention_forward(q_BSND, k_BKGD, v_BKGV, range, scoring);
   const at::Tensor y = out.out_BSNV.view({q_BSND.size(0) * q_BSND.size(1), q_BSND.size(2) * v_BKGV.size(3)});
   const bool want_dsinks = tape.wants(3);
@@ -68,6 +72,18 @@ at::Tensor attention(const Recorder& recorder, const at::Tensor& q_BSND, const a
       },
       "attention");
   return y;
+}
+
+}  // namespace
+
+at::Tensor attention(const Recorder& given, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
+                     const at::Tensor& v_BKGV, const kernels::KeyRange& range, const Scores& scores) {
+  const Recorder recorder = given.in(Module::kCoreAttn);
+  if (!recorder.recomputes(Module::kCoreAttn)) return core_attention(recorder, q_BSND, k_BKGD, v_BKGV, range, scores);
+  const Body body = [range, scores](const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
+    return {core_attention(r, in[0], in[1], in[2], range, scores)};
+  };
+  return recompute(recorder, {q_BSND, k_BKGD, v_BKGV}, body)[0];
 }
 
 at::Tensor sharded_norm(const Recorder& recorder, const at::Tensor& x, const Norm& norm, const comm::Mesh& mesh) {

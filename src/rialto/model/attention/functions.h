@@ -29,7 +29,9 @@ struct Scores {
   double scale = 1;
   std::optional<double> softcap = {};
   const Weight* sinks = nullptr;
+  kernels::Dropout dropout = {};
 };
+/// The module core_attn: the plan may compute it again, or keep its tensors on the host.
 at::Tensor attention(const Recorder& recorder, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
                      const at::Tensor& v_BKGV, const kernels::KeyRange& range, const Scores& scores);
 

@@ -6,6 +6,7 @@
 #include "rialto/model/attention/functions.h"
 #include "rialto/model/cache.h"
 #include "rialto/model/layer.h"
+#include "rialto/model/recompute.h"
 
 namespace rialto::model {
 namespace {
@@ -14,9 +15,10 @@ class LatentAttention final : public Mixer {
  public:
   LatentAttention(const spec::LatentAttention& spec, const Parts& parts)
       : spec_(spec),
+        place_(parts.prefix + "core_attention"),
         mesh_(parts.mesh),
         heads_(spec.num_heads / parts.mesh.size(comm::Axis::kTp)),
-        scores_{.scale = spec.softmax_scale, .softcap = {}, .sinks = nullptr} {
+        scores_{.scale = spec.softmax_scale} {
     if (spec.q_lora_rank) {
       q_down_.weight = &parts("self_attention.linear_q_down_proj.weight");
       q_norm_ = parts.norm("self_attention.linear_q_up_proj.layer_norm_weight", spec.latent_norm);
@@ -30,32 +32,51 @@ class LatentAttention final : public Mixer {
     proj_.weight = &parts("self_attention.linear_proj.weight");
   }
 
-  at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {
-    const kernels::RopeTable& rope = pass.rope(spec_.rope);
-    const at::Tensor q_TND = rotate(recorder, queries(recorder, x_TH), rope, spec_.qk_nope_dim);
+  at::Tensor forward(const Recorder& given, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {
+    const Recorder recorder = given.in(Module::kQkvLinear);
+    const at::Tensor q_in = spec_.q_lora_rank ? linear(recorder, x_TH, q_down_) : x_TH;
     const LatentParts parts = split_latent(recorder, linear(recorder, x_TH, kv_down_), spec_.kv_lora_rank);
-    const at::Tensor latent_TC = add_norm(recorder, parts.latent_TC, {}, kv_norm_).y;
-    const at::Tensor key_T1R = rotate(recorder, parts.key_T1R, rope);
-    if (cache) return project(recorder, continued(recorder, q_TND, latent_TC, key_T1R, pass, *cache));
-    return project(recorder, expanded(recorder, q_TND, latent_TC, key_T1R, pass, pass.range({})));
+    const kernels::RopeTable& rope = pass.rope(spec_.rope);
+    if (cache) {
+      const at::Tensor latent_TC = add_norm(recorder, parts.latent_TC, {}, kv_norm_).y;
+      const at::Tensor key_T1R = rotate(recorder, parts.key_T1R, rope);
+      return project(recorder, continued(recorder, queries(recorder, q_in, rope), latent_TC, key_T1R, pass, *cache));
+    }
+    const Body up = [this, rope](const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
+      const at::Tensor q_TND = queries(r, in[0], rope);
+      const at::Tensor latent_TC = add_norm(r, in[1], {}, kv_norm_).y;
+      const ExpandedKeys keys = expand(r, latent_TC, rotate(r, in[2], rope));
+      return {q_TND, keys.k_TND, keys.v_TNV};
+    };
+    const Recomputed heads(recorder, Module::kMlaUpProj, {q_in, parts.latent_TC, parts.key_T1R}, up);
+    const auto& out = heads.outputs();
+    Scores scores = scores_;
+    scores.dropout = pass.attention_dropout(place_);
+    return project(recorder, attend(heads.recorder(), out[0], {out[1], out[2]}, pass, pass.range({}), scores));
   }
 
  private:
-  at::Tensor queries(const Recorder& recorder, const at::Tensor& x_TH) const {
-    const at::Tensor in = spec_.q_lora_rank ? add_norm(recorder, linear(recorder, x_TH, q_down_), {}, q_norm_).y : x_TH;
+  /// Of x, or of the latent that x was projected to.
+  at::Tensor queries(const Recorder& recorder, const at::Tensor& x, const kernels::RopeTable& rope) const {
+    const at::Tensor in = spec_.q_lora_rank ? add_norm(recorder, x, {}, q_norm_).y : x;
     // Every rank has the latent whole and its own heads, so their gradients are added up here.
     const at::Tensor q = linear(recorder, comm::copy_to(in, mesh_, comm::Axis::kTp), q_up_);
-    return q.view({q.size(0), heads_, spec_.qk_nope_dim + spec_.qk_rope_dim});
+    return rotate(recorder, q.view({q.size(0), heads_, spec_.qk_nope_dim + spec_.qk_rope_dim}), rope,
+                  spec_.qk_nope_dim);
   }
 
-  /// Keys and values of every head from `latent` [B*K,C] and `key` [B*K,1,R] -> [B*S, N*V].
-  at::Tensor expanded(const Recorder& recorder, const at::Tensor& q_TND, const at::Tensor& latent_TC,
-                      const at::Tensor& key_T1R, const Pass& pass, const kernels::KeyRange& range) const {
+  /// Keys and values of every head from `latent` [B*K,C] and `key` [B*K,1,R].
+  ExpandedKeys expand(const Recorder& recorder, const at::Tensor& latent_TC, const at::Tensor& key_T1R) const {
     const at::Tensor up = linear(recorder, comm::copy_to(latent_TC, mesh_, comm::Axis::kTp), kv_up_);
-    const ExpandedKeys keys = expand_keys(recorder, up.view({up.size(0), heads_, spec_.qk_nope_dim + spec_.v_head_dim}),
-                                          comm::copy_to(key_T1R, mesh_, comm::Axis::kTp), spec_.qk_nope_dim);
+    return expand_keys(recorder, up.view({up.size(0), heads_, spec_.qk_nope_dim + spec_.v_head_dim}),
+                       comm::copy_to(key_T1R, mesh_, comm::Axis::kTp), spec_.qk_nope_dim);
+  }
+
+  /// -> [B*S, N*V].
+  static at::Tensor attend(const Recorder& recorder, const at::Tensor& q_TND, const ExpandedKeys& keys,
+                           const Pass& pass, const kernels::KeyRange& range, const Scores& scores) {
     const auto rows = [&](const at::Tensor& x) { return x.view({pass.rows(), -1, x.size(1), x.size(2)}); };
-    return attention(recorder, rows(q_TND), rows(keys.k_TND), rows(keys.v_TNV), range, scores_);
+    return attention(recorder, rows(q_TND), rows(keys.k_TND), rows(keys.v_TNV), range, scores);
   }
 
   /// Generation: appends the new rows and looks at all of them.
@@ -66,8 +87,9 @@ class LatentAttention final : public Mixer {
         append(cache_of<LatentCache>(cache), rows.view({pass.rows(), pass.tokens(), rows.size(1)}));
     if (pass.tokens() == 1 && !kv_up_.adapter) return absorbed(recorder, q_TND, held);
     const at::Tensor all = held.rows_BKC.flatten(0, 1);
-    return expanded(recorder, q_TND, all.narrow(1, 0, spec_.kv_lora_rank).contiguous(),
-                    all.narrow(1, spec_.kv_lora_rank, spec_.qk_rope_dim).unsqueeze(1), pass, held.range);
+    const at::Tensor latents = all.narrow(1, 0, spec_.kv_lora_rank).contiguous();
+    const at::Tensor keys = all.narrow(1, spec_.kv_lora_rank, spec_.qk_rope_dim).unsqueeze(1);
+    return attend(recorder, q_TND, expand(recorder, latents, keys), pass, held.range, scores_);
   }
 
   /// One query per row: q_nope (W_k c) = (q_nope W_k) c, so the latent rows are the keys of all heads at once and their
@@ -87,10 +109,11 @@ class LatentAttention final : public Mixer {
   }
 
   at::Tensor project(const Recorder& recorder, const at::Tensor& mixed) const {
-    return row_parallel(recorder, mixed, proj_, mesh_);
+    return row_parallel(recorder.in(Module::kAttnProj), mixed, proj_, mesh_);
   }
 
   spec::LatentAttention spec_;
+  std::string place_;
   const comm::Mesh& mesh_;
   int64_t heads_;
   Scores scores_;

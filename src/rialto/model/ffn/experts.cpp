@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "rialto/kernels/dispatch.h"
+#include "rialto/model/recompute.h"
 
 namespace rialto::model {
 
@@ -75,8 +76,13 @@ Experts::Experts(const spec::MoeFfn& spec, const Parts& parts)
 at::Tensor Experts::forward(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const {
   const kernels::ExpertOrder order = kernels::sort_by_expert(routes.experts_TK, static_cast<int64_t>(fc1_.size()));
   const at::Tensor x_PH = dispatch(recorder, x_TH, order);
-  const at::Tensor inner = activate(recorder, grouped_linear(recorder, x_PH, order.offsets, fc1_), activation_);
-  return combine(recorder, grouped_linear(recorder, inner, order.offsets, fc2_), routes.weights_TK, order);
+  const at::Tensor up = grouped_linear(recorder.in(Module::kExpertFc1), x_PH, order.offsets, fc1_);
+  const Body act = [activation = activation_](const Recorder& r, const std::vector<at::Tensor>& in) {
+    return std::vector{activate(r, in[0], activation)};
+  };
+  const Recomputed inner(recorder.in(Module::kMoeAct), Module::kMoeAct, {up}, act);
+  const at::Tensor y_PH = grouped_linear(inner.recorder().in(Module::kNone), inner.outputs()[0], order.offsets, fc2_);
+  return combine(recorder, y_PH, routes.weights_TK, order);
 }
 
 }  // namespace rialto::model

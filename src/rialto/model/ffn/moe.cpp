@@ -2,6 +2,7 @@
 #include <ATen/Functions.h>
 
 #include "rialto/model/ffn/experts.h"
+#include "rialto/model/recompute.h"
 
 namespace rialto::model {
 namespace {
@@ -19,12 +20,19 @@ class MoeFfn final : public Ffn {
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const override {
     const at::Tensor routed = experts_.forward(recorder, x_TH, router_.forward(recorder, x_TH, routing));
     if (!shared_) return routed;
-    at::Tensor shared = shared_->forward(recorder, x_TH, nullptr);
-    if (gate_.weight) shared = gate_rows(recorder, shared, linear(recorder, x_TH, gate_));
-    return at::add(routed, shared);
+    return at::add(routed, shared(recorder, x_TH));
   }
 
  private:
+  at::Tensor shared(const Recorder& recorder, const at::Tensor& x_TH) const {
+    const Body body = [this](const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
+      const at::Tensor y = shared_->forward(r, in[0], nullptr);
+      return {gate_.weight ? gate_rows(r, y, linear(r, in[0], gate_)) : y};
+    };
+    if (!recorder.recomputes(Module::kSharedExperts)) return body(recorder, {x_TH})[0];
+    return recompute(recorder.in(Module::kSharedExperts), {x_TH}, body)[0];
+  }
+
   Router router_;
   Experts experts_;
   std::unique_ptr<Ffn> shared_;  ///< null: none

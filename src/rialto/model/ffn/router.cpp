@@ -112,16 +112,18 @@ Routes Router::forward(const Recorder& recorder, const at::Tensor& x_TH, Routing
 Routes route(const Recorder& recorder, const at::Tensor& logits_TE, const at::Tensor& selection_bias,
              const kernels::RouterOptions& options) {
   Tape tape(recorder, {logits_TE});
-  const kernels::RouterOutput out = kernels::router_forward(logits_TE, selection_bias, options);
+  const at::Tensor experts_TK =
+      recorder.decide([&] { return kernels::router_choice(logits_TE, selection_bias, options); });
+  const at::Tensor weights_TK = kernels::router_weights(logits_TE, experts_TK, options);
   tape.keep(logits_TE, "router.logits");
-  tape.keep(out.experts_TK, "router.experts");
+  tape.keep(experts_TK, "router.experts");
   tape.record(
-      {out.weights_TK},
+      {weights_TK},
       [options](const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
         return {kernels::router_backward(douts[0], kept[0], kept[1], options)};
       },
       "route");
-  return {out.weights_TK, out.experts_TK};
+  return {weights_TK, experts_TK};
 }
 
 }  // namespace rialto::model

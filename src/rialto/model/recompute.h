@@ -1,0 +1,33 @@
+// Parts of the model that run again in the backward pass instead of keeping what it needs. The graph of the first run
+// stays; only what its Functions kept is dropped, and made again, all at once, when the first of them asks. So
+// gradients are those of the plain run, bit for bit, in the same order.
+#pragma once
+
+#include "rialto/model/tape.h"
+
+namespace rialto::model {
+
+/// A part as a function of its inputs. It may run after the forward pass has returned, so it holds what it needs; it
+/// must compute the same every time. Recorder::replaying tells the second run.
+using Body = std::function<std::vector<at::Tensor>(const Recorder& recorder, const std::vector<at::Tensor>& inputs)>;
+
+/// Runs `body`; of all that it keeps only its inputs wait for the backward pass.
+std::vector<at::Tensor> recompute(const Recorder& recorder, const std::vector<at::Tensor>& inputs, const Body& body);
+
+/// A part whose outputs are dropped as well: what runs behind it under recorder() and keeps an output gets it from a
+/// second run.
+class Recomputed {
+ public:
+  /// Plainly unless the plan recomputes `part`.
+  Recomputed(const Recorder& recorder, Module part, const std::vector<at::Tensor>& inputs, const Body& body);
+  ~Recomputed();
+  const Recorder& recorder() const { return recorder_; }
+  const std::vector<at::Tensor>& outputs() const { return outputs_; }
+
+ private:
+  Recorder recorder_;
+  std::vector<at::Tensor> outputs_;
+  std::unique_ptr<SaveHook> hook_;
+};
+
+}  // namespace rialto::model
