@@ -5,6 +5,8 @@
 // `step` takes one optimizer step between, with gradients computed in fp32 at the bf16 weights, and saves the main
 // parameters as an fp32 model: two programs agree on those to 1e-5, which bf16 arithmetic hides, and which one weight
 // that lies between two bf16 numbers would undo.
+//   state_tool scaler INITIAL MIN WINDOW HYSTERESIS OVERFLOWS
+// prints a loss scaler's scale, inverse and trackers after each character of OVERFLOWS: 1 for an overflow, 0 for none.
 #include <cstdio>
 #include <string>
 
@@ -12,6 +14,7 @@
 #include "rialto/checkpoint/checkpoint.h"
 #include "rialto/generate/loaded_model.h"
 #include "rialto/optim/grad_norm.h"
+#include "rialto/optim/loss_scaler.h"
 #include "rialto/train/batches.h"
 #include "rialto/train/step.h"
 
@@ -64,7 +67,26 @@ void step(State& state, const fs::path& iter_dir, const fs::path& root, const da
   state.save(root, twin.spec, *twin.weights, nullptr);
 }
 
+void scaler(const optim::LossScalerOptions& options, const std::string& overflows) {
+  optim::LossScaler scaler(options);
+  for (const char overflow : overflows) {
+    scaler.update(overflow == '1');
+    std::printf("%.9g %.9g %lld %lld\n", scaler.scale(), scaler.inverse(),
+                static_cast<long long>(scaler.state().growth_tracker),
+                static_cast<long long>(scaler.state().hysteresis_tracker));
+  }
+}
+
 int run(const std::vector<std::string>& a) {
+  if (a.size() == 6 && a[0] == "scaler") {
+    scaler({.constant = {},
+            .initial = std::stod(a[1]),
+            .min = std::stod(a[2]),
+            .window = std::stoll(a[3]),
+            .hysteresis = std::stoll(a[4])},
+           a[5]);
+    return 0;
+  }
   const bool steps = a.size() == 7 && a[0] == "step";
   if (!steps && !(a.size() == 3 && a[0] == "resave"))
     throw Error(ErrorKind::kUsage, "state_tool", "see the file's first lines");

@@ -9,7 +9,9 @@
 #include "rialto/base/file_ops.h"
 #include "rialto/base/json.h"
 #include "rialto/base/progress.h"
+#include "rialto/model/block_recipes.h"
 #include "rialto/model/weights.h"
+#include "rialto/optim/loss_scaler.h"
 #include "rialto/optim/optimizer.h"
 #include "rialto/spec/model_spec.h"
 #include "rialto/store/checkpoint.h"
@@ -38,6 +40,7 @@ struct TrainingState {
   int64_t skipped_iterations = 0;            ///< that the run's watch over losses skipped or went back from
   std::vector<double> recent_losses;         ///< what a spike is measured against, oldest first
   std::vector<int64_t> iterations_left_out;  ///< gone back from: their data is passed over; counted from 0
+  std::optional<optim::LossScalerState> loss_scaler = {};  ///< of a dynamic loss scale
 };
 
 struct SaveOptions {
@@ -53,11 +56,16 @@ struct SaveOptions {
   std::optional<fs::path> hf_source;      ///< the model came from there: its config, tokenizer, layout...
   std::optional<fs::path> tokenizer;      ///< the model came from nowhere: with a derived config
   bool replace = false;
+  model::BlockRecipes* recipes = nullptr;  ///< with the state of delayed FP8 scaling; null or without state: none
   bool separate_expert_optimizer = false;  ///< for a Megatron run with expert parallelism; the model has experts
 };
 /// Weights, main parameters, moments, scheduler and train state; see docs/checkpoint.md.
 fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& model, model::Weights& weights,
               const optim::Optimizer* optimizer, const TrainingState& state, const Json& scheduler, Progress* progress);
+
+/// Fills the state of delayed FP8 scaling. False: the iteration has none, and nothing changed. Throws kInput when it is
+/// another model's.
+bool load_fp8_state(const fs::path& iter_dir, model::BlockRecipes& recipes);
 
 /// Only the counters of an iter folder, ours or Megatron's.
 TrainingState load_state(const fs::path& iter_dir);

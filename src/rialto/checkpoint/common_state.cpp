@@ -20,7 +20,7 @@ namespace {
 
 using Entries = std::vector<std::pair<PicklePtr, PicklePtr>>;
 using Storages = std::vector<std::pair<std::string, std::string>>;
-constexpr const char* kStepStorage = "0";
+constexpr const char *kStepStorage = "0", *kScaleStorage = "1";
 constexpr const char* kWatchKey = "rialto_watch";  ///< ours; Megatron looks up the keys that it knows
 
 void put(Entries& entries, const std::string& key, PicklePtr value) {
@@ -78,9 +78,25 @@ PicklePtr param_group(const SaveOptions& options, const Json& scheduler, int64_t
   return formats::p_dict(std::move(group));
 }
 
+/// As DynamicGradScaler.state_dict() has it; null without a dynamic loss scale.
+PicklePtr grad_scaler_of(const std::optional<optim::LossScalerState>& scaler) {
+  if (!scaler) return nullptr;
+  Entries entries;
+  put(entries, "scale", formats::p_tensor(DType::kF32, {1}, kScaleStorage));
+  put(entries, "growth_tracker", formats::p_int(scaler->growth_tracker));
+  put(entries, "hysteresis_tracker", formats::p_int(scaler->hysteresis_tracker));
+  return formats::p_dict(std::move(entries));
+}
+
+void add_storage(Storages& storages, const char* key, float value) {
+  std::string bytes(sizeof value, '\0');
+  std::memcpy(bytes.data(), &value, sizeof value);
+  storages.emplace_back(key, bytes);
+}
+
 /// One optimizer's tree. Distributed reads optimizer.param_groups; plain bf16 its state.common_step as well; plain fp32
 /// the same one level up.
-PicklePtr optimizer_of(const PicklePtr& groups) {
+PicklePtr optimizer_of(const PicklePtr& groups, const PicklePtr& grad_scaler) {
   Entries state;
   put(state, "common_step", formats::p_tensor(DType::kF32, {}, kStepStorage));
   const PicklePtr states = formats::p_dict(std::move(state));
@@ -92,6 +108,7 @@ PicklePtr optimizer_of(const PicklePtr& groups) {
   put(optimizer, "param_state_sharding_type", formats::p_str("fully_reshardable"));
   put(optimizer, "param_groups", groups);
   put(optimizer, "state", states);
+  if (grad_scaler) put(optimizer, "grad_scaler", grad_scaler);
   return formats::p_dict(std::move(optimizer));
 }
 
@@ -121,17 +138,18 @@ PicklePtr groups_of(const SaveOptions& options, const spec::ModelSpec& model, co
 
 /// With expert parallelism Megatron chains two optimizers, the experts' the second: a tree each, under 0 and 1, and
 /// nothing beside them (Core counts the entries). Without, there is one tree.
-PicklePtr make_optimizer(const SaveOptions& options, const spec::ModelSpec& model, const Json& scheduler,
-                         int64_t steps) {
+PicklePtr make_optimizer(const SaveOptions& options, const spec::ModelSpec& model, const Json& scheduler, int64_t steps,
+                         const PicklePtr& grad_scaler) {
   if (!options.separate_expert_optimizer) {
     std::vector<PicklePtr> groups;
     for (const optim::Group& group : all_groups(options))
       groups.push_back(param_group(options, scheduler, steps, false, group));
-    return optimizer_of(formats::p_list(std::move(groups)));
+    return optimizer_of(formats::p_list(std::move(groups)), grad_scaler);
   }
   Entries links;
   for (const int64_t link : {0, 1})
-    links.emplace_back(formats::p_int(link), optimizer_of(groups_of(options, model, scheduler, steps, link == 1)));
+    links.emplace_back(formats::p_int(link),
+                       optimizer_of(groups_of(options, model, scheduler, steps, link == 1), grad_scaler));
   return formats::p_dict(std::move(links));
 }
 
@@ -243,11 +261,10 @@ CommonState make_training_common(const SaveOptions& options, const spec::ModelSp
                    {"iterations_left_out", state.iterations_left_out}}));
   }
   if (optimizer_steps) {
-    set(*common.tree, "optimizer", make_optimizer(options, model, scheduler, *optimizer_steps));
-    const auto step = static_cast<float>(*optimizer_steps);
-    std::string bytes(sizeof step, '\0');
-    std::memcpy(bytes.data(), &step, sizeof step);
-    common.storages.emplace_back(kStepStorage, bytes);
+    set(*common.tree, "optimizer",
+        make_optimizer(options, model, scheduler, *optimizer_steps, grad_scaler_of(state.loss_scaler)));
+    add_storage(common.storages, kStepStorage, static_cast<float>(*optimizer_steps));
+    if (state.loss_scaler) add_storage(common.storages, kScaleStorage, state.loss_scaler->scale);
   }
   return common;
 }
@@ -262,6 +279,21 @@ void read_watch(const formats::PickleValue& common, TrainingState& state) {
   if (const PickleValue* skipped = watch->get("skipped_iterations")) state.skipped_iterations = skipped->integer;
   for (const PicklePtr& loss : items("recent_losses")) state.recent_losses.push_back(loss->number);
   for (const PicklePtr& number : items("iterations_left_out")) state.iterations_left_out.push_back(number->integer);
+}
+
+std::optional<optim::LossScalerState> read_loss_scaler(const formats::TorchFile& common) {
+  const PickleValue* optimizer = common.value->get("optimizer");
+  const PickleValue* scaler = optimizer ? optimizer->get("grad_scaler") : nullptr;
+  if (optimizer && !scaler && !optimizer->dict.empty()) scaler = optimizer->dict.front().second->get("grad_scaler");
+  if (!scaler) return {};
+  const PickleValue *scale = scaler->get("scale"), *growth = scaler->get("growth_tracker"),
+                    *hysteresis = scaler->get("hysteresis_tracker");
+  if (!scale || !formats::is_tensor(*scale) || !growth || !hysteresis) return {};
+  const PicklePtr value = formats::read_scalar(common, *scale);
+  if (value->kind != PickleValue::Kind::kFloat || !(value->number > 0)) return {};
+  return optim::LossScalerState{.scale = static_cast<float>(value->number),
+                                .growth_tracker = growth->integer,
+                                .hysteresis_tracker = hysteresis->integer};
 }
 
 formats::TorchFile read_common(const fs::path& iter_dir) {

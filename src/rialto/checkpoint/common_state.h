@@ -14,7 +14,7 @@ namespace rialto::checkpoint {
 
 struct CommonState {
   formats::PicklePtr tree;
-  std::vector<std::pair<std::string, std::string>> storages;  ///< of the one tensor in it, the common step
+  std::vector<std::pair<std::string, std::string>> storages;  ///< of the tensors in it: common step, loss scale
 };
 
 /// store::make_common plus the run's `args`, opt_param_scheduler, and (with `optimizer_steps`) an `optimizer` tree that
@@ -35,5 +35,8 @@ formats::TorchFile read_common(const fs::path& iter_dir);
 /// Optimizer steps recorded in a common.pt, wherever Megatron's optimizers put them: the groups' `step` or the state's
 /// `common_step`. Throws kInput when neither is there, or groups disagree.
 int64_t read_optimizer_steps(const formats::TorchFile& common, const std::string& where);
+
+/// The dynamic loss scale's state, `grad_scaler` of the optimizer's tree (the first, of several); nullopt: none.
+std::optional<optim::LossScalerState> read_loss_scaler(const formats::TorchFile& common);
 
 }  // namespace rialto::checkpoint

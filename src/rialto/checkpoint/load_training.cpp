@@ -119,7 +119,9 @@ TrainingState load_training(const fs::path& iter_dir, const spec::ModelSpec& mod
   load_weights(source, weights, progress);
   const store::CheckpointReader reader(iter_dir);
   load_optimizer(reader, weights, optimizer, progress ? *progress : silent());
-  return load_state(iter_dir);
+  TrainingState state = load_state(iter_dir);
+  state.loss_scaler = read_loss_scaler(read_common(iter_dir));
+  return state;
 }
 
 }  // namespace rialto::checkpoint

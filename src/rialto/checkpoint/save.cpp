@@ -5,6 +5,7 @@
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/checkpoint.h"
 #include "rialto/checkpoint/common_state.h"
+#include "rialto/checkpoint/fp8_state.h"
 #include "rialto/checkpoint/source_files.h"
 #include "rialto/checkpoint/tensors.h"
 #include "rialto/resolve/resolve.h"
@@ -69,6 +70,7 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
       if (!weight.param.buffer && !weight.frozen) add_optimizer_state(writer, weight, *optimizer);
     }
   }
+  if (options.recipes) add_fp8_state(writer, *options.recipes);
   writer.add_extra_states(model);
   writer.add_file("run_config.yaml",
                   resolve::run_config_from_model(model, options.run_config_yaml, options.run_keys_yaml));

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "rialto/config/precision.h"
 #include "rialto/config/rules.h"
 #include "rialto/config/sections.h"
 
@@ -50,6 +51,15 @@ Json rules_of(const std::string& key) {
   return list;
 }
 
+Json explain_presets() {
+  Json list = Json::array();
+  for (const config::Preset& preset : config::presets()) {
+    Json& entry = list.emplace_back(Json{{"name", preset.name}, {"meaning", preset.says}});
+    if (!preset.refused.empty()) entry["why_not"] = preset.refused;
+  }
+  return list;
+}
+
 Json explain_row(const KeyRow& row) {
   const std::string name = row.full_name();
   Json out = {{"key", name}, {"acts", row.acts()}};
@@ -62,6 +72,7 @@ Json explain_row(const KeyRow& row) {
   out["type"] = row.type;
   out["default"] = row.write(RunConfig{});
   if (!row.stored_as.empty()) out["second_name_of"] = row.stored_as;
+  if (name == "mixed_precision") out["presets"] = explain_presets();
   out["rules"] = rules_of(row.stored_as.empty() ? name : std::string(row.stored_as));
   return out;
 }
@@ -80,6 +91,11 @@ std::string row_text(const Json& row) {
   line("type", row["type"]);
   line("default", row["default"] == "null" ? Json("unset") : row["default"]);
   if (row.contains("second_name_of")) line("stored as", row["second_name_of"]);
+  for (const Json& preset : row.value("presets", Json::array())) {
+    text += fmt::format("  {:48}{}\n", preset["name"].get<std::string>(), preset["meaning"].get<std::string>());
+    if (preset.contains("why_not"))
+      text += fmt::format("  {:48}does not run here: {}\n", "", preset["why_not"].get<std::string>());
+  }
   for (const Json& rule : row["rules"])
     line(rule["rule"].get<std::string>(), "must be " + rule["must_be"].get<std::string>());
   return text;

@@ -15,6 +15,7 @@ enum class Why {
   kCheckpoint,
   kData,
   kFp8,
+  kFp8Weights,
   kGpu,
   kInference,
   kInit,
@@ -29,7 +30,6 @@ enum class Why {
   kPython,
   kRandom,
   kReader,
-  kScaler,
   kSchedule,
   kTokenizer,
   kWatch,
@@ -39,9 +39,8 @@ struct KnownKey {
   std::string_view key;
   std::string_view bridge_default;  ///< YAML; null is accepted besides
   Why why;
-  /// One more value that is accepted because it changes nothing here: YAML, "*" for any value, or "@a.b" for a map
-  /// whose
-  /// `_target_` is a.b.
+  /// One more value that is accepted because it changes nothing here: YAML, "*" for any value, or "@a.b|c.d" for a
+  /// map whose `_target_` is one of these.
   std::string_view also = {};
 };
 

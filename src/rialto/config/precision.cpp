@@ -1,113 +1,83 @@
-// Presets, and Bridge's map of precision flags.
+// The table of presets, and a preset with the keys that differ.
 #include "rialto/config/precision.h"
 
 #include <algorithm>
-#include <vector>
-
-#include <fmt/format.h>
-
-#include "rialto/base/error.h"
-#include "rialto/config/known_keys.h"
 
 namespace rialto::config {
 namespace {
 
-using enum Why;
+constexpr Precision kBf16{.dtype = DType::kBF16};
+constexpr Precision kFp16{.dtype = DType::kF16};
 
-constexpr std::string_view kNoFp8 = "fp8 arithmetic is not in this version";
-constexpr std::string_view kNoFp16 = "fp16 needs a loss scaler, which is not in this version";
-
-constexpr Preset kPresets[] = {
-    {"bf16_mixed", ""},
-    {"fp32", ""},
-    {"fp16_mixed", kNoFp16},
-    {"bf16_with_fp8_delayed_scaling_mixed", kNoFp8},
-    {"bf16_with_fp8_current_scaling_mixed", kNoFp8},
-    {"bf16_with_fp8_subchannel_scaling_mixed", kNoFp8},
-    {"bf16_with_mxfp8_mixed", kNoFp8},
-    {"bf16_with_nvfp4_mixed", "fp4 arithmetic is not in this version"},
-    {"fp16_with_fp8_delayed_scaling_mixed", kNoFp16},
-    {"fp16_with_fp8_current_scaling_mixed", kNoFp16},
-    {"fp16_with_fp8_subchannel_scaling_mixed", kNoFp16},
-    {"fp16_with_mxfp8_mixed", kNoFp16},
-    {"nemotron_h_bf16_with_fp8_current_scaling_mixed", kNoFp8},
-    {"nanov2_bf16_with_fp8_current_scaling_mixed", kNoFp8},
-};
-
-/// Fields of Bridge's MixedPrecisionConfig besides fp32, fp16 and bf16, at the values that bf16_mixed and fp32 have.
-constexpr KnownKey kFields[] = {
-    {"params_dtype", "{_call_: false, _target_: torch.float32}", kPrecision, "@torch.bfloat16"},
-    {"pipeline_dtype", "{_call_: false, _target_: torch.float32}", kPrecision, "@torch.bfloat16"},
-    {"autocast_dtype", "null", kPrecision, "@torch.bfloat16"},
-    {"autocast_enabled", "false", kPrecision},
-    {"grad_reduce_in_fp32", "true", kPrecision},
-    {"fp8", "null", kFp8},
-    {"fp8_recipe", "tensorwise", kFp8, "*"},
-    {"first_last_layers_bf16", "false", kFp8},
-    {"fp8_margin", "0", kFp8},
-    {"fp8_amax_history_len", "1", kFp8},
-    {"fp8_amax_compute_algo", "most_recent", kFp8},
-    {"fp8_wgrad", "true", kFp8},
-    {"fp8_dot_product_attention", "false", kFp8},
-    {"fp8_multi_head_attention", "false", kFp8},
-    {"fp8_param", "null", kFp8, "false"},
-    {"fp8_param_gather", "false", kFp8},
-    {"fp4", "null", kFp8},
-    {"fp4_recipe", "nvfp4", kFp8, "*"},
-    {"loss_scale", "null", kScaler},
-    {"initial_loss_scale", "4294967296", kScaler},
-    {"min_loss_scale", "1.0", kScaler},
-    {"loss_scale_window", "1000", kScaler},
-    {"hysteresis", "2", kScaler},
-    {"num_layers_at_start_in_bf16", "0", kFp8},
-    {"num_layers_at_end_in_bf16", "0", kFp8},
-    {"reuse_grad_buf_for_mxfp8_param_ag", "false", kFp8},
-};
-
-bool is_flag(std::string_view key) { return key == "fp32" || key == "fp16" || key == "bf16"; }
-
-void check_field(const Node& value, const std::string& key) {
-  if (is_flag(key)) return;
-  if (key == "_target_") {
-    if (value.kind == Node::Kind::kString && is_known_target("mixed_precision", value.text)) return;
-    throw Error(ErrorKind::kConfig, value.where(), "unknown class in 'mixed_precision._target_'",
-                {.got = value.text, .want = std::string(example_target("mixed_precision"))});
-  }
-  std::vector<std::string> keys = {"fp32", "fp16", "bf16"};
-  for (const KnownKey& field : kFields) {
-    keys.emplace_back(field.key);
-    if (field.key != key) continue;
-    if (accepts(field, value)) return;
-    throw Error(ErrorKind::kConfig, value.where(),
-                fmt::format("'mixed_precision.{}' does not act here: {}", key, reason(field.why)),
-                {.got = value.text, .want = accepted_values(field)});
-  }
-  const std::string near = nearest(key, keys);
-  throw Error(ErrorKind::kConfig, value.where(), fmt::format("unknown key '{}' in section 'mixed_precision'", key),
-              {.hint = near.empty() ? "" : fmt::format("did you mean '{}'?", near)});
+constexpr Precision with(Precision base, std::string_view fp8, std::string_view recipe, int64_t wide_ends = 0) {
+  base.fp8 = fp8;
+  base.fp8_recipe = recipe;
+  base.first_last_layers_bf16 = wide_ends > 0;
+  base.num_layers_at_start_in_bf16 = base.num_layers_at_end_in_bf16 = wide_ends;
+  return base;
 }
 
-bool flag(const Node& map, std::string_view key) {
-  const Node* value = map.find(key);
-  return value && value->kind != Node::Kind::kNull && read_bool(*value);
+constexpr Precision delayed(Precision base) {
+  base = with(base, "hybrid", "delayed");
+  base.fp8_amax_history_len = 1024;
+  base.fp8_amax_compute_algo = "max";
+  return base;
+}
+
+constexpr Preset kPresets[] = {
+    {"bf16_mixed", "bf16 weights and compute, fp32 main parameters and gradients", kBf16},
+    {"fp32", "everything fp32", {.dtype = DType::kF32}},
+    {"fp16_mixed", "fp16 weights and compute, scaled loss, fp32 main parameters and gradients", kFp16},
+    {"bf16_with_fp8_delayed_scaling_mixed", "bf16; block products in FP8, scales from the steps before",
+     delayed(kBf16)},
+    {"bf16_with_fp8_current_scaling_mixed",
+     "bf16; block products in FP8 but for first and last layer, a scale per tensor",
+     with(kBf16, "hybrid", "tensorwise", 1)},
+    {"bf16_with_fp8_subchannel_scaling_mixed", "bf16; block products in FP8, a scale per 128 x 128 or 1 x 128",
+     with(kBf16, "hybrid", "blockwise")},
+    {"bf16_with_mxfp8_mixed", "bf16; block products in FP8, a power of two per 1 x 32", with(kBf16, "e4m3", "mxfp8")},
+    {"bf16_with_nvfp4_mixed",
+     "bf16; block products in FP4",
+     {},
+     "fp4 products (E2M1, random Hadamard transforms, stochastic rounding) are not in this version"},
+    {"fp16_with_fp8_delayed_scaling_mixed", "the same with fp16", delayed(kFp16)},
+    {"fp16_with_fp8_current_scaling_mixed", "the same with fp16", with(kFp16, "hybrid", "tensorwise", 1)},
+    {"fp16_with_fp8_subchannel_scaling_mixed", "the same with fp16", with(kFp16, "hybrid", "blockwise")},
+    {"fp16_with_mxfp8_mixed", "the same with fp16", with(kFp16, "e4m3", "mxfp8")},
+    {"nemotron_h_bf16_with_fp8_current_scaling_mixed", "current scaling with two bf16 layers at each end",
+     with(kBf16, "hybrid", "tensorwise", 2)},
+    {"nanov2_bf16_with_fp8_current_scaling_mixed", "subchannel scaling with two bf16 layers at each end",
+     with(kBf16, "hybrid", "blockwise", 2)},
+};
+
+template <class T, class U>
+void lay_over(T& value, const std::optional<U>& key) {
+  if (key) value = *key;
 }
 
 }  // namespace
 
 std::span<const Preset> presets() { return kPresets; }
 
-std::string read_precision(const Node& node) {
-  if (node.kind == Node::Kind::kNull) return std::string(kDefaultPrecision);
-  if (node.kind != Node::Kind::kMap) {
-    std::string name = read_string(node);
-    std::replace(name.begin(), name.end(), '-', '_');
-    return name;
-  }
-  for (size_t i = 0; i < node.items.size(); ++i) check_field(node.items[i], node.keys[i]);
-  const bool bf16 = flag(node, "bf16"), fp16 = flag(node, "fp16");
-  if (bf16 && fp16)
-    throw Error(ErrorKind::kConfig, node.where(), "'mixed_precision' asks for bf16 and fp16", {.want = "one of them"});
-  return fp16 ? "fp16_mixed" : bf16 ? "bf16_mixed" : "fp32";
+const Preset* find_preset(std::string_view name) {
+  const auto* found = std::ranges::find(kPresets, name, &Preset::name);
+  return found == std::end(kPresets) ? nullptr : found;
+}
+
+Precision precision_of(const RunConfig& config) {
+  const Preset* preset = find_preset(config.mixed_precision);
+  Precision precision = preset ? preset->precision : kBf16;
+  if (precision.fp8.empty()) return precision;
+  const ModelPrecision& keys = config.model_precision;
+  lay_over(precision.fp8, keys.fp8);
+  lay_over(precision.fp8_margin, keys.fp8_margin);
+  lay_over(precision.fp8_amax_history_len, keys.fp8_amax_history_len);
+  lay_over(precision.fp8_amax_compute_algo, keys.fp8_amax_compute_algo);
+  lay_over(precision.fp8_wgrad, keys.fp8_wgrad);
+  lay_over(precision.first_last_layers_bf16, keys.first_last_layers_bf16);
+  lay_over(precision.num_layers_at_start_in_bf16, keys.num_layers_at_start_in_bf16);
+  lay_over(precision.num_layers_at_end_in_bf16, keys.num_layers_at_end_in_bf16);
+  return precision;
 }
 
 }  // namespace rialto::config

@@ -90,6 +90,13 @@ std::string write_run_keys(const RunConfig& config) {
         "cpu_offloading", "cpu_offloading_num_layers", "fine_grained_activation_offloading", "offload_modules",
         "min_offloaded_tensor_size"})
     text += fmt::format("  {}: {}\n", key, find_row("model", key)->write(config));
+  // Without these a preset would say it all; bf16 and fp16 stand in the model's own lines.
+  for (const std::string_view key :
+       {"fp8", "fp8_recipe", "fp8_margin", "fp8_amax_history_len", "fp8_amax_compute_algo", "fp8_wgrad",
+        "first_last_layers_bf16", "num_layers_at_start_in_bf16", "num_layers_at_end_in_bf16"}) {
+    const std::string value = find_row("model", key)->write(config);
+    if (value != "null") text += fmt::format("  {}: {}\n", key, value);
+  }
   return text;
 }
 

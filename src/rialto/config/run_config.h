@@ -55,6 +55,9 @@ struct OptimizerSection {
          clip_grad = 1.0;
   bool use_distributed_optimizer = true;
   bool log_num_zeros_in_grad = false;
+  std::optional<double> loss_scale;  ///< unset: dynamic with fp16, none otherwise
+  double initial_loss_scale = 4294967296.0, min_loss_scale = 1, loss_scale_window = 1000;
+  int64_t hysteresis = 2;
 };
 struct SchedulerSection {
   std::string lr_decay_style = "cosine";  ///< constant, linear, cosine, WSD
@@ -117,9 +120,15 @@ struct RngSection {
   int64_t seed = 1234;
 };
 
-/// model.bf16, which Bridge writes beside mixed_precision; when it is set, both must agree.
+/// What Bridge writes beside mixed_precision under `model:`. The first four must agree with it when they are set; the
+/// others take the place of the preset's value (precision.h).
 struct ModelPrecision {
-  std::optional<bool> bf16;
+  std::optional<bool> bf16, fp16;
+  std::optional<std::string> fp8, fp8_recipe;
+  std::optional<int64_t> fp8_margin, fp8_amax_history_len;
+  std::optional<std::string> fp8_amax_compute_algo;
+  std::optional<bool> fp8_wgrad, first_last_layers_bf16;
+  std::optional<int64_t> num_layers_at_start_in_bf16, num_layers_at_end_in_bf16;
 };
 
 /// Keys of `model:` that say what a training step keeps and drops.
@@ -151,7 +160,7 @@ struct RunConfig {
   ProfilingSection profiling;
   RngSection rng;
   ResilienceSection resilience;
-  std::string mixed_precision = "bf16_mixed";  ///< "bf16_mixed" or "fp32"
+  std::string mixed_precision = "bf16_mixed";  ///< name of a preset
 };
 
 /// Where a configuration comes from; each line wins over those before it.

@@ -78,8 +78,7 @@ Rule one_process_rule(std::string_view id, std::string_view key, int64_t ModelSe
 void add_model_rows(std::vector<KeyRow>& rows) {
   add_model_keys(rows);
   add_rows(rows, "model", &RunConfig::model, model_fields());
-  add_rows<ModelPrecision>(rows, "model", &RunConfig::model_precision,
-                           {field("bf16", &ModelPrecision::bf16, "must agree with mixed_precision when it is set")});
+  add_model_precision_rows(rows);
 }
 
 void add_model_rules(std::vector<Rule>& rules) {

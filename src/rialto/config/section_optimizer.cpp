@@ -23,6 +23,12 @@ std::vector<Field<OptimizerSection>> optimizer_fields() {
             "count zeros in the gradient, for step line and records"),
       field("use_distributed_optimizer", &O::use_distributed_optimizer,
             "recorded in checkpoints; the state is written so that both of Megatron's optimizers read it"),
+      field("loss_scale", &O::loss_scale, "constant factor of the loss; unset: dynamic with fp16, none otherwise"),
+      field_or_default("initial_loss_scale", &O::initial_loss_scale, "first factor of the dynamic loss scale"),
+      field_or_default("min_loss_scale", &O::min_loss_scale, "lowest factor of the dynamic loss scale"),
+      field_or_default("loss_scale_window", &O::loss_scale_window,
+                       "iterations without overflow after which the factor doubles"),
+      field_or_default("hysteresis", &O::hysteresis, "overflows after which the factor is halved"),
   };
 }
 

@@ -49,6 +49,8 @@ void add_resilience_rows(std::vector<KeyRow>& rows);
 void add_resilience_rules(std::vector<Rule>& rules);
 void add_profiling_rows(std::vector<KeyRow>& rows);
 void add_profiling_rules(std::vector<Rule>& rules);
+/// The flags of `model:` that belong to mixed_precision.
+void add_model_precision_rows(std::vector<KeyRow>& rows);
 void add_precision_rows(std::vector<KeyRow>& rows);
 void add_precision_rules(std::vector<Rule>& rules);
 

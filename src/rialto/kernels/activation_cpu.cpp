@@ -145,8 +145,10 @@ RIALTO_INLINE void plain_rows(const Rows<T>& a, int64_t first, int64_t last) {
 #define RIALTO_ROWS(name, loop)                                                                            \
   RIALTO_SIMD void name##_f32(const Rows<float>& a, int64_t first, int64_t last) { loop(a, first, last); } \
   RIALTO_SIMD void name##_bf16(const Rows<bf16>& a, int64_t first, int64_t last) { loop(a, first, last); } \
+  RIALTO_SIMD void name##_f16(const Rows<f16>& a, int64_t first, int64_t last) { loop(a, first, last); }   \
   void name(const Rows<float>& a, int64_t first, int64_t last) { name##_f32(a, first, last); }             \
-  void name(const Rows<bf16>& a, int64_t first, int64_t last) { name##_bf16(a, first, last); }
+  void name(const Rows<bf16>& a, int64_t first, int64_t last) { name##_bf16(a, first, last); }             \
+  void name(const Rows<f16>& a, int64_t first, int64_t last) { name##_f16(a, first, last); }
 RIALTO_ROWS(swiglu, (gated_rows<Silu, false>))
 RIALTO_ROWS(swiglu_clamped, (gated_rows<Silu, true>))
 RIALTO_ROWS(geglu, (gated_rows<GeluTanh, true>))
@@ -187,13 +189,13 @@ at::Tensor cpu::activation_forward(const at::Tensor& x, const Activation& activa
   auto shape = x.sizes().vec();
   if (activation.gated) shape.back() /= 2;
   at::Tensor y = at::empty(shape, x.options());
-  x.scalar_type() == at::kFloat ? typed<float>(activation, {}, x, y) : typed<bf16>(activation, {}, x, y);
+  with_type(x.scalar_type(), [&]<class T>(T) { typed<T>(activation, {}, x, y); });
   return y;
 }
 
 at::Tensor cpu::activation_backward(const at::Tensor& dy, const at::Tensor& x, const Activation& activation) {
   at::Tensor dx = at::empty_like(x);
-  x.scalar_type() == at::kFloat ? typed<float>(activation, dy, x, dx) : typed<bf16>(activation, dy, x, dx);
+  with_type(x.scalar_type(), [&]<class T>(T) { typed<T>(activation, dy, x, dx); });
   return dx;
 }
 

@@ -114,8 +114,10 @@ RIALTO_INLINE void backward_pair(const Backward<T>& a, int64_t b, int64_t g) {
 
 RIALTO_SIMD void backward_f32(const Backward<float>& a, int64_t b, int64_t g) { backward_pair(a, b, g); }
 RIALTO_SIMD void backward_bf16(const Backward<bf16>& a, int64_t b, int64_t g) { backward_pair(a, b, g); }
+RIALTO_SIMD void backward_f16(const Backward<f16>& a, int64_t b, int64_t g) { backward_pair(a, b, g); }
 void run(const Backward<float>& a, int64_t b, int64_t g) { backward_f32(a, b, g); }
 void run(const Backward<bf16>& a, int64_t b, int64_t g) { backward_bf16(a, b, g); }
+void run(const Backward<f16>& a, int64_t b, int64_t g) { backward_f16(a, b, g); }
 
 template <class T>
 AttentionGrads backward_typed(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -154,8 +156,8 @@ AttentionGrads backward_typed(const at::Tensor& dout, const at::Tensor& q, const
 AttentionGrads cpu::attention_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k,
                                        const at::Tensor& v, const AttentionOutput& forward, const KeyRange& range,
                                        const Scoring& scoring) {
-  return q.scalar_type() == at::kFloat ? backward_typed<float>(dout, q, k, v, forward, range, scoring)
-                                       : backward_typed<bf16>(dout, q, k, v, forward, range, scoring);
+  return with_type(q.scalar_type(),
+                   [&]<class T>(T) { return backward_typed<T>(dout, q, k, v, forward, range, scoring); });
 }
 
 }  // namespace rialto::kernels

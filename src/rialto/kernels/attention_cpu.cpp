@@ -151,6 +151,7 @@ RIALTO_INLINE void forward_single(const Forward<T>& a, int64_t b, int64_t head) 
   void run_single(const Forward<T>& a, int64_t b, int64_t head) { name##_single(a, b, head); }
 RIALTO_FORWARD(forward_f32, float)
 RIALTO_FORWARD(forward_bf16, bf16)
+RIALTO_FORWARD(forward_f16, f16)
 #undef RIALTO_FORWARD
 
 template <class T>
@@ -195,8 +196,7 @@ AttentionOutput forward_typed(const at::Tensor& q, const at::Tensor& k, const at
 
 AttentionOutput cpu::attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                        const KeyRange& range, const Scoring& scoring) {
-  return q.scalar_type() == at::kFloat ? forward_typed<float>(q, k, v, range, scoring)
-                                       : forward_typed<bf16>(q, k, v, range, scoring);
+  return with_type(q.scalar_type(), [&]<class T>(T) { return forward_typed<T>(q, k, v, range, scoring); });
 }
 
 }  // namespace rialto::kernels

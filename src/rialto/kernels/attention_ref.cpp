@@ -25,11 +25,11 @@ at::Tensor by_group(const at::Tensor& x, int64_t groups) {
   return x.to(wide_type(x)).unflatten(2, {groups, x.size(2) / groups}).permute({0, 2, 3, 1, 4});
 }
 
-/// The blocked CPU body knows two types, and heads that lie in one piece.
+/// The blocked CPU body knows three types, and heads that lie in one piece.
 bool fast(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   const auto type = q.scalar_type();
-  return q.is_cpu() && (type == at::kFloat || type == at::kBFloat16) && k.scalar_type() == type &&
-         v.scalar_type() == type && q.stride(-1) == 1 && k.stride(-1) == 1 && v.stride(-1) == 1;
+  return q.is_cpu() && has_narrow_type(q) && k.scalar_type() == type && v.scalar_type() == type && q.stride(-1) == 1 &&
+         k.stride(-1) == 1 && v.stride(-1) == 1;
 }
 
 void check(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Scoring& scoring) {

@@ -11,7 +11,7 @@ namespace rialto::kernels {
 struct FlatRange {
   at::Tensor grad;              ///< fp32
   at::Tensor main;              ///< fp32
-  at::Tensor weights;           ///< undefined: main are the weights
+  at::Tensor weights;           ///< bf16 or fp16; undefined: main are the weights
   at::Tensor remainder;         ///< int16
   at::Tensor moment1, moment2;  ///< fp32 or bf16 (then computed in fp32 and rounded); undefined: the rule has none
 };

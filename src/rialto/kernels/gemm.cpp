@@ -18,21 +18,27 @@ bool cpu_has_bf16_gemm() {
 }
 
 at::Tensor gemm_operand(const at::Tensor& x) {
-  const bool widen = x.scalar_type() == at::kBFloat16 && x.is_cpu() && !cpu_has_bf16_gemm();
+  if (!x.is_cpu()) return x;
+  const bool widen = x.scalar_type() == at::kHalf || (x.scalar_type() == at::kBFloat16 && !cpu_has_bf16_gemm());
   return widen ? x.to(at::kFloat) : x;
 }
 
 at::Tensor gemm_forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::ScalarType out,
-                        GemmRecipe) {
+                        const GemmRecipe& recipe) {
+  if (recipe.is_fp8()) {
+    at::Tensor y = fp8_product(x, Operand::kInput, w, Operand::kWeight, recipe);
+    if (bias.defined()) y.add_(bias);
+    return y.to(out);
+  }
   const at::Tensor a = gemm_operand(x), b = gemm_operand(w).to(a.scalar_type());
   const at::Tensor y = bias.defined() ? at::addmm(bias.to(a.scalar_type()), a, b.t()) : at::mm(a, b.t());
   return y.to(out);
 }
 
 void gemm_forward_out(at::Tensor y, const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
-                      GemmRecipe recipe) {
+                      const GemmRecipe& recipe) {
   const at::Tensor a = gemm_operand(x);
-  if (y.scalar_type() != a.scalar_type()) {
+  if (recipe.is_fp8() || y.scalar_type() != a.scalar_type()) {
     y.copy_(gemm_forward(a, w, bias, a.scalar_type(), recipe));
     return;
   }
@@ -44,12 +50,17 @@ void gemm_forward_out(at::Tensor y, const at::Tensor& x, const at::Tensor& w, co
   }
 }
 
-at::Tensor gemm_grad_input(const at::Tensor& dy, const at::Tensor& w, at::ScalarType out, GemmRecipe) {
+at::Tensor gemm_grad_input(const at::Tensor& dy, const at::Tensor& w, at::ScalarType out, const GemmRecipe& recipe) {
+  if (recipe.is_fp8()) return fp8_product(dy, Operand::kGradient, w.t(), Operand::kWeight, recipe).to(out);
   const at::Tensor b = gemm_operand(w);
   return at::mm(dy.to(b.scalar_type()), b).to(out);
 }
 
-void gemm_grad_input_out(at::Tensor dx, const at::Tensor& dy, const at::Tensor& w, GemmRecipe) {
+void gemm_grad_input_out(at::Tensor dx, const at::Tensor& dy, const at::Tensor& w, const GemmRecipe& recipe) {
+  if (recipe.is_fp8()) {
+    dx.copy_(gemm_grad_input(dy, w, at::kFloat, recipe));
+    return;
+  }
   const at::Tensor b = gemm_operand(w);
   if (dx.scalar_type() == b.scalar_type()) {
     at::mm_out(dx, dy.to(b.scalar_type()), b);
@@ -58,7 +69,11 @@ void gemm_grad_input_out(at::Tensor dx, const at::Tensor& dy, const at::Tensor& 
   }
 }
 
-void gemm_grad_weight(at::Tensor sum, const at::Tensor& dy, const at::Tensor& x, GemmRecipe) {
+void gemm_grad_weight(at::Tensor sum, const at::Tensor& dy, const at::Tensor& x, const GemmRecipe& recipe) {
+  if (recipe.is_fp8() && recipe.fp8_wgrad) {
+    sum.add_(fp8_product(dy.t(), Operand::kGradient, x.t(), Operand::kInput, recipe));
+    return;
+  }
   const at::Tensor a = gemm_operand(dy).t();
   const at::Tensor b = gemm_operand(x).to(a.scalar_type());
   if (a.scalar_type() == sum.scalar_type()) {

@@ -103,12 +103,16 @@ RIALTO_INLINE void backward_block(const Backward<T>& a, int64_t block) {
 
 RIALTO_SIMD void forward_f32(const Forward<float>& a, int64_t first, int64_t last) { forward_rows(a, first, last); }
 RIALTO_SIMD void forward_bf16(const Forward<bf16>& a, int64_t first, int64_t last) { forward_rows(a, first, last); }
+RIALTO_SIMD void forward_f16(const Forward<f16>& a, int64_t first, int64_t last) { forward_rows(a, first, last); }
 RIALTO_SIMD void backward_f32(const Backward<float>& a, int64_t block) { backward_block(a, block); }
 RIALTO_SIMD void backward_bf16(const Backward<bf16>& a, int64_t block) { backward_block(a, block); }
+RIALTO_SIMD void backward_f16(const Backward<f16>& a, int64_t block) { backward_block(a, block); }
 void run(const Forward<float>& a, int64_t first, int64_t last) { forward_f32(a, first, last); }
 void run(const Forward<bf16>& a, int64_t first, int64_t last) { forward_bf16(a, first, last); }
+void run(const Forward<f16>& a, int64_t first, int64_t last) { forward_f16(a, first, last); }
 void run(const Backward<float>& a, int64_t block) { backward_f32(a, block); }
 void run(const Backward<bf16>& a, int64_t block) { backward_bf16(a, block); }
+void run(const Backward<f16>& a, int64_t block) { backward_f16(a, block); }
 
 template <class T>
 const T* data_or_null(const at::Tensor& x) {
@@ -162,8 +166,7 @@ LayerNormOutput cpu::layer_norm_forward(const at::Tensor& x, const at::Tensor& d
   const auto rows = x.sizes().slice(0, static_cast<size_t>(x.dim() - 1));
   LayerNormOutput out{d.defined() ? at::empty_like(x) : x, at::empty_like(x),
                       at::empty(rows, x.options().dtype(at::kFloat)), at::empty(rows, x.options().dtype(at::kFloat))};
-  x.scalar_type() == at::kFloat ? forward_typed<float>(x, d, w, b, eps, out)
-                                : forward_typed<bf16>(x, d, w, b, eps, out);
+  with_type(x.scalar_type(), [&]<class T>(T) { forward_typed<T>(x, d, w, b, eps, out); });
   return out;
 }
 
@@ -175,8 +178,7 @@ LayerNormGrads cpu::layer_norm_backward(const at::Tensor& dy, const at::Tensor& 
   LayerNormGrads grads{at::empty_like(forward.sum), {}, {}};
   at::Tensor partial;
   if (want_dweight) partial = at::zeros({blocks, 2, width}, w.options());
-  g.scalar_type() == at::kFloat ? backward_typed<float>(g, ds, forward, w, grads.dx, partial)
-                                : backward_typed<bf16>(g, ds, forward, w, grads.dx, partial);
+  with_type(g.scalar_type(), [&]<class T>(T) { backward_typed<T>(g, ds, forward, w, grads.dx, partial); });
   if (!want_dweight) return grads;
   at::Tensor total = at::zeros({2, width}, w.options());
   for (int64_t block = 0; block < blocks; ++block) total.add_(partial.select(0, block));

@@ -25,7 +25,7 @@ struct Rows {
 };
 
 template <class T>
-RIALTO_INLINE void spread(const Rows<T>& a, int64_t first, int64_t last) {
+RIALTO_INLINE void spread_rows(const Rows<T>& a, int64_t first, int64_t last) {
   for (int64_t place = first; place < last; ++place) {
     const int64_t slot = a.index[place];
     const T* x = a.from + slot / a.choices * a.width;
@@ -43,7 +43,7 @@ RIALTO_INLINE void spread(const Rows<T>& a, int64_t first, int64_t last) {
 }
 
 template <class T>
-RIALTO_INLINE void combine(const Rows<T>& a, int64_t first, int64_t last) {
+RIALTO_INLINE void combine_rows(const Rows<T>& a, int64_t first, int64_t last) {
   for (int64_t token = first; token < last; ++token) {
     const int64_t* place = a.index + token * a.choices;
     for (int64_t i = 0; i < a.width; i += kLanes) {
@@ -59,7 +59,7 @@ RIALTO_INLINE void combine(const Rows<T>& a, int64_t first, int64_t last) {
 }
 
 template <class T>
-RIALTO_INLINE void dots(const Rows<T>& a, int64_t first, int64_t last) {
+RIALTO_INLINE void dots_rows(const Rows<T>& a, int64_t first, int64_t last) {
   for (int64_t slot = first; slot < last; ++slot) {
     const T *x = a.other + slot / a.choices * a.width, *y = a.from + a.index[slot] * a.width;
     f32x8 sum = splat(0);
@@ -71,12 +71,18 @@ RIALTO_INLINE void dots(const Rows<T>& a, int64_t first, int64_t last) {
   }
 }
 
-RIALTO_SIMD void spread_f32(const Rows<float>& a, int64_t first, int64_t last) { spread(a, first, last); }
-RIALTO_SIMD void spread_bf16(const Rows<bf16>& a, int64_t first, int64_t last) { spread(a, first, last); }
-RIALTO_SIMD void combine_f32(const Rows<float>& a, int64_t first, int64_t last) { combine(a, first, last); }
-RIALTO_SIMD void combine_bf16(const Rows<bf16>& a, int64_t first, int64_t last) { combine(a, first, last); }
-RIALTO_SIMD void dots_f32(const Rows<float>& a, int64_t first, int64_t last) { dots(a, first, last); }
-RIALTO_SIMD void dots_bf16(const Rows<bf16>& a, int64_t first, int64_t last) { dots(a, first, last); }
+// One clone of each loop per dtype; a template cannot be cloned itself.
+#define RIALTO_MOVE(loop)                                                                                         \
+  RIALTO_SIMD void loop##_f32(const Rows<float>& a, int64_t first, int64_t last) { loop##_rows(a, first, last); } \
+  RIALTO_SIMD void loop##_bf16(const Rows<bf16>& a, int64_t first, int64_t last) { loop##_rows(a, first, last); } \
+  RIALTO_SIMD void loop##_f16(const Rows<f16>& a, int64_t first, int64_t last) { loop##_rows(a, first, last); }   \
+  void loop(const Rows<float>& a, int64_t first, int64_t last) { loop##_f32(a, first, last); }                    \
+  void loop(const Rows<bf16>& a, int64_t first, int64_t last) { loop##_bf16(a, first, last); }                    \
+  void loop(const Rows<f16>& a, int64_t first, int64_t last) { loop##_f16(a, first, last); }
+RIALTO_MOVE(spread)
+RIALTO_MOVE(combine)
+RIALTO_MOVE(dots)
+#undef RIALTO_MOVE
 
 template <class T>
 Rows<T> rows_of(const at::Tensor& from, const at::Tensor& index, const at::Tensor& place_TK) {
@@ -103,25 +109,28 @@ at::Tensor moved(const at::Tensor& from, const at::Tensor& index, const ExpertOr
 
 at::Tensor cpu::spread_rows(const at::Tensor& x_TH, const ExpertOrder& order, const at::Tensor& weights_TK) {
   const int64_t count = order.slot_P.numel();
-  return x_TH.scalar_type() == at::kFloat ? moved<float>(x_TH, order.slot_P, order, weights_TK, count, spread_f32)
-                                          : moved<bf16>(x_TH, order.slot_P, order, weights_TK, count, spread_bf16);
+  return with_type(x_TH.scalar_type(), [&]<class T>(T) {
+    return moved<T>(x_TH, order.slot_P, order, weights_TK, count,
+                    [](const Rows<T>& rows, int64_t first, int64_t last) { spread(rows, first, last); });
+  });
 }
 
 at::Tensor cpu::combine_rows(const at::Tensor& y_PH, const ExpertOrder& order, const at::Tensor& weights_TK) {
   const int64_t count = order.place_TK.size(0);
-  return y_PH.scalar_type() == at::kFloat ? moved<float>(y_PH, order.place_TK, order, weights_TK, count, combine_f32)
-                                          : moved<bf16>(y_PH, order.place_TK, order, weights_TK, count, combine_bf16);
+  return with_type(y_PH.scalar_type(), [&]<class T>(T) {
+    return moved<T>(y_PH, order.place_TK, order, weights_TK, count,
+                    [](const Rows<T>& rows, int64_t first, int64_t last) { combine(rows, first, last); });
+  });
 }
 
 at::Tensor cpu::slot_dots(const at::Tensor& x_TH, const at::Tensor& y_PH, const ExpertOrder& order) {
   at::Tensor out = at::empty(order.place_TK.sizes(), x_TH.options().dtype(at::kFloat));
-  const auto typed = [&]<class T>(T, const auto& run) {
+  with_type(x_TH.scalar_type(), [&]<class T>(T) {
     Rows<T> rows = rows_of<T>(y_PH, order.place_TK, order.place_TK);
     rows.other = x_TH.const_data_ptr<T>();
     rows.dots = out.data_ptr<float>();
-    at::parallel_for(0, out.numel(), 64, [&](int64_t first, int64_t last) { run(rows, first, last); });
-  };
-  x_TH.scalar_type() == at::kFloat ? typed(float{}, dots_f32) : typed(bf16{}, dots_bf16);
+    at::parallel_for(0, out.numel(), 64, [&](int64_t first, int64_t last) { dots(rows, first, last); });
+  });
   return out;
 }
 

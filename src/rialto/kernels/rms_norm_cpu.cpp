@@ -57,8 +57,10 @@ RIALTO_INLINE void forward_rows(const Forward<T>& a, int64_t first, int64_t last
 
 RIALTO_SIMD void forward_f32(const Forward<float>& a, int64_t first, int64_t last) { forward_rows(a, first, last); }
 RIALTO_SIMD void forward_bf16(const Forward<bf16>& a, int64_t first, int64_t last) { forward_rows(a, first, last); }
+RIALTO_SIMD void forward_f16(const Forward<f16>& a, int64_t first, int64_t last) { forward_rows(a, first, last); }
 void run(const Forward<float>& a, int64_t first, int64_t last) { forward_f32(a, first, last); }
 void run(const Forward<bf16>& a, int64_t first, int64_t last) { forward_bf16(a, first, last); }
+void run(const Forward<f16>& a, int64_t first, int64_t last) { forward_f16(a, first, last); }
 
 template <class T>
 struct Backward {
@@ -109,8 +111,10 @@ RIALTO_INLINE void backward_block(const Backward<T>& a, int64_t block) {
 
 RIALTO_SIMD void backward_f32(const Backward<float>& a, int64_t block) { backward_block(a, block); }
 RIALTO_SIMD void backward_bf16(const Backward<bf16>& a, int64_t block) { backward_block(a, block); }
+RIALTO_SIMD void backward_f16(const Backward<f16>& a, int64_t block) { backward_block(a, block); }
 void run(const Backward<float>& a, int64_t block) { backward_f32(a, block); }
 void run(const Backward<bf16>& a, int64_t block) { backward_bf16(a, block); }
+void run(const Backward<f16>& a, int64_t block) { backward_f16(a, block); }
 
 template <class T>
 RmsNormOutput forward_typed(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight, double eps,
@@ -169,8 +173,7 @@ RmsNormOutput cpu::rms_norm_forward(const at::Tensor& x, const at::Tensor& delta
                                     double weight_offset) {
   const at::Tensor w = weight.to(x.scalar_type()).contiguous();
   const at::Tensor d = delta.defined() ? delta.contiguous() : delta;
-  return x.scalar_type() == at::kFloat ? forward_typed<float>(x, d, w, eps, weight_offset)
-                                       : forward_typed<bf16>(x, d, w, eps, weight_offset);
+  return with_type(x.scalar_type(), [&]<class T>(T) { return forward_typed<T>(x, d, w, eps, weight_offset); });
 }
 
 RmsNormGrads cpu::rms_norm_backward(const at::Tensor& dy, const at::Tensor& dsum, const at::Tensor& sum,
@@ -178,8 +181,8 @@ RmsNormGrads cpu::rms_norm_backward(const at::Tensor& dy, const at::Tensor& dsum
                                     double weight_offset) {
   const at::Tensor w = weight.to(sum.scalar_type()).contiguous(), g = dy.contiguous();
   const at::Tensor ds = dsum.defined() ? dsum.contiguous() : dsum;
-  return sum.scalar_type() == at::kFloat ? backward_typed<float>(g, ds, sum, rstd, w, want_dweight, weight_offset)
-                                         : backward_typed<bf16>(g, ds, sum, rstd, w, want_dweight, weight_offset);
+  return with_type(sum.scalar_type(),
+                   [&]<class T>(T) { return backward_typed<T>(g, ds, sum, rstd, w, want_dweight, weight_offset); });
 }
 
 }  // namespace rialto::kernels

@@ -11,6 +11,10 @@ namespace rialto::kernels {
 namespace {
 
 const void* pointer_or_null(const at::Tensor& x) { return x.defined() ? x.const_data_ptr() : nullptr; }
+cuda::Element element_of(const at::Tensor& x) {
+  if (x.scalar_type() == at::kFloat) return cuda::Element::kF32;
+  return x.scalar_type() == at::kHalf ? cuda::Element::kF16 : cuda::Element::kBF16;
+}
 at::Tensor contiguous(const at::Tensor& x) { return x.defined() ? x.contiguous() : x; }
 
 }  // namespace
@@ -34,7 +38,7 @@ RmsNormOutput cuda::rms_norm_forward(const at::Tensor& x, const at::Tensor& delt
                                                 .width = width,
                                                 .eps = static_cast<float>(eps),
                                                 .offset = static_cast<float>(weight_offset),
-                                                .bf16 = x.scalar_type() == at::kBFloat16},
+                                                .element = element_of(x)},
                               c10::cuda::getCurrentCUDAStream()));
   return out;
 }
@@ -58,7 +62,7 @@ RmsNormGrads cuda::rms_norm_backward(const at::Tensor& dy, const at::Tensor& dsu
                                                  .rows = sum.numel() / std::max<int64_t>(width, 1),
                                                  .width = width,
                                                  .offset = static_cast<float>(weight_offset),
-                                                 .bf16 = sum.scalar_type() == at::kBFloat16},
+                                                 .element = element_of(sum)},
                               c10::cuda::getCurrentCUDAStream()));
   if (want_dweight) grads.dweight = partial.sum(0);
   return grads;

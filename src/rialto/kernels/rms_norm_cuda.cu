@@ -1,5 +1,6 @@
 // RMSNorm on the GPU: one block of threads per row, fp32 inside.
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include "rialto/kernels/rms_norm_launch.h"
 
@@ -10,8 +11,10 @@ constexpr int kThreads = 256;
 
 __device__ float to_float(float x) { return x; }
 __device__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+__device__ float to_float(__half x) { return __half2float(x); }
 __device__ void assign(float* p, float x) { *p = x; }
 __device__ void assign(__nv_bfloat16* p, float x) { *p = __float2bfloat16_rn(x); }
+__device__ void assign(__half* p, float x) { *p = __float2half_rn(x); }
 
 /// Sum over the block, in a fixed order; every thread gets it.
 __device__ float block_sum(float x) {
@@ -78,20 +81,32 @@ __global__ void backward(BackwardArgs a) {
 cudaError_t launch(const ForwardArgs& args, cudaStream_t stream) {
   if (args.rows == 0) return cudaSuccess;
   const auto blocks = static_cast<unsigned>(args.rows);
-  if (args.bf16) {
-    forward<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(args);
-  } else {
-    forward<float><<<blocks, kThreads, 0, stream>>>(args);
+  switch (args.element) {
+    case Element::kF32:
+      forward<float><<<blocks, kThreads, 0, stream>>>(args);
+      break;
+    case Element::kBF16:
+      forward<__nv_bfloat16><<<blocks, kThreads, 0, stream>>>(args);
+      break;
+    case Element::kF16:
+      forward<__half><<<blocks, kThreads, 0, stream>>>(args);
+      break;
   }
   return cudaGetLastError();
 }
 
 cudaError_t launch(const BackwardArgs& args, cudaStream_t stream) {
   if (args.rows == 0) return cudaSuccess;
-  if (args.bf16) {
-    backward<__nv_bfloat16><<<kGradBlocks, kThreads, 0, stream>>>(args);
-  } else {
-    backward<float><<<kGradBlocks, kThreads, 0, stream>>>(args);
+  switch (args.element) {
+    case Element::kF32:
+      backward<float><<<kGradBlocks, kThreads, 0, stream>>>(args);
+      break;
+    case Element::kBF16:
+      backward<__nv_bfloat16><<<kGradBlocks, kThreads, 0, stream>>>(args);
+      break;
+    case Element::kF16:
+      backward<__half><<<kGradBlocks, kThreads, 0, stream>>>(args);
+      break;
   }
   return cudaGetLastError();
 }

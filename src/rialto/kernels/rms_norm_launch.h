@@ -10,13 +10,15 @@ namespace rialto::kernels::cuda {
 /// Blocks of rows whose weight gradients are summed apart; fixed, so that the result does not depend on the GPU.
 constexpr int kGradBlocks = 256;
 
+enum class Element { kF32, kBF16, kF16 };
+
 struct ForwardArgs {
   const void *x, *delta, *weight;  ///< delta null: none
   void *sum, *y;                   ///< sum null without delta
   float* rstd;
   int64_t rows, width;
   float eps, offset;  ///< offset: added to the weight
-  bool bf16;          ///< else fp32
+  Element element;
 };
 struct BackwardArgs {
   const void *dy, *dsum, *sum, *weight;  ///< dsum null: none
@@ -25,7 +27,7 @@ struct BackwardArgs {
   float* partial;  ///< [kGradBlocks, width], zeroed, or null
   int64_t rows, width;
   float offset;
-  bool bf16;
+  Element element;
 };
 cudaError_t launch(const ForwardArgs& args, cudaStream_t stream);
 cudaError_t launch(const BackwardArgs& args, cudaStream_t stream);

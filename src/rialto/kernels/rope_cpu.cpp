@@ -115,10 +115,16 @@ RIALTO_ROPE_BODY(split_ff, float, float, true)
 RIALTO_ROPE_BODY(split_fb, float, bf16, true)
 RIALTO_ROPE_BODY(split_bf, bf16, float, true)
 RIALTO_ROPE_BODY(split_bb, bf16, bf16, true)
+RIALTO_ROPE_BODY(split_fh, float, f16, true)
+RIALTO_ROPE_BODY(split_hf, f16, float, true)
+RIALTO_ROPE_BODY(split_hh, f16, f16, true)
 RIALTO_ROPE_BODY(merge_ff, float, float, false)
 RIALTO_ROPE_BODY(merge_fb, float, bf16, false)
 RIALTO_ROPE_BODY(merge_bf, bf16, float, false)
 RIALTO_ROPE_BODY(merge_bb, bf16, bf16, false)
+RIALTO_ROPE_BODY(merge_fh, float, f16, false)
+RIALTO_ROPE_BODY(merge_hf, f16, float, false)
+RIALTO_ROPE_BODY(merge_hh, f16, f16, false)
 #undef RIALTO_ROPE_BODY
 
 /// x and y [T, heads, head_dim].
@@ -143,8 +149,10 @@ RIALTO_INLINE void rotate_tokens(const Rotation<T>& a, int64_t first, int64_t la
 }
 RIALTO_SIMD void rotate_f32(const Rotation<float>& a, int64_t first, int64_t last) { rotate_tokens(a, first, last); }
 RIALTO_SIMD void rotate_bf16(const Rotation<bf16>& a, int64_t first, int64_t last) { rotate_tokens(a, first, last); }
+RIALTO_SIMD void rotate_f16(const Rotation<f16>& a, int64_t first, int64_t last) { rotate_tokens(a, first, last); }
 void run(const Rotation<float>& a, int64_t first, int64_t last) { rotate_f32(a, first, last); }
 void run(const Rotation<bf16>& a, int64_t first, int64_t last) { rotate_bf16(a, first, last); }
+void run(const Rotation<f16>& a, int64_t first, int64_t last) { rotate_f16(a, first, last); }
 
 template <class T>
 void rotate_typed(const at::Tensor& x, at::Tensor& y, const RopeTable& rope, bool inverse, int64_t first_channel) {
@@ -152,6 +160,19 @@ void rotate_typed(const at::Tensor& x, at::Tensor& y, const RopeTable& rope, boo
                          inverse ? -1.0F : 1.0F, x.size(1),       x.size(2),
                          first_channel};
   at::parallel_for(0, x.size(0), 16, [&](int64_t first, int64_t last) { run(args, first, last); });
+}
+
+/// run(In{}, Out{}): both the same type, or one of them fp32.
+template <class Run>
+void with_types(at::ScalarType in, at::ScalarType out, const Run& run) {
+  with_type(in, [&]<class In>(In from) {
+    if (out == at::kFloat) return run(from, float{});
+    if constexpr (std::is_same_v<In, float>) {
+      out == at::kHalf ? run(from, f16{}) : run(from, bf16{});
+    } else {
+      run(from, from);
+    }
+  });
 }
 
 template <class In, class Out>
@@ -193,12 +214,7 @@ Heads cpu::split_heads(const at::Tensor& qkv, int64_t groups, int64_t head_dim, 
   const auto options = x.options().dtype(out);
   Heads heads{at::empty({tokens, groups * (per_group - 2), head_dim}, options),
               at::empty({tokens, groups, head_dim}, options), at::empty({tokens, groups, head_dim}, options)};
-  const bool in_f32 = x.scalar_type() == at::kFloat, out_f32 = out == at::kFloat;
-  if (in_f32) {
-    out_f32 ? split_typed<float, float>(x, heads, rope) : split_typed<float, bf16>(x, heads, rope);
-  } else {
-    out_f32 ? split_typed<bf16, float>(x, heads, rope) : split_typed<bf16, bf16>(x, heads, rope);
-  }
+  with_types(x.scalar_type(), out, [&]<class In, class Out>(In, Out) { split_typed<In, Out>(x, heads, rope); });
   return heads;
 }
 
@@ -206,20 +222,14 @@ at::Tensor cpu::merge_heads(const Heads& grads, const RopeTable& rope, at::Scala
   const Heads g{grads.q_TND.contiguous(), grads.k_TGD.contiguous(), grads.v_TGD.contiguous()};
   at::Tensor qkv = at::empty({g.k_TGD.size(0), (g.q_TND.size(1) + 2 * g.k_TGD.size(1)) * g.k_TGD.size(2)},
                              g.q_TND.options().dtype(out));
-  const bool in_f32 = g.q_TND.scalar_type() == at::kFloat, out_f32 = out == at::kFloat;
-  if (in_f32) {
-    out_f32 ? merge_typed<float, float>(g, qkv, rope) : merge_typed<float, bf16>(g, qkv, rope);
-  } else {
-    out_f32 ? merge_typed<bf16, float>(g, qkv, rope) : merge_typed<bf16, bf16>(g, qkv, rope);
-  }
+  with_types(g.q_TND.scalar_type(), out, [&]<class In, class Out>(In, Out) { merge_typed<In, Out>(g, qkv, rope); });
   return qkv;
 }
 
 at::Tensor cpu::rotate(const at::Tensor& x, const RopeTable& rope, bool inverse, int64_t first_channel) {
   const at::Tensor from = x.contiguous();
   at::Tensor y = at::empty_like(from);
-  from.scalar_type() == at::kFloat ? rotate_typed<float>(from, y, rope, inverse, first_channel)
-                                   : rotate_typed<bf16>(from, y, rope, inverse, first_channel);
+  with_type(from.scalar_type(), [&]<class T>(T) { rotate_typed<T>(from, y, rope, inverse, first_channel); });
   return y;
 }
 

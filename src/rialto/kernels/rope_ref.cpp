@@ -9,9 +9,7 @@
 namespace rialto::kernels {
 namespace {
 
-bool fast(const at::Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
+bool fast(const at::Tensor& x) { return x.is_cpu() && has_narrow_type(x); }
 
 /// Throws kShape when the rotated channels reach beyond the head.
 void check(const RopeTable& rope, int64_t first_channel, int64_t head_dim) {

@@ -1,12 +1,17 @@
-// Eight fp32 lanes as a compiler vector, loaded from fp32 or bf16. Only for the *_cpu.cpp files, which are compiled for
-// AVX2 (x86-64-v3): where the base has no 8-lane registers, GCC takes vectors apart before it inlines, and a broadcast
-// becomes eight inserts. Functions marked RIALTO_SIMD exist for AVX-512 too; the machine's best is taken at start-up.
+// Eight fp32 lanes as a compiler vector, loaded from fp32, bf16 or fp16. Only for the *_cpu.cpp files, which are
+// compiled for AVX2 (x86-64-v3): where the base has no 8-lane registers, GCC takes vectors apart before it inlines, and
+// a broadcast becomes eight inserts. Functions marked RIALTO_SIMD exist for AVX-512 too; the machine's best is taken at
+// start-up.
 #pragma once
 
-#include <c10/util/BFloat16.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <cstring>
+
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define RIALTO_SIMD __attribute__((target_clones("arch=x86-64-v4", "default")))
@@ -18,6 +23,7 @@
 namespace rialto::kernels::simd {
 
 using bf16 = c10::BFloat16;
+using f16 = c10::Half;
 using f32x8 = float __attribute__((vector_size(32)));
 using i32x8 = int32_t __attribute__((vector_size(32)));
 using u32x8 = uint32_t __attribute__((vector_size(32)));
@@ -38,7 +44,27 @@ RIALTO_INLINE f32x8 load(const bf16* p) {
   std::memcpy(&bits, p, sizeof bits);
   return reinterpret_cast<f32x8>(__builtin_convertvector(bits, u32x8) << 16);
 }
+RIALTO_INLINE f32x8 load(const f16* p) {
+  f32x8 v;
+#if defined(__F16C__)
+  __m128i bits;
+  std::memcpy(&bits, p, sizeof bits);
+  v = reinterpret_cast<f32x8>(_mm256_cvtph_ps(bits));
+#else
+  for (int i = 0; i < kLanes; ++i) v[i] = static_cast<float>(p[i]);
+#endif
+  return v;
+}
 RIALTO_INLINE void store(float* p, f32x8 v) { std::memcpy(p, &v, sizeof v); }
+/// Rounds to nearest, ties to even; beyond 65504 (and a half step) it is infinity.
+RIALTO_INLINE void store(f16* p, f32x8 v) {
+#if defined(__F16C__)
+  const __m128i bits = _mm256_cvtps_ph(reinterpret_cast<__m256>(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  std::memcpy(static_cast<void*>(p), &bits, sizeof bits);
+#else
+  for (int i = 0; i < kLanes; ++i) p[i] = static_cast<f16>(v[i]);
+#endif
+}
 /// Rounds to nearest, ties to even; a NaN stays one.
 RIALTO_INLINE void store(bf16* p, f32x8 v) {
   const u32x8 bits = reinterpret_cast<u32x8>(v);
@@ -59,6 +85,13 @@ RIALTO_INLINE void store_part(T* p, f32x8 v, int64_t n) {
   T lanes[kLanes];
   store(lanes, v);
   std::memcpy(static_cast<void*>(p), lanes, static_cast<size_t>(n) * sizeof(T));
+}
+
+/// run(T{}) with T the element type of a tensor that is_narrow (dispatch.h).
+template <class Run>
+decltype(auto) with_type(at::ScalarType type, const Run& run) {
+  if (type == at::kFloat) return run(float{});
+  return type == at::kHalf ? run(f16{}) : run(bf16{});
 }
 
 /// The first n of 8 lanes, whole vectors the fast way.

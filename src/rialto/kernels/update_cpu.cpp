@@ -14,6 +14,7 @@ namespace rialto::kernels {
 namespace {
 
 using simd::bf16;
+using simd::f16;
 constexpr int64_t kBlock = 4096;
 
 /// What a rule updates, in fp32.
@@ -30,10 +31,22 @@ RIALTO_SIMD void widen(const bf16* from, float* to, int64_t count) {
   }
 }
 
-RIALTO_SIMD void narrow(const float* from, bf16* to, int64_t count) {
+template <class T>
+RIALTO_INLINE void narrow_block(const float* from, T* to, int64_t count) {
   int64_t i = 0;
   for (; i + simd::kLanes <= count; i += simd::kLanes) simd::store(to + i, simd::load(from + i));
   if (i < count) simd::store_part(to + i, simd::load_part(from + i, count - i), count - i);
+}
+RIALTO_SIMD void narrow_bf16(const float* from, bf16* to, int64_t count) { narrow_block(from, to, count); }
+RIALTO_SIMD void narrow_f16(const float* from, f16* to, int64_t count) { narrow_block(from, to, count); }
+void narrow(const float* from, bf16* to, int64_t count) { narrow_bf16(from, to, count); }
+
+/// Weights beside main parameters: those rounded, in bf16 or fp16.
+void store_weights(const float* main, const at::Tensor& weights, int64_t begin, int64_t count) {
+  if (weights.scalar_type() == at::kHalf)
+    narrow_f16(main, weights.data_ptr<f16>() + begin, count);
+  else
+    narrow_bf16(main, weights.data_ptr<bf16>() + begin, count);
 }
 
 /// remainder.h: main from weight, remainder and the carrier's sign, which is taken off.
@@ -72,7 +85,7 @@ template <class Rule>
 void for_each_block(const FlatRange& range, const Rule& rule) {
   const int64_t size = range.grad.numel();
   const bool joined = !range.main.defined();
-  bf16* const weights = range.weights.defined() ? range.weights.data_ptr<bf16>() : nullptr;
+  bf16* const weights = joined ? range.weights.data_ptr<bf16>() : nullptr;
   at::parallel_for(0, (size + kBlock - 1) / kBlock, 4, [&](int64_t first, int64_t last) {
     float scratch[3][kBlock];
     for (int64_t b = first; b < last; ++b) {
@@ -85,7 +98,7 @@ void for_each_block(const FlatRange& range, const Rule& rule) {
       else
         block.main = range.main.data_ptr<float>() + begin;
       rule(block);
-      if (weights) narrow(block.main, weights + begin, count);
+      if (range.weights.defined()) store_weights(block.main, range.weights, begin, count);
       if (joined) split(block.main, weights + begin, range.remainder.data_ptr<int16_t>() + begin, block.moment2, count);
       close_moment(range.moment1, begin, count, block.moment1);
       close_moment(range.moment2, begin, count, block.moment2);

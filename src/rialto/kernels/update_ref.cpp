@@ -34,8 +34,11 @@ bool is_narrow_moment(const at::Tensor& moment) {
   return !moment.defined() || moment.scalar_type() == at::kFloat || moment.scalar_type() == at::kBFloat16;
 }
 
+/// fp16 weights stand beside main parameters only; remainders are those of bf16.
 bool has_fast_body(const FlatRange& range) {
-  return range.grad.is_cpu() && (!range.weights.defined() || range.weights.scalar_type() == at::kBFloat16) &&
+  return range.grad.is_cpu() &&
+         (!range.weights.defined() || range.weights.scalar_type() == at::kBFloat16 ||
+          (range.main.defined() && range.weights.scalar_type() == at::kHalf)) &&
          is_narrow_moment(range.moment1) && is_narrow_moment(range.moment2);
 }
 

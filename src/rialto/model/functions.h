@@ -25,7 +25,7 @@ class Adapter {
 struct Linear {
   const Weight* weight = nullptr;  ///< [O,I]
   const Weight* bias = nullptr;    ///< [O] or null
-  kernels::GemmRecipe recipe = kernels::GemmRecipe::kAsStored;
+  kernels::GemmRecipe recipe = {};
   const Adapter* adapter = nullptr;
 };
 
@@ -62,7 +62,6 @@ at::Tensor embedding(const Recorder& recorder, const at::Tensor& tokens_T, const
 struct Head {
   const Weight* weight = nullptr;      ///< [V,H]
   std::optional<double> softcap = {};  ///< logits become cap * tanh(logit / cap)
-  kernels::GemmRecipe recipe = kernels::GemmRecipe::kAsStored;
 };
 
 /// x W^T, capped, in fp32 (fp64 for fp64). Not recorded.

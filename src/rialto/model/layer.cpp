@@ -48,6 +48,12 @@ kernels::Activation make_activation(spec::Activation activation, bool gated, con
   return {.kind = kind(), .gated = gated, .clamp = clamp.value_or(std::numeric_limits<double>::infinity())};
 }
 
+Linear Parts::linear(const std::string& weight, const std::string& bias) const {
+  Linear linear{.weight = &(*this)(weight), .bias = bias.empty() ? nullptr : &(*this)(bias)};
+  if (recipes) linear.recipe = recipes->of(prefix + weight, layer);
+  return linear;
+}
+
 Norm Parts::norm(const std::string& leaf, const spec::Norm& spec) const {
   Norm norm{.weight = &(*this)(leaf), .bias = nullptr, .spec = spec};
   if (spec.bias) norm.bias = &(*this)(leaf.substr(0, leaf.rfind("weight")) + "bias");

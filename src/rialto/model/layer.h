@@ -6,6 +6,7 @@
 #include <string>
 
 #include "rialto/comm/mesh.h"
+#include "rialto/model/block_recipes.h"
 #include "rialto/model/functions.h"
 #include "rialto/model/pass.h"
 #include "rialto/model/routing.h"
@@ -31,7 +32,11 @@ struct Parts {
   const Weights& weights;
   const comm::Mesh& mesh;
   std::string prefix;
+  BlockRecipes* recipes = nullptr;    ///< null: every product in the model's dtype
+  std::optional<int64_t> layer = {};  ///< decoder layer, counted over the whole model
   const Weight& operator()(const std::string& leaf) const { return weights.at(prefix + leaf); }
+  /// The linear layer with these weights, in the recipe of its block. `bias`: "" for none.
+  Linear linear(const std::string& weight, const std::string& bias = "") const;
   /// The norm whose weight is `leaf`; its bias, if it has one, has the same name with "bias" for "weight".
   Norm norm(const std::string& leaf, const spec::Norm& spec) const;
 };

@@ -28,7 +28,7 @@ at::Tensor ordered_sum(const at::Tensor& rows) {
 at::Tensor head_logits(const at::Tensor& x_TH, const Head& head) {
   const at::NoGradGuard no_grad;
   const at::Tensor x = x_TH.detach();
-  at::Tensor logits = kernels::gemm_forward(x, head.weight->data, {}, kernels::wide_type(x), head.recipe);
+  at::Tensor logits = kernels::gemm_forward(x, head.weight->data, {}, kernels::wide_type(x));
   if (head.softcap) kernels::soft_cap(logits, *head.softcap, /*want_slope=*/false);
   return logits;
 }
@@ -48,15 +48,15 @@ at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH
   for (int64_t first = 0; first < tokens; first += chunk) {
     const int64_t count = std::min(chunk, tokens - first);
     const at::Tensor x = kernels::gemm_operand(x_TH.narrow(0, first, count));
-    at::Tensor logits = kernels::gemm_forward(x, w, {}, wide, head.recipe), slope;
+    at::Tensor logits = kernels::gemm_forward(x, w, {}, wide), slope;
     if (head.softcap) slope = kernels::soft_cap(logits, *head.softcap, want_dx || want_dw);
     rows.narrow(0, first, count)
         .copy_(kernels::cross_entropy_rows(logits, labels_T.narrow(0, first, count),
                                            loss_weights_T.narrow(0, first, count), want_dx || want_dw));
     if (slope.defined()) logits.mul_(slope);
     const at::Tensor dlogits = want_dx || want_dw ? logits.to(w.scalar_type()) : at::Tensor();
-    if (want_dx) kernels::gemm_grad_input_out(dx.narrow(0, first, count), dlogits, w, head.recipe);
-    if (want_dw) kernels::gemm_grad_weight(dw, dlogits, x, head.recipe);
+    if (want_dx) kernels::gemm_grad_input_out(dx.narrow(0, first, count), dlogits, w);
+    if (want_dw) kernels::gemm_grad_weight(dw, dlogits, x);
   }
   const at::Tensor sum = ordered_sum(rows);
   tape.keep(dx, "loss.input_grad");

@@ -119,7 +119,8 @@ struct Model::Impl {
   }
 };
 
-Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& mesh, const spec::StageRange& stage)
+Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& mesh, const spec::StageRange& stage,
+             BlockRecipes* recipes)
     : impl_(std::make_unique<Impl>(mesh, weights)) {
   Impl& m = *impl_;
   const auto num_layers = static_cast<int64_t>(spec.layers.size());
@@ -131,7 +132,7 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
   }
   for (int64_t l = stage.first; l < stage.last; ++l) {
     m.layers.emplace_back(spec.layers[static_cast<size_t>(l)],
-                          Parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l)});
+                          Parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l), recipes, l});
   }
   m.rotation_limit = rotation_limit(spec.layers);
   m.embedding_scale = spec.embedding_scale;
@@ -141,7 +142,7 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
     m.head.weight = &weights.at(spec.tied ? "embedding.word_embeddings.weight" : "output_layer.weight");
     m.head.softcap = spec.logit_softcap;
     for (size_t depth = 0; depth < spec.mtp.size(); ++depth)
-      m.mtp.emplace_back(spec.mtp[depth], Parts{weights, m.mesh, fmt::format("mtp.layers.{}.", depth)});
+      m.mtp.emplace_back(spec.mtp[depth], Parts{weights, m.mesh, fmt::format("mtp.layers.{}.", depth), recipes});
   }
 }
 

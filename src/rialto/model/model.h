@@ -9,6 +9,7 @@
 
 #include "rialto/comm/mesh.h"
 #include "rialto/model/batch.h"
+#include "rialto/model/block_recipes.h"
 #include "rialto/model/cache.h"
 #include "rialto/model/routing.h"
 #include "rialto/model/tape.h"
@@ -69,8 +70,10 @@ struct LossSum {
 
 class Model {
  public:
-  /// `weights` must outlive the model. Throws kConfig for layer kinds without model code.
-  Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& mesh, const spec::StageRange& stage);
+  /// `weights` and `recipes` must outlive the model; without recipes every product is in the weights' dtype. Throws
+  /// kConfig for layer kinds without model code.
+  Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& mesh, const spec::StageRange& stage,
+        BlockRecipes* recipes = nullptr);
   ~Model();
 
   at::Tensor embed(const at::Tensor& tokens_BS) const;  ///< -> [B,S,H]

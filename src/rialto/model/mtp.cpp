@@ -32,8 +32,8 @@ MtpBlock::MtpBlock(const spec::MtpBlock& spec, const Parts& parts)
     : embedding_norm_(parts.norm("enorm.weight", spec.embedding_norm)),
       hidden_norm_(parts.norm("hnorm.weight", spec.hidden_norm)),
       final_norm_(parts.norm("final_layernorm.weight", spec.final_norm)),
-      layer_(spec.layer, Parts{parts.weights, parts.mesh, parts.prefix + "transformer_layer."}) {
-  projection_.weight = &parts("eh_proj.weight");
+      layer_(spec.layer, Parts{parts.weights, parts.mesh, parts.prefix + "transformer_layer.", parts.recipes}) {
+  projection_ = parts.linear("eh_proj.weight");
 }
 
 at::Tensor MtpBlock::forward(const Recorder& recorder, const at::Tensor& embedded_TH, const at::Tensor& hidden_TH,

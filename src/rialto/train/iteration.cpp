@@ -47,11 +47,13 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
     }
     const Update update = update_weights(setup, rates);
     record.grad_norm = update.grad_norm;
-    if (!update.stepped) outcome.trouble = Trouble::kNonfiniteNorm;
+    outcome.overflowed = !update.stepped && setup.loss_scaler;
+    if (!update.stepped && !setup.loss_scaler) outcome.trouble = Trouble::kNonfiniteNorm;
   };
   const Iteration iteration = run_iteration(*setup.model, *setup.weights, batch,
                                             {.forward_step = forward_step,
                                              .per_token = setup.config.model.calculate_per_token_loss,
+                                             .loss_scale = setup.loss_scaler ? setup.loss_scaler->scale() : 1,
                                              .step = step,
                                              .phases = &setup.phases});
   record.loss = iteration.loss;
@@ -70,7 +72,12 @@ void finish_iteration(Setup& setup, IterationOutcome& outcome) {
   state.consumed_train_samples += sizes.running;
   state.skipped_train_samples += sizes.global - sizes.running;
   state.floating_point_operations_so_far += record.flops;
-  record.skipped = outcome.trouble.has_value();
+  record.skipped = outcome.trouble || outcome.overflowed;
+  setup.recipes->advance();
+  if (setup.loss_scaler) {
+    record.loss_scale = setup.loss_scaler->scale();
+    if (setup.loss_scaler->is_dynamic()) state.loss_scaler = setup.loss_scaler->state();
+  }
   if (!record.skipped) {
     state.scheduled_samples += sizes.running;
     remember_loss(setup.config.resilience, state.recent_losses, record.loss);

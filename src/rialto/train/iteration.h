@@ -18,6 +18,7 @@ int64_t running_batch(const Setup& setup);
 struct IterationOutcome {
   StepRecord record = {};               ///< without what finish_iteration fills in
   std::optional<Trouble> trouble = {};  ///< set: nothing moved
+  bool overflowed = false;              ///< gradients were too large under the loss scale: the weights did not move
   config::BatchSizes sizes = {};
   std::chrono::steady_clock::time_point start;
 };

@@ -114,8 +114,7 @@ void Loop::rewind(int64_t failed_iteration) {
   std::vector<int64_t> left_out = std::move(setup_.state.iterations_left_out);
   left_out.push_back(failed_iteration);
   const int64_t skipped = setup_.state.skipped_iterations + 1;
-  setup_.state = checkpoint::load_training(*saver_.newest(), setup_.model_spec, *setup_.weights, *setup_.optimizer,
-                                           hooks_.progress);
+  load_run_state(*saver_.newest(), setup_, hooks_.progress);
   setup_.state.iterations_left_out = std::move(left_out);
   setup_.state.skipped_iterations = skipped;
   reporter_.emplace(config_, hooks_, setup_.state, setup_.device);

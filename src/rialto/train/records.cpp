@@ -55,7 +55,8 @@ Json to_json(const StepRecord& record) {
   if (record.skipped_samples > 0) json["skipped samples"] = record.skipped_samples;
   for (const auto& [name, loss] : named(record.extra)) json[name] = loss;
   json["learning rate"] = record.learning_rate;
-  json["grad norm"] = record.grad_norm;
+  json["grad norm"] = record.skipped ? Json(nullptr) : Json(record.grad_norm);
+  json["loss scale"] = record.loss_scale;
   if (record.skipped) json["skipped"] = true;
   json["global batch size"] = record.global_batch_size;
   json["tokens"] = record.num_tokens;
@@ -94,8 +95,8 @@ std::string step_line(const StepRecord& last, double mean_loss, double mean_elap
   if (mean_loss > 0) line += fmt::format(" lm loss: {:.6E} |", mean_loss);  // Megatron leaves a loss of 0 out
   for (const auto& [name, loss] : mean_extra)
     if (loss > 0) line += fmt::format(" {}: {:.6E} |", name, loss);
-  line += fmt::format(" loss scale: {:.1f} |", 1.0);
-  line += fmt::format(" grad norm: {:.3f} |", last.grad_norm);
+  line += fmt::format(" loss scale: {:.1f} |", last.loss_scale);
+  if (!last.skipped) line += fmt::format(" grad norm: {:.3f} |", last.grad_norm);
   if (last.num_zeros) line += fmt::format(" num zeros: {} |", *last.num_zeros);
   if (last.params_norm) line += fmt::format(" params norm: {:.3f} |", *last.params_norm);
   line += fmt::format(" number of skipped iterations: {:3d} |", skips.skipped);

@@ -28,6 +28,7 @@ struct StepRecord {
   double learning_rate = 0;       ///< that this step used
   double next_learning_rate = 0;  ///< what Megatron's step line prints: its scheduler has moved on by then
   double grad_norm = 0;           ///< before clipping
+  double loss_scale = 1;          ///< for the next iteration
   bool skipped = false;           ///< the weights did not move
   int64_t global_batch_size = 0;
   int64_t num_tokens = 0;

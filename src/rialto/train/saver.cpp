@@ -20,8 +20,8 @@ Json megatron_args(const Setup& setup) {
           {"micro_batch_size", config.train.micro_batch_size},
           {"global_batch_size", config.train.global_batch_size},
           {"train_iters", config.train.train_iters},
-          {"bf16", config.mixed_precision != "fp32"},
-          {"fp16", false},
+          {"bf16", setup.model_spec.dtype == DType::kBF16},
+          {"fp16", setup.model_spec.dtype == DType::kF16},
           {"lr", config.optimizer.lr},
           {"min_lr", config.optimizer.min_lr},
           {"weight_decay", config.optimizer.weight_decay},
@@ -76,6 +76,7 @@ checkpoint::SaveOptions Saver::options() const {
   // What the first save took from the HF folder is carried from save to save: the folder may change or go meanwhile.
   options.previous_iter = newest_ && fs::exists(*newest_) ? newest_ : setup_.native_source;
   if (!config_.tokenizer.tokenizer_model.empty()) options.tokenizer = config_.tokenizer.tokenizer_model;
+  options.recipes = setup_.recipes.get();
   options.separate_expert_optimizer = config_.checkpoint.separate_expert_optimizer;
   options.replace = true;  // set_up refused folders of other runs; what is there is this run's own later part
   return options;

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/checkpoint/tensors.h"
 #include "rialto/config/batch_sizes.h"
+#include "rialto/config/precision.h"
 #include "rialto/formats/indexed_dataset.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/local_model.h"
@@ -17,6 +19,7 @@
 #include "rialto/resolve/spelled_model.h"
 #include "rialto/train/memory.h"
 #include "rialto/train/optimizer_options.h"
+#include "rialto/train/precision.h"
 #include "rialto/train/schedule_state.h"
 
 namespace rialto::train {
@@ -67,7 +70,7 @@ void refuse_foreign_folder(const config::RunConfig& config, const Origin& origin
 }
 
 spec::ModelSpec make_model_spec(const config::RunConfig& config, const Origin& origin) {
-  const DType dtype = config.mixed_precision == "fp32" ? DType::kF32 : DType::kBF16;
+  const DType dtype = config::precision_of(config).dtype;
   spec::ModelSpec model;
   if (origin.source) {
     model = origin.source->model;
@@ -169,6 +172,12 @@ void open_data(const config::RunConfig& config, Setup& setup) {
   if (config::evaluates(config)) open_held_out_data(config, parts, setup);
 }
 
+/// Those of delayed FP8 scaling, for a model that has it.
+void load_scales(const fs::path& iter_dir, Setup& setup, Progress* progress) {
+  if (setup.recipes->delayed().empty() || checkpoint::load_fp8_state(iter_dir, *setup.recipes)) return;
+  if (progress) progress->notice("the checkpoint has no state of delayed FP8 scaling: scales start from 1");
+}
+
 void load(const config::RunConfig& config, const Origin& origin, const Hooks& hooks, Setup& setup) {
   switch (origin.start) {
     case Start::kRandom:
@@ -181,8 +190,7 @@ void load(const config::RunConfig& config, const Origin& origin, const Hooks& ho
       return;
     case Start::kResume:
       if (config.checkpoint.load_optim) {
-        setup.state = checkpoint::load_training(origin.source->path, setup.model_spec, *setup.weights, *setup.optimizer,
-                                                hooks.progress);
+        load_run_state(origin.source->path, setup, hooks.progress);
         if (!config.scheduler.override_opt_param_scheduler) {
           check_schedule_unchanged(origin.source->path,
                                    scheduler_state(config, setup.schedule, setup.state.scheduled_samples));
@@ -191,6 +199,8 @@ void load(const config::RunConfig& config, const Origin& origin, const Hooks& ho
         checkpoint::load_weights(*origin.source, *setup.weights, hooks.progress);
         setup.optimizer->reset_main_from_weights();
         setup.state = checkpoint::load_state(origin.source->path);
+        setup.state.loss_scaler.reset();
+        load_scales(origin.source->path, setup, hooks.progress);
       }
       setup.resumed_from = origin.source->path;
       return;
@@ -222,6 +232,16 @@ at::Device parse_device(const std::string& name) {
               {.got = name, .want = "auto, cpu, cuda or cuda:N", .hint = {}});
 }
 
+void load_run_state(const fs::path& iter_dir, Setup& setup, Progress* progress) {
+  setup.state = checkpoint::load_training(iter_dir, setup.model_spec, *setup.weights, *setup.optimizer, progress);
+  if (setup.loss_scaler && setup.state.loss_scaler && setup.loss_scaler->is_dynamic()) {
+    setup.loss_scaler->set_state(*setup.state.loss_scaler);
+  } else {
+    setup.state.loss_scaler.reset();
+  }
+  load_scales(iter_dir, setup, progress);
+}
+
 Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   config::check_rules(given);
   Progress& progress = hooks.progress ? *hooks.progress : silent();
@@ -242,12 +262,13 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   setup.schedule = make_schedule(config);
   if (origin.source) (origin.source->native ? setup.native_source : setup.hf_source) = origin.source->path;
 
-  const model::Context context{setup.device, config.mixed_precision == "fp32" ? at::kFloat : at::kBFloat16};
+  const model::Context context{setup.device, checkpoint::scalar_type_of(setup.model_spec.dtype)};
   setup.weights = std::make_unique<model::Weights>(setup.model_spec, spec::Layout{}, spec::Coords{}, context, true);
   setup.optimizer = std::make_unique<optim::Optimizer>(*setup.weights, optimizer_options(config));
   const auto layers = static_cast<int64_t>(setup.model_spec.layers.size());
-  setup.model =
-      std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
+  setup.recipes = std::make_unique<model::BlockRecipes>(block_precision(config, layers), layers, setup.device);
+  setup.model = std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{},
+                                               spec::stage_range(layers, {}, 0), setup.recipes.get());
   setup.model->set_objective({.moe_aux_loss_coeff = config.model.moe_aux_loss_coeff,
                               .moe_z_loss_coeff = config.model.moe_z_loss_coeff,
                               .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor,
@@ -255,6 +276,7 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   setup.model->set_dropout(config.memory.hidden_dropout, config.memory.attention_dropout,
                            static_cast<uint64_t>(config.rng.seed));
   setup.model->set_memory(memory_plan(config.memory, setup.model_spec));
+  setup.loss_scaler = make_loss_scaler(config);
   load(config, origin, hooks, setup);
   if (setup.resumed_from)
     progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));

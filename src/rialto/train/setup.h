@@ -20,8 +20,10 @@ struct Setup {
   spec::ModelSpec model_spec;
   std::optional<spec::FlopCounter> flops;
   std::unique_ptr<model::Weights> weights;
+  std::unique_ptr<model::BlockRecipes> recipes;  ///< of the model
   std::unique_ptr<model::Model> model;
   std::unique_ptr<optim::Optimizer> optimizer;
+  std::optional<optim::LossScaler> loss_scaler;                         ///< none: gradients are those of the loss
   std::unique_ptr<data::GptDataset> train_data, valid_data, test_data;  ///< null where nothing is asked of them
   optim::LrSchedule schedule;
   checkpoint::TrainingState state;
@@ -35,6 +37,9 @@ struct Setup {
 /// Follows the configuration: resume from checkpoint.load, else weights from checkpoint.pretrained_checkpoint, else
 /// random. Throws kConfig, kInput.
 Setup set_up(const config::RunConfig& config, const Hooks& hooks);
+
+/// All that an iteration changes, from a checkpoint with optimizer state: weights, optimizer, counters, scales.
+void load_run_state(const fs::path& iter_dir, Setup& setup, Progress* progress);
 
 /// "auto", "cpu", "cuda" or "cuda:1". Throws kUsage.
 at::Device parse_device(const std::string& name);

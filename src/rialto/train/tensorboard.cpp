@@ -68,11 +68,11 @@ void TensorBoard::add_losses(const StepRecord& record) {
   both("batch-size", static_cast<double>(record.global_batch_size));
   both("lm loss", record.loss);
   for (const auto& [name, loss] : named(record.extra)) file_.add(name, loss, record.iteration);
-  if (logger_.log_loss_scale_to_tensorboard) both("loss-scale", 1.0);
+  if (logger_.log_loss_scale_to_tensorboard) both("loss-scale", record.loss_scale);
   if (logger_.log_world_size_to_tensorboard) both("world-size", 1.0);
   if (record.skipped_samples > 0)
     file_.add("skipped-train-samples", static_cast<double>(record.skipped_samples), record.iteration);
-  both("grad-norm", record.grad_norm);
+  if (!record.skipped) both("grad-norm", record.grad_norm);
   if (record.num_zeros) both("num-zeros", static_cast<double>(*record.num_zeros));
   if (record.params_norm) both("params-norm", *record.params_norm);
 }

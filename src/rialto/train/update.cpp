@@ -9,10 +9,12 @@ namespace rialto::train {
 
 Update update_weights(Setup& setup, const optim::Rates& rates) {
   Update update;
-  update.grad_norm = optim::grad_norm(*setup.weights);
-  if (!std::isfinite(update.grad_norm)) return update;
-  setup.optimizer->step(rates, optim::clip_scale(update.grad_norm, setup.config.optimizer.clip_grad));
-  update.stepped = true;
+  const double unscale = setup.loss_scaler ? setup.loss_scaler->inverse() : 1;
+  update.grad_norm = optim::grad_norm(*setup.weights) * unscale;
+  update.stepped = std::isfinite(update.grad_norm);
+  if (update.stepped)
+    setup.optimizer->step(rates, unscale * optim::clip_scale(update.grad_norm, setup.config.optimizer.clip_grad));
+  if (setup.loss_scaler) setup.loss_scaler->update(!update.stepped);
   return update;
 }
 

@@ -6,11 +6,12 @@
 namespace rialto::train {
 
 struct Update {
-  double grad_norm = 0;  ///< before clipping
+  double grad_norm = 0;  ///< before clipping, without the loss scale
   bool stepped = false;  ///< false: the norm is not finite, and nothing moved
 };
 
-/// Norm, clipping, optimizer step. The gradients in setup.weights are complete (summed over micro-batches and ranks).
+/// Norm, clipping, optimizer step; with a loss scale, its factor is taken out first and moves afterwards. The gradients
+/// in setup.weights are complete (summed over micro-batches and ranks).
 Update update_weights(Setup& setup, const optim::Rates& rates);
 
 }  // namespace rialto::train

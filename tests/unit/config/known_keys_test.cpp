@@ -106,7 +106,8 @@ TEST(KnownKeysTest, ValuesAreComparedAsValues) {
           "optimizer: {initial_loss_scale: 4.294967296e9, params_dtype: {_target_: torch.float32, _call_: false}}\n"),
       "accepted");
   EXPECT_EQ(message("model: {params_dtype: {_call_: false, _target_: torch.bfloat16}}\n"), "accepted");
-  EXPECT_THAT(message("model: {params_dtype: {_call_: false, _target_: torch.float16}}\n"), HasSubstr("want {_call_"));
+  EXPECT_EQ(message("model: {params_dtype: {_call_: false, _target_: torch.float16}}\n"), "accepted");
+  EXPECT_THAT(message("model: {params_dtype: {_call_: false, _target_: torch.int8}}\n"), HasSubstr("want {_call_"));
   EXPECT_EQ(message("env_vars: {}\n"), "accepted");
   EXPECT_THAT(message("env_vars: {A: 1}\n"), HasSubstr("env_vars: does not act here"));
   EXPECT_THAT(message("model: {distribute_saved_activations: true}\n"),

@@ -2,6 +2,8 @@
 #include "rialto/config/rules.h"
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 
 #include <gmock/gmock.h>
@@ -133,7 +135,55 @@ INSTANTIATE_TEST_SUITE_P(
              }},
         Case{"checkpoint.ckpt_step", [](RunConfig& c) { c.checkpoint.ckpt_step = 3; }},
         Case{"model.bf16", [](RunConfig& c) { c.model_precision.bf16 = false; }},
-        Case{"mixed_precision", [](RunConfig& c) { c.mixed_precision = "fp16_mixed"; }}));
+        Case{"mixed_precision", [](RunConfig& c) { c.mixed_precision = "bf16_with_nvfp4_mixed"; }},
+        Case{"model.fp16", [](RunConfig& c) { c.model_precision.fp16 = true; }},
+        Case{"model.fp8", [](RunConfig& c) { c.model_precision.fp8 = "hybrid"; }},
+        Case{"model.fp8",
+             [](RunConfig& c) {
+               c.mixed_precision = "bf16_with_mxfp8_mixed";
+               c.model_precision.fp8 = "e5m2";
+             }},
+        Case{"model.fp8_recipe",
+             [](RunConfig& c) {
+               c.mixed_precision = "bf16_with_mxfp8_mixed";
+               c.model_precision.fp8_recipe = "delayed";
+             }},
+        Case{"model.fp8_margin", [](RunConfig& c) { c.model_precision.fp8_margin = 1; }},
+        Case{"model.fp8_amax_history_len",
+             [](RunConfig& c) {
+               c.mixed_precision = "bf16_with_fp8_delayed_scaling_mixed";
+               c.model_precision.fp8_amax_history_len = 0;
+             }},
+        Case{"model.fp8_amax_compute_algo",
+             [](RunConfig& c) {
+               c.mixed_precision = "bf16_with_fp8_delayed_scaling_mixed";
+               c.model_precision.fp8_amax_compute_algo = "mean";
+             }},
+        Case{"model.fp8_wgrad", [](RunConfig& c) { c.model_precision.fp8_wgrad = false; }},
+        Case{"model.first_last_layers_bf16", [](RunConfig& c) { c.model_precision.first_last_layers_bf16 = true; }},
+        Case{"model.first_last_layers_bf16",
+             [](RunConfig& c) {
+               c.mixed_precision = "bf16_with_fp8_delayed_scaling_mixed";
+               c.model_precision.first_last_layers_bf16 = true;
+             }},
+        Case{"model.num_layers_at_start_in_bf16",
+             [](RunConfig& c) { c.model_precision.num_layers_at_start_in_bf16 = 2; }},
+        Case{"model.num_layers_at_end_in_bf16",
+             [](RunConfig& c) {
+               c.mixed_precision = "bf16_with_fp8_current_scaling_mixed";
+               c.model_precision.num_layers_at_end_in_bf16 = -1;
+             }},
+        Case{"optimizer.loss_scale", [](RunConfig& c) { c.optimizer.loss_scale = 0; }},
+        Case{"optimizer.loss_scale",
+             [](RunConfig& c) {
+               c.mixed_precision = "fp32";
+               c.optimizer.loss_scale = 8;
+             }},
+        Case{"optimizer.initial_loss_scale", [](RunConfig& c) { c.optimizer.hysteresis = 3; }},
+        Case{"optimizer.initial_loss_scale", [](RunConfig& c) {
+               c.mixed_precision = "fp16_mixed";
+               c.optimizer.min_loss_scale = 0x1p40;
+             }}));
 
 TEST(RuleTableTest, NumbersAreOrderedAndNamedInMessages) {
   std::string last = "R000";
@@ -159,7 +209,7 @@ TEST(RuleTableTest, AllViolationsAreListedAtOnce) {
   config.train.global_batch_size = 7;
   config.optimizer.adam_beta2 = 1;
   config.logger.log_interval = 0;
-  config.mixed_precision = "bf16_with_mxfp8_mixed";
+  config.mixed_precision = "bf16_with_nvfp4_mixed";
   std::vector<std::string> numbers;
   for (const Problem& problem : broken_rules(config)) numbers.push_back(problem.rule);
   EXPECT_THAT(numbers, testing::ElementsAre("R003", "R026", "R081", "R091"));
@@ -168,7 +218,7 @@ TEST(RuleTableTest, AllViolationsAreListedAtOnce) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("4 mistakes: [train.global_batch_size] R003: "),
-                                             testing::HasSubstr("[mixed_precision] R091: does not run here: fp8")));
+                                             testing::HasSubstr("[mixed_precision] R091: does not run here: fp4")));
   }
 }
 
@@ -184,24 +234,61 @@ TEST(RuleTableTest, OneCauseIsOneViolation) {
   EXPECT_EQ(broken_rules(config).size(), 1u);
 }
 
+RunConfig read_mixed_precision(const std::string& yaml) {
+  RunConfig config = good();
+  read_precision(config, parse_yaml_value(yaml));
+  return config;
+}
+
 TEST(PrecisionTest, PresetsAreNamedAndOthersSayWhy) {
-  EXPECT_EQ(read_precision(parse_yaml_value("bf16-mixed")), "bf16_mixed");
-  EXPECT_EQ(read_precision(parse_yaml_value("null")), "bf16_mixed");
-  EXPECT_EQ(read_precision(parse_yaml_value(
-                "{_target_: megatron.bridge.training.mixed_precision.MixedPrecisionConfig, "
-                "bf16: true, grad_reduce_in_fp32: true, params_dtype: {_call_: false, _target_: torch.bfloat16}}")),
-            "bf16_mixed");
-  EXPECT_EQ(read_precision(parse_yaml_value("{fp32: true}")), "fp32");
-  EXPECT_EQ(read_precision(parse_yaml_value("{fp16: true}")), "fp16_mixed");
-  EXPECT_THROW(read_precision(parse_yaml_value("{bf16: true, fp16: true}")), Error);
-  EXPECT_THROW(read_precision(parse_yaml_value("{bf16: true, fp8: hybrid}")), Error);
-  EXPECT_THROW(read_precision(parse_yaml_value("{bf16: true, nope: 1}")), Error);
-  EXPECT_THROW(read_precision(parse_yaml_value("{_target_: os.system}")), Error);
+  EXPECT_EQ(read_mixed_precision("bf16-mixed").mixed_precision, "bf16_mixed");
+  EXPECT_EQ(read_mixed_precision("null").mixed_precision, "bf16_mixed");
+  EXPECT_EQ(
+      read_mixed_precision("{_target_: megatron.bridge.training.mixed_precision.MixedPrecisionConfig, bf16: true, "
+                           "grad_reduce_in_fp32: true, params_dtype: {_call_: false, _target_: torch.bfloat16}}")
+          .mixed_precision,
+      "bf16_mixed");
+  EXPECT_EQ(read_mixed_precision("{fp32: true}").mixed_precision, "fp32");
+  EXPECT_EQ(read_mixed_precision("{fp16: true, grad_reduce_in_fp32: false}").mixed_precision, "fp16_mixed");
+  EXPECT_THROW(read_mixed_precision("{bf16: true, fp16: true}"), Error);
+  EXPECT_THROW(read_mixed_precision("{fp8: hybrid}"), Error);
+  EXPECT_THROW(read_mixed_precision("{bf16: true, fp8: hybrid, fp8_recipe: custom}"), Error);
+  EXPECT_THROW(read_mixed_precision("{bf16: true, fp8_dot_product_attention: true}"), Error);
+  EXPECT_THROW(read_mixed_precision("{bf16: true, fp4: e2m1}"), Error);
+  EXPECT_THROW(read_mixed_precision("{bf16: true, nope: 1}"), Error);
+  EXPECT_THROW(read_mixed_precision("{_target_: os.system}"), Error);
   for (const Preset& preset : presets()) {
     RunConfig config = good();
     config.mixed_precision = std::string(preset.name);
     EXPECT_EQ(broken_rules(config).size(), preset.refused.empty() ? 0u : 1u) << preset.name;
   }
+}
+
+/// What Bridge writes for a preset says the same as its name.
+TEST(PrecisionTest, AMapIsThePresetAndWhatDiffersFromIt) {
+  RunConfig config = read_mixed_precision(
+      "{bf16: true, fp8: hybrid, fp8_recipe: delayed, fp8_margin: 0, fp8_amax_history_len: 1024, "
+      "fp8_amax_compute_algo: max, fp8_param_gather: true}");
+  EXPECT_EQ(config.mixed_precision, "bf16_with_fp8_delayed_scaling_mixed");
+  EXPECT_EQ(write_run_keys(config), write_run_keys(RunConfig{}));
+  EXPECT_EQ(precision_of(config).fp8_amax_history_len, 1024);
+
+  config = read_mixed_precision("{bf16: true, fp8: hybrid, fp8_recipe: tensorwise, fp8_wgrad: false, loss_scale: 8}");
+  EXPECT_EQ(config.mixed_precision, "bf16_with_fp8_current_scaling_mixed");
+  EXPECT_EQ(config.optimizer.loss_scale, 8);
+  EXPECT_FALSE(precision_of(config).first_last_layers_bf16) << "a map that leaves it out has Bridge's default";
+  EXPECT_FALSE(precision_of(config).fp8_wgrad);
+  EXPECT_THAT(write_run_keys(config), testing::HasSubstr("first_last_layers_bf16: false"));
+  EXPECT_TRUE(broken_rules(config).empty());
+
+  RunConfig again;
+  const std::string yaml = write_run_config(config);
+  const std::filesystem::path file = std::filesystem::temp_directory_path() / "rialto_precision_map.yaml";
+  std::ofstream(file) << yaml;
+  again = read_run_config(file.string(), {});
+  EXPECT_EQ(write_run_config(again), yaml);
+  EXPECT_FALSE(precision_of(again).fp8_wgrad);
+  std::filesystem::remove(file);
 }
 
 TEST(RulesHintTest, BatchArithmeticSaysWhatWouldFit) {

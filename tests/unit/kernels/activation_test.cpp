@@ -18,7 +18,7 @@ class EveryActivation : public testing::TestWithParam<Named> {};
 TEST_P(EveryActivation, EqualsReference) {
   const Activation& activation = GetParam().activation;
   at::manual_seed(3);
-  for (const auto type : {at::kFloat, at::kBFloat16}) {
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf}) {
     for (const int64_t width : {5, 8, 43}) {
       const at::Tensor x = random({37, activation.gated ? 2 * width : width}, type) * 4, dy = random({37, width}, type);
       expect_close(cpu::activation_forward(x, activation), ref::activation_forward(x, activation), tolerance_of(type));

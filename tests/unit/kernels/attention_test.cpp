@@ -37,7 +37,7 @@ TEST_P(Attention, EqualsReference) {
   const Case c = GetParam();
   const int64_t value_dim = c.value_dim ? c.value_dim : c.dim, heads = c.groups * c.per_group;
   at::manual_seed(7);
-  for (const auto type : {at::kFloat, at::kBFloat16}) {
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf}) {
     const double tolerance = type == at::kFloat ? 3e-6 : 1.6e-2;
     const at::Tensor q = random({c.rows, c.queries, heads, c.dim}, type);
     const at::Tensor k = random({c.rows, c.keys, c.groups, c.dim}, type);

@@ -23,6 +23,8 @@ inline at::Tensor random(at::IntArrayRef shape, at::ScalarType type = at::kFloat
 }
 
 /// Rounding of a result to the dtype.
-inline double tolerance_of(at::ScalarType type) { return type == at::kBFloat16 ? 1e-2 : 2e-6; }
+inline double tolerance_of(at::ScalarType type) {
+  return type == at::kBFloat16 ? 1e-2 : type == at::kHalf ? 1.2e-3 : 2e-6;
+}
 
 }  // namespace rialto::kernels

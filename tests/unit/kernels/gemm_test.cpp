@@ -8,8 +8,8 @@ namespace {
 
 TEST(Gemm, ProductsOfALinearLayer) {
   at::manual_seed(10);
-  for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble}) {
-    const double tolerance = type == at::kBFloat16 ? 1e-2 : 1e-5;
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf, at::kDouble}) {
+    const double tolerance = type == at::kBFloat16 ? 1e-2 : type == at::kHalf ? 1.2e-3 : 1e-5;
     const at::Tensor x = random({17, 12}, type), w = random({9, 12}, type), b = random({9}, type),
                      dy = random({17, 9}, type);
     const at::Tensor X = x.to(at::kDouble), W = w.to(at::kDouble), D = dy.to(at::kDouble);

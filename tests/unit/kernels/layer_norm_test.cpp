@@ -37,12 +37,11 @@ TEST_P(LayerNorm, EqualsReference) {
   EXPECT_FALSE(cpu::layer_norm_backward(dy, dsum, plain, w, false, offset).dweight.defined());
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, LayerNorm,
-                         testing::Values(Case{3, 64, at::kFloat, false, true, 0},
-                                         Case{100, 33, at::kFloat, true, true, 1},
-                                         Case{65, 7, at::kFloat, true, false, 0},
-                                         Case{70, 128, at::kBFloat16, true, true, 1},
-                                         Case{1, 20, at::kBFloat16, false, true, 0}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, LayerNorm,
+    testing::Values(Case{3, 64, at::kFloat, false, true, 0}, Case{100, 33, at::kFloat, true, true, 1},
+                    Case{65, 7, at::kFloat, true, false, 0}, Case{70, 128, at::kBFloat16, true, true, 1},
+                    Case{1, 20, at::kBFloat16, false, true, 0}, Case{70, 33, at::kHalf, true, true, 1}));
 
 TEST(LayerNorm, EqualsAten) {
   at::manual_seed(2);

@@ -24,7 +24,7 @@ TEST(ExpertOrder, SortsStablyAndCountsEmptyExperts) {
 
 TEST(Permute, EqualsReference) {
   at::manual_seed(1);
-  for (const auto type : {at::kFloat, at::kBFloat16}) {
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf}) {
     for (const int64_t width : {5, 16, 43}) {
       const ExpertOrder order = sort_by_expert(random_choices(37, 3, 6), 6);
       const at::Tensor x = random({37, width}, type), y = random({111, width}, type), w = random({37, 3});

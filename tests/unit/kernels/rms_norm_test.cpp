@@ -38,7 +38,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, RmsNorm,
                          testing::Values(Case{3, 64, at::kFloat, false}, Case{100, 33, at::kFloat, true},
                                          Case{65, 7, at::kFloat, true}, Case{70, 128, at::kBFloat16, true},
                                          Case{1, 20, at::kBFloat16, false}, Case{70, 33, at::kFloat, true, 1},
-                                         Case{9, 40, at::kBFloat16, false, 1}));
+                                         Case{9, 40, at::kBFloat16, false, 1}, Case{70, 33, at::kHalf, true, 1}));
 
 TEST(RmsNorm, ZeroCentredWeightsAreMovedInFp32) {
   at::manual_seed(5);

@@ -15,8 +15,9 @@ TEST(Rope, SplitsAndMergesLikeReference) {
       const int64_t pairs = std::abs(turn);
       const at::Tensor angles = random({tokens, pairs}) * 3;
       const RopeTable rope = pairs ? RopeTable{at::cos(angles), at::sin(angles), turn < 0} : RopeTable{};
-      for (const auto in : {at::kFloat, at::kBFloat16}) {
-        for (const auto out : {at::kFloat, at::kBFloat16}) {
+      for (const auto in : {at::kFloat, at::kBFloat16, at::kHalf}) {
+        for (const auto out : {at::kFloat, at::kBFloat16, at::kHalf}) {
+          if (in != out && in != at::kFloat && out != at::kFloat) continue;  // no model mixes bf16 and fp16
           const double tolerance = in == out && in == at::kFloat ? 1e-6 : 1.6e-2;
           const at::Tensor qkv = random({tokens, groups * (queries + 2) * dim}, in);
           const Heads fast = cpu::split_heads(qkv, groups, dim, rope, out),
@@ -51,7 +52,7 @@ TEST(Rope, RotatesSomeChannelsOfAHead) {
   const at::Tensor angles = random({tokens, pairs}) * 3;
   for (const bool adjacent : {false, true}) {
     const RopeTable rope{at::cos(angles), at::sin(angles), adjacent};
-    for (const auto type : {at::kFloat, at::kBFloat16}) {
+    for (const auto type : {at::kFloat, at::kBFloat16, at::kHalf}) {
       const at::Tensor x = random({tokens, 3, 37}, type);
       for (const int64_t first : {0, 8, 17}) {
         const at::Tensor y = cpu::rotate(x, rope, false, first);

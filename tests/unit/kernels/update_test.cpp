@@ -160,5 +160,17 @@ TEST(Remainder, EveryLowerHalfComesBack) {
   }
 }
 
+TEST(Update, Fp16WeightsAreMainRounded) {
+  for (const int64_t size : {5000, 13}) {
+    FlatRange range = random_range(size, Store::kMain, at::kFloat);
+    range.weights = at::zeros({size}, at::kHalf);
+    const FlatRange plain = copy(range);
+    update(range, Rule::kAdamW);
+    update(plain, Rule::kAdamW, /*reference=*/true);
+    EXPECT_TRUE(at::equal(range.weights, range.main.to(at::kHalf)));
+    expect_close(range.main, plain.main, 1e-6);
+  }
+}
+
 }  // namespace
 }  // namespace rialto::kernels

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "rialto/base/bf16.h"
+#include "rialto/base/fp8.h"
 
 namespace rialto::bridge::lanes {
 namespace {
@@ -17,34 +18,9 @@ namespace {
 RIALTO_INLINE void put(float* out, float value) { *out = value; }
 RIALTO_INLINE void put(uint16_t* out, float value) { *out = round_to_bf16(value); }
 
-/// Exponent and mantissa move to fp32's places, 120 being the difference of the biases; codes below 8 are subnormal,
-/// multiples of 2^-9. No fp32 subnormal on the way: Intel takes 150 cycles for each.
-RIALTO_INLINE float from_e4m3(uint8_t code) {
-  const uint32_t magnitude = code & 0x7Fu;
-  const uint32_t normal = (magnitude << 20) + (120u << 23);
-  const float subnormal = static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-9f;
-  uint32_t bits = magnitude < 8u ? std::bit_cast<uint32_t>(subnormal) : normal;
-  bits = magnitude == 0x7Fu ? 0x7FC00000u : bits;
-  return std::bit_cast<float>(bits | (static_cast<uint32_t>(code & 0x80u) << 24));
-}
-
 template <class T>
 RIALTO_INLINE void fp8_loop(const uint8_t* __restrict codes, int64_t count, float scale, T* __restrict out) {
   for (int64_t i = 0; i < count; ++i) put(out + i, from_e4m3(codes[i]) * scale);
-}
-
-RIALTO_INLINE uint8_t to_e4m3(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint32_t sign = (bits >> 24) & 0x80u, magnitude = bits & 0x7FFFFFFFu;
-  // Normal from 2^-6: round off 20 bits of the mantissa, ties to even, and take 120 from the exponent.
-  const uint32_t normal = ((magnitude + 0x7FFFFu + ((magnitude >> 20) & 1)) >> 20) - (120u << 3);
-  // Below: adding 2^14 puts the step of the sum at 2^-9, that of subnormal codes.
-  const float shifted = std::bit_cast<float>(magnitude) + 0x1p14f;
-  const uint32_t subnormal = std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0x1p14f);
-  uint32_t code = magnitude < std::bit_cast<uint32_t>(0x1p-6f) ? subnormal : normal;
-  code = magnitude > std::bit_cast<uint32_t>(448.0f) ? 0x7Eu : code;
-  code = magnitude > 0x7F800000u ? 0x7Fu : code;
-  return static_cast<uint8_t>(code | sign);
 }
 
 RIALTO_INLINE void encode_loop(const float* __restrict values, int64_t count, float scale, uint8_t* __restrict codes) {

@@ -16,15 +16,13 @@ class SelfAttention final : public Mixer {
         mesh_(parts.mesh),
         groups_(spec.num_groups / parts.mesh.size(comm::Axis::kTp)),
         scores_{.scale = spec.softmax_scale, .softcap = spec.softcap} {
-    qkv_.weight = &parts("self_attention.linear_qkv.weight");
-    if (spec.qkv_bias) qkv_.bias = &parts("self_attention.linear_qkv.bias");
+    qkv_ = parts.linear("self_attention.linear_qkv.weight", spec.qkv_bias ? "self_attention.linear_qkv.bias" : "");
     if (spec.qk_norm) {
       q_norm_ = parts.norm("self_attention.q_layernorm.weight", *spec.qk_norm);
       k_norm_ = parts.norm("self_attention.k_layernorm.weight", *spec.qk_norm);
     }
     if (spec.sinks) scores_.sinks = &parts("self_attention.core_attention.softmax_offset");
-    proj_.weight = &parts("self_attention.linear_proj.weight");
-    if (spec.out_bias) proj_.bias = &parts("self_attention.linear_proj.bias");
+    proj_ = parts.linear("self_attention.linear_proj.weight", spec.out_bias ? "self_attention.linear_proj.bias" : "");
   }
 
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {

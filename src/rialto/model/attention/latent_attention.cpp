@@ -20,16 +20,16 @@ class LatentAttention final : public Mixer {
         heads_(spec.num_heads / parts.mesh.size(comm::Axis::kTp)),
         scores_{.scale = spec.softmax_scale} {
     if (spec.q_lora_rank) {
-      q_down_.weight = &parts("self_attention.linear_q_down_proj.weight");
+      q_down_ = parts.linear("self_attention.linear_q_down_proj.weight");
       q_norm_ = parts.norm("self_attention.linear_q_up_proj.layer_norm_weight", spec.latent_norm);
-      q_up_.weight = &parts("self_attention.linear_q_up_proj.weight");
+      q_up_ = parts.linear("self_attention.linear_q_up_proj.weight");
     } else {
-      q_up_.weight = &parts("self_attention.linear_q_proj.weight");
+      q_up_ = parts.linear("self_attention.linear_q_proj.weight");
     }
-    kv_down_.weight = &parts("self_attention.linear_kv_down_proj.weight");
+    kv_down_ = parts.linear("self_attention.linear_kv_down_proj.weight");
     kv_norm_ = parts.norm("self_attention.linear_kv_up_proj.layer_norm_weight", spec.latent_norm);
-    kv_up_.weight = &parts("self_attention.linear_kv_up_proj.weight");
-    proj_.weight = &parts("self_attention.linear_proj.weight");
+    kv_up_ = parts.linear("self_attention.linear_kv_up_proj.weight");
+    proj_ = parts.linear("self_attention.linear_proj.weight");
   }
 
   at::Tensor forward(const Recorder& given, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {

@@ -8,8 +8,8 @@ class DenseFfn final : public Ffn {
  public:
   DenseFfn(const spec::DenseFfn& spec, const Parts& parts, const std::string& module)
       : mesh_(parts.mesh), activation_(make_activation(spec.activation, spec.gated, spec.clamp)) {
-    fc1_.weight = &parts(module + "linear_fc1.weight");
-    fc2_.weight = &parts(module + "linear_fc2.weight");
+    fc1_ = parts.linear(module + "linear_fc1.weight");
+    fc2_ = parts.linear(module + "linear_fc2.weight");
   }
 
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Routing*) const override {

@@ -63,10 +63,8 @@ Experts::Experts(const spec::MoeFfn& spec, const Parts& parts)
     : activation_(make_activation(spec.activation, true, spec.clamp)) {
   for (int64_t e = 0; e < spec.num_experts; ++e) {
     const auto product = [&](const char* name) {
-      Linear linear;
-      linear.weight = &parts(fmt::format("mlp.experts.{}.weight{}", name, e));
-      if (spec.expert_bias) linear.bias = &parts(fmt::format("mlp.experts.{}.bias{}", name, e));
-      return linear;
+      return parts.linear(fmt::format("mlp.experts.{}.weight{}", name, e),
+                          spec.expert_bias ? fmt::format("mlp.experts.{}.bias{}", name, e) : "");
     };
     fc1_.push_back(product("linear_fc1"));
     fc2_.push_back(product("linear_fc2"));

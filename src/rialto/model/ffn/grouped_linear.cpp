@@ -42,8 +42,10 @@ at::Tensor grouped_linear(const Recorder& recorder, const at::Tensor& x_PI, cons
     const size_t weight = input++, bias = layer.bias ? input++ : 0;
     const int64_t first = offsets[e], count = offsets[e + 1] - first;
     if (count == 0) continue;
+    kernels::GemmRecipe recipe = layer.recipe;
+    recipe.observes = tape.active();  // evaluation leaves no trace
     kernels::gemm_forward_out(y.narrow(0, first, count), x.narrow(0, first, count), layer.weight->data,
-                              layer.bias ? layer.bias->data : at::Tensor(), layer.recipe);
+                              layer.bias ? layer.bias->data : at::Tensor(), recipe);
     used.push_back({.first = first,
                     .count = count,
                     .weight = layer.weight->data,
@@ -51,7 +53,7 @@ at::Tensor grouped_linear(const Recorder& recorder, const at::Tensor& x_PI, cons
                     .dbias = layer.bias ? layer.bias->main_grad : at::Tensor(),
                     .want_dw = tape.wants(weight),
                     .want_db = bias != 0 && tape.wants(bias),
-                    .recipe = layer.recipe});
+                    .recipe = recipe});
     want_dw = want_dw || used.back().want_dw;
     want_grads = want_grads || used.back().want_dw || used.back().want_db;
   }
