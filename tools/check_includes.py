@@ -31,7 +31,8 @@ TORCH = {
     "comm": ["spec"],
     "model": ["spec", "schedule", "kernels", "comm"],
     "optim": ["spec", "kernels", "comm", "model"],
-    "checkpoint": ["spec", "formats", "hub", "bridge", "families", "store", "config", "resolve", "source", "comm", "model", "optim"],
+    "parallel": ["spec", "comm", "model", "optim"],
+    "checkpoint": ["spec", "formats", "hub", "bridge", "families", "store", "config", "resolve", "source", "comm", "model", "optim", "parallel"],
     "generate": ["spec", "hub", "config", "resolve", "kernels", "model", "comm", "checkpoint"],
 }
 LEFT = list(NO_TORCH) + ["cli"]

@@ -16,7 +16,7 @@ FOREIGN = re.compile(r"pypi\.org|crates\.io|registry\.npmjs|static\.rust-lang|de
 EXIT = re.compile(r"\b(std::(exit|abort|quick_exit)|_exit)\s*\(|(?<![\w.>:])exit\s*\(|\bsignal\s*\(|\bsigaction\s*\(|\bfork\s*\(")
 # What ATen computes through MKL's vector functions: see src/rialto/kernels/dispatch.h.
 MKL = re.compile(r"(?:\bat::|[\w)\]]\.)(a?cos|a?sin|a?tan|tanh|exp|expm1|log|log1p|log2|log10|logsumexp|erfc?|sqrt)_?\(")
-TORCH_ROOMS = tuple(f"src/rialto/{room}/" for room in "kernels comm model optim checkpoint generate train cli_train".split())
+TORCH_ROOMS = tuple(f"src/rialto/{room}/" for room in "kernels comm model optim parallel checkpoint generate train cli_train".split())
 LONG = 400
 
 

@@ -9,6 +9,7 @@
 #include "rialto/base/file_ops.h"
 #include "rialto/base/json.h"
 #include "rialto/base/progress.h"
+#include "rialto/comm/mesh.h"
 #include "rialto/model/block_recipes.h"
 #include "rialto/model/weights.h"
 #include "rialto/optim/loss_scaler.h"
@@ -57,9 +58,11 @@ struct SaveOptions {
   std::optional<fs::path> tokenizer;      ///< the model came from nowhere: with a derived config
   bool replace = false;
   model::BlockRecipes* recipes = nullptr;  ///< with the state of delayed FP8 scaling; null or without state: none
+  comm::Mesh mesh = {};  ///< the ranks that call save() together; the optimizer may be sharded over dp
   bool separate_expert_optimizer = false;  ///< for a Megatron run with expert parallelism; the model has experts
 };
 /// Weights, main parameters, moments, scheduler and train state; see docs/checkpoint.md.
+/// Collective over options.mesh: the first rank writes.
 fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& model, model::Weights& weights,
               const optim::Optimizer* optimizer, const TrainingState& state, const Json& scheduler, Progress* progress);
 

@@ -56,6 +56,7 @@ bool load_fp8_state(const fs::path& iter_dir, model::BlockRecipes& recipes) {
   for (auto& [name, scale] : layers) {
     // A history of another length keeps its newest entries.
     const int64_t shared = std::min(stored[1], scale.history().size(0));
+    scale.observed().zero_();
     scale.history().zero_();
     read_into(reader, kHistory, layer, scale.history().narrow(0, 0, shared));
     read_into(reader, kScale, layer++, scale.scales());

@@ -1,6 +1,8 @@
 // Resuming: weights, main parameters, moments and counters from one iteration, ours or Megatron's.
 #include <ATen/Functions.h>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -25,7 +27,11 @@ void fill_state(const store::CheckpointReader& reader, const model::Weight& weig
   const at::Tensor values = at::empty({weight.size}, at::kFloat);
   fill_bytes(values,
              [&](std::span<std::byte> out) { read_box(elements, weight.param.view, weight.box, DType::kF32, out); });
-  optimizer.write(name, {weight.offset, weight.offset + weight.size}, values);
+  const int64_t begin = weight.offset, end = weight.offset + weight.size;
+  for (const optim::Range& owned : optimizer.owned()) {
+    const optim::Range part{std::max(begin, owned.begin), std::min(end, owned.end)};
+    if (part.size() > 0) optimizer.write(name, part, values.narrow(0, part.begin - begin, part.size()));
+  }
 }
 
 /// Main parameters stand under either of Megatron's names (distributed, plain bf16); an fp32 model's are its weights.

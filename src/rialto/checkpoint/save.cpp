@@ -1,5 +1,9 @@
 // Saving a training state: weights, main parameters, moments and what stands beside them, streamed parameter by
 // parameter.
+#include <ATen/Functions.h>
+
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -32,10 +36,28 @@ void alias_all(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, c
   for (const std::string& alias : names.aliases) writer.add_alias(chunk, alias);
 }
 
+constexpr auto kDp = comm::Axis::kDp;
+
+/// The state `name` of a whole weight. A sharded optimizer's is put together on every rank, in memory for one weight.
+at::Tensor whole_state(const optim::Optimizer& optimizer, const char* name, const model::Weight& weight,
+                       const comm::Mesh& mesh) {
+  const int64_t begin = weight.offset, end = weight.offset + weight.size;
+  if (!optimizer.is_sharded()) return optimizer.read(name, {begin, end});
+  const at::Tensor values =
+      at::zeros({weight.size}, at::TensorOptions().dtype(at::kFloat).device(weight.data.device()));
+  for (const optim::Range& range : optimizer.owned()) {
+    const optim::Range part{std::max(begin, range.begin), std::min(end, range.end)};
+    if (part.size() > 0) values.narrow(0, part.begin - begin, part.size()).copy_(optimizer.read(name, part));
+  }
+  // Summed as integers: one rank alone is not 0 at each element, and its bits stay what they are, -0 too.
+  at::Tensor bits = values.view(at::kInt);
+  comm::all_reduce_sum(bits, mesh, kDp);
+  return values;
+}
+
 /// `param` is what Megatron's distributed optimizer asks for, `fp32_param` what its plain bf16 optimizer does.
 void add_optimizer_state(store::CheckpointWriter& writer, const model::Weight& weight,
-                         const optim::Optimizer& optimizer) {
-  const optim::Range range{weight.offset, weight.offset + weight.size};
+                         const optim::Optimizer& optimizer, const comm::Mesh& mesh) {
   const auto named = [&](const char* name) {
     return store::chunk_of(weight.param, DType::kF32, fmt::format("optimizer.state.{}.", name));
   };
@@ -45,10 +67,20 @@ void add_optimizer_state(store::CheckpointWriter& writer, const model::Weight& w
     alias_all(writer, stored, named("param"));
   } else {
     stored = named("param");
-    add_tensor(writer, stored, optimizer.read("param", range));
+    add_tensor(writer, stored, whole_state(optimizer, "param", weight, mesh));
   }
   alias_all(writer, stored, named("fp32_param"));
-  for (const char* name : optimizer.state_names(weight)) add_tensor(writer, named(name), optimizer.read(name, range));
+  for (const char* name : optimizer.state_names(weight))
+    add_tensor(writer, named(name), whole_state(optimizer, name, weight, mesh));
+}
+
+/// Gives the writing rank what this one owns, in the order of add_optimizer_state.
+void help_save(const model::Weights& weights, const optim::Optimizer& optimizer, const comm::Mesh& mesh) {
+  for (const model::Weight& weight : weights.all()) {
+    if (weight.param.buffer || weight.frozen) continue;
+    if (!optimizer.main_is_weights()) whole_state(optimizer, "param", weight, mesh);
+    for (const char* name : optimizer.state_names(weight)) whole_state(optimizer, name, weight, mesh);
+  }
 }
 
 }  // namespace
@@ -56,6 +88,11 @@ void add_optimizer_state(store::CheckpointWriter& writer, const model::Weight& w
 fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& model, model::Weights& weights,
               const optim::Optimizer* optimizer, const TrainingState& state, const Json& scheduler,
               Progress* progress) {
+  const fs::path folder = options.root / store::iter_name(state.iteration);
+  if (options.mesh.index(kDp) != 0) {
+    if (optimizer != nullptr && optimizer->is_sharded()) help_save(weights, *optimizer, options.mesh);
+    return folder;
+  }
   Progress& shown = progress ? *progress : silent();
   store::CheckpointWriter writer(ops, options.root, state.iteration, options.replace);
   shown.begin(fmt::format("save iteration {}", state.iteration), weights.all().size(), "tensors");
@@ -67,7 +104,7 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
   }
   if (optimizer != nullptr) {
     for (const model::Weight& weight : weights.all()) {
-      if (!weight.param.buffer && !weight.frozen) add_optimizer_state(writer, weight, *optimizer);
+      if (!weight.param.buffer && !weight.frozen) add_optimizer_state(writer, weight, *optimizer, options.mesh);
     }
   }
   if (options.recipes) add_fp8_state(writer, *options.recipes);
@@ -94,7 +131,7 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
   train_state.do_train = true;
   writer.commit(*common.tree, train_state, common.storages);
   shown.end();
-  return options.root / store::iter_name(state.iteration);
+  return folder;
 }
 
 }  // namespace rialto::checkpoint

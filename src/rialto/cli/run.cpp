@@ -10,6 +10,7 @@
 #include "rialto/cli/command.h"
 #include "rialto/cli/handover.h"
 #include "rialto/cli/train_options.h"
+#include "rialto/spec/place.h"
 
 namespace rialto::cli {
 namespace {
@@ -60,7 +61,8 @@ void refuse_unknown_command(const CLI::App& app, int argc, const char* const* ar
 int parse_and_run(int argc, const char* const* argv) {
   if (argc > 1 && is_train_command(argv[1])) {
     if (argv[1] == std::string_view("train")) {
-      if (const int code = refuse_bad_run(argc, argv)) return code;
+      const spec::Place place = spec::find_place([](const char* name) { return std::getenv(name); });
+      if (const int code = refuse_bad_run(argc, argv, place.world)) return code;
     }
     hand_over(argc, argv);
   }
@@ -88,9 +90,11 @@ int parse_and_run(int argc, const char* const* argv) {
   add_plan(app, context);
   add_report(app, context);
   add_runs(app, context);
-  if (find_rialto_train())
+  if (find_rialto_train()) {
     for (const TrainCommand& command : train_commands())
       app.add_subcommand(std::string(command.name), std::string(command.help));
+    add_launch(app, context);
+  }
   refuse_unknown_command(app, argc, argv);
   try {
     app.parse(argc, argv);

@@ -34,7 +34,7 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   add_common(command, options.common);
 }
 
-int refuse_bad_run(int argc, const char* const* argv) {
+int refuse_bad_run(int argc, const char* const* argv, int64_t world_size) {
   CLI::App app;
   TrainOptions options;
   add_train_options(*app.add_subcommand("train"), options);
@@ -44,7 +44,8 @@ int refuse_bad_run(int argc, const char* const* argv) {
     return 0;
   }
   std::vector<config::Problem> problems;
-  const config::RunConfig config = config::read_run_config(options.sources, &problems);
+  config::RunConfig config = config::read_run_config(options.sources, &problems);
+  config.world_size = world_size;
   if (problems.empty()) problems = config::broken_rules(config);
   for (const config::Problem& problem : problems) fmt::print(stderr, "error: {}\n", problem.line);
   return problems.empty() ? 0 : exit_code(ErrorKind::kConfig);

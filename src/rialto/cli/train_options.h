@@ -32,7 +32,8 @@ void add_train_options(CLI::App& command, TrainOptions& options);
 
 /// Checks the configuration of a `train` command line before anything is started. Prints one line for each mistake on
 /// stderr and returns the exit code, 0 when there is none. A command line that does not parse (or asks for help) is
-/// left to rialto-train. Throws kConfig when a file cannot be read at all.
-int refuse_bad_run(int argc, const char* const* argv);
+/// left to rialto-train. `world_size`: processes that the run will have. Throws kConfig when a file cannot be read at
+/// all.
+int refuse_bad_run(int argc, const char* const* argv, int64_t world_size);
 
 }  // namespace rialto::cli

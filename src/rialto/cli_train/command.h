@@ -18,8 +18,9 @@ namespace rialto::cli_train {
 
 using cli::add_common;
 using cli::Common;
-/// Applies --threads. Throws kUsage.
-void apply(const Common& common);
+/// Applies --threads; unset: OMP_NUM_THREADS when `usual` is given, which is what it is then if that is unset too; else
+/// all CPUs of this process. Throws kUsage.
+void apply(const Common& common, int usual = 0);
 
 /// "fp32", "bf16" or empty. Throws kUsage.
 std::optional<DType> parse_dtype(const std::string& name);
@@ -41,6 +42,9 @@ std::unique_ptr<Progress> terminal_progress();
 /// the next of the same kind has its ordinary effect: it kills.
 void install_stop_handlers(int extra_signal);
 bool stop_requested();
+
+/// As a rank of `rialto launch`, which sets RIALTO_LAUNCHER_PID: ends this process when that one is killed.
+void end_with_launcher();
 
 /// 75 (stopped on request) becomes 0 under torchrun, which takes any other code for a crash and starts the ranks again.
 int final_code(int code);

@@ -5,6 +5,8 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
@@ -20,12 +22,14 @@ void on_signal(int) { stop_flag = 1; }
 
 }  // namespace
 
-void apply(const Common& common) {
+void apply(const Common& common, int usual) {
   if (common.threads < 0 || common.threads > 4096) {
     throw Error(ErrorKind::kUsage, "--threads", "out of range",
                 {.got = std::to_string(common.threads), .want = "1 to 4096", .hint = {}});
   }
-  at::set_num_threads(common.threads > 0 ? common.threads : static_cast<int>(available_threads()));
+  int threads = common.threads;
+  if (threads == 0 && usual > 0) threads = std::getenv("OMP_NUM_THREADS") ? at::get_num_threads() : usual;
+  at::set_num_threads(threads > 0 ? threads : static_cast<int>(available_threads()));
 }
 
 std::optional<DType> parse_dtype(const std::string& name) {
@@ -54,6 +58,13 @@ void install_stop_handlers(int extra_signal) {
 }
 
 bool stop_requested() { return stop_flag != 0; }
+
+void end_with_launcher() {
+  const char* launcher = std::getenv("RIALTO_LAUNCHER_PID");
+  if (!launcher || std::to_string(getppid()) != launcher) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (std::to_string(getppid()) != launcher) raise(SIGKILL);  // it ended meanwhile
+}
 
 int final_code(int code) {
   return code == exit_code(ErrorKind::kStopped) && std::getenv("TORCHELASTIC_RUN_ID") != nullptr ? 0 : code;

@@ -13,6 +13,8 @@
 #include "rialto/base/terminal_progress.h"
 #include "rialto/cli_train/command.h"
 #include "rialto/convert/convert.h"
+#include "rialto/spec/place.h"
+#include "rialto/train/setup.h"
 #include "rialto/train/train.h"
 
 namespace rialto::cli_train {
@@ -66,10 +68,29 @@ class TrainingBar {
   int64_t train_iters_, first_ = 0;
   TerminalProgress bar_;
 };
+/// Meets the other processes of the run. On GPUs each has its own: the one of its local number.
+void join(train::Hooks& hooks, const spec::Place& place, const config::RunConfig& config) {
+  if (hooks.device == "cuda" || (hooks.device == "auto" && train::parse_device("auto").is_cuda()))
+    hooks.device = fmt::format("cuda:{}", place.local_rank);
+  hooks.world = comm::World::connect(place, {.device = train::parse_device(hooks.device),
+                                             .timeout = std::chrono::minutes(config.dist.distributed_timeout_minutes)});
+}
+
+int exit_code_of(const train::Result& result, const config::RunConfig& config) {
+  if (result.end != train::End::kStopped) return 0;
+  if (config.checkpoint.save.empty()) {
+    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", result.iteration),
+                "stopped on request, and nothing was saved: checkpoint.save is not set");
+  }
+  return final_code(exit_code(ErrorKind::kStopped));
+}
 
 int run(const Options& options) {
-  apply(options.common);
-  const config::RunConfig config = config::read_run_config(options.sources);
+  const spec::Place place = spec::find_place([](const char* name) { return std::getenv(name); });
+  apply(options.common, place.local_world > 1 ? 1 : 0);
+  if (place.world > 1) end_with_launcher();
+  config::RunConfig config = config::read_run_config(options.sources);
+  config.world_size = place.world;
   config::check_rules(config);
   check_export(options, config);
   apply_determinism(config);
@@ -77,16 +98,17 @@ int run(const Options& options) {
   install_stop_handlers(section.exit_signal_handler ? static_cast<int>(section.exit_signal) : SIGTERM);
   const auto progress = terminal_progress();
   train::Hooks hooks;
-  hooks.progress = progress.get();
+  if (place.rank == 0) hooks.progress = progress.get();
   hooks.file_ops = &file_ops();
   hooks.device = options.common.device;
+  if (place.world > 1) join(hooks, place, config);
   hooks.stop_requested = stop_requested;
   std::optional<TrainingBar> bar;
-  if (!options.common.json && isatty(STDERR_FILENO)) bar.emplace(config.train.train_iters);
+  if (hooks.writes() && !options.common.json && isatty(STDERR_FILENO)) bar.emplace(config.train.train_iters);
   hooks.on_train_step_end = [&bar](const train::StepRecord& record) {
     if (bar) bar->step(record.iteration);
   };
-  if (!options.common.json) {
+  if (!options.common.json && hooks.writes()) {
     hooks.print = [&bar](std::string_view line) {
       if (bar) bar->hide();
       print_line(line);
@@ -95,6 +117,7 @@ int run(const Options& options) {
   const train::Result result = train::train(config, hooks);
   bar.reset();
 
+  if (!hooks.writes()) return exit_code_of(result, config);
   Json report = train::to_json(result);
   if (!options.export_hf.empty() && result.end == train::End::kFinished) {
     convert::ConvertOptions conversion;
@@ -112,12 +135,7 @@ int run(const Options& options) {
                            result.end == train::End::kFinished ? "finished" : "stopped", result.iteration,
                            result.checkpoint->string()));
   }
-  if (result.end != train::End::kStopped) return 0;
-  if (config.checkpoint.save.empty()) {
-    throw Error(ErrorKind::kInternal, fmt::format("iteration {}", result.iteration),
-                "stopped on request, and nothing was saved: checkpoint.save is not set");
-  }
-  return final_code(exit_code(ErrorKind::kStopped));
+  return exit_code_of(result, config);
 }
 
 }  // namespace

@@ -1,15 +1,54 @@
-// A mesh of one rank: every axis has size 1 and every collective is the identity.
+// Axes and their groups.
 #include "rialto/comm/mesh.h"
+
+#include <fmt/format.h>
 
 #include "rialto/base/error.h"
 
 namespace rialto::comm {
+namespace {
 
-Mesh::Mesh(const spec::Layout& layout) : layout_(layout) {
-  if (layout.world() != 1) {
-    throw Error(
-        ErrorKind::kConfig, "parallel", "this version runs on one rank",
-        {.got = std::to_string(layout.world()) + " ranks", .want = "1", .hint = "set every parallel size to 1"});
+constexpr Axis kAxes[] = {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp};
+constexpr const char* kNames[] = {"tp", "cp", "dp", "pp"};
+
+int& along(spec::Coords& coords, Axis axis) {
+  switch (axis) {
+    case Axis::kTp:
+      return coords.tp;
+    case Axis::kCp:
+      return coords.cp;
+    case Axis::kDp:
+      return coords.dp;
+    case Axis::kPp:
+      break;
+  }
+  return coords.pp;
+}
+
+}  // namespace
+
+Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(layout), world_(std::move(world)) {
+  const int processes = world_ ? world_->size() : 1;
+  if (layout.world() != processes || layout.world() != layout.dp) {
+    throw Error(ErrorKind::kConfig, "parallel",
+                layout.world() != layout.dp ? "this version runs data parallel only"
+                                            : "the layout does not fit the number of processes",
+                {.got = fmt::format("tp {} cp {} dp {} pp {} with {} processes", layout.tp, layout.cp, layout.dp,
+                                    layout.pp, processes),
+                 .want = fmt::format("tp 1 cp 1 dp {} pp 1", processes)});
+  }
+  if (!world_) return;
+  coords_ = spec::coords_of(layout_, world_->rank());
+  for (const Axis axis : kAxes) {
+    if (size(axis) == 1) continue;
+    std::vector<int> ranks;
+    spec::Coords coords = coords_;
+    for (int i = 0; i < size(axis); ++i) {
+      along(coords, axis) = i;
+      ranks.push_back(spec::rank_of(layout_, coords));
+    }
+    const auto number = static_cast<size_t>(axis);
+    groups_[number] = world_->group(fmt::format("{}/{}", kNames[number], ranks.front()), ranks);
   }
 }
 
@@ -27,11 +66,15 @@ int Mesh::size(Axis axis) const {
   return 1;
 }
 
-int Mesh::index(Axis) const { return 0; }
+int Mesh::index(Axis axis) const {
+  spec::Coords coords = coords_;
+  return along(coords, axis);
+}
 
-// A Mesh has one rank, so no axis has anyone to talk to.
-at::Tensor copy_to(const at::Tensor& x, const Mesh&, Axis) { return x; }
-at::Tensor reduce_from(const at::Tensor& x, const Mesh&, Axis) { return x; }
-void all_reduce_sum(at::Tensor&, const Mesh&, Axis) {}
+Group& Mesh::group(Axis axis) const {
+  const auto& group = groups_[static_cast<size_t>(axis)];
+  if (!group) throw Error(ErrorKind::kInternal, kNames[static_cast<size_t>(axis)], "an axis of one rank has no group");
+  return *group;
+}
 
 }  // namespace rialto::comm

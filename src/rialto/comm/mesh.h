@@ -3,6 +3,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "rialto/comm/world.h"
 #include "rialto/spec/layout.h"
 
 namespace rialto::comm {
@@ -12,24 +17,48 @@ enum class Axis { kTp, kCp, kDp, kPp };
 class Mesh {
  public:
   Mesh() = default;  ///< one rank
-  /// Throws kConfig: this version runs one rank; larger layouts are computed with, not run.
-  explicit Mesh(const spec::Layout& layout);
+  /// `world` has layout.world() processes; null: one. Rank order: spec::rank_of. Collective: makes a group for each
+  /// axis longer than 1. Throws kConfig when the sizes differ, and for tp, cp or pp over 1, which are computed with,
+  /// not run.
+  explicit Mesh(const spec::Layout& layout, std::shared_ptr<World> world = {});
   int size(Axis axis) const;
   int index(Axis axis) const;
   const spec::Layout& layout() const { return layout_; }
+  const spec::Coords& coords() const { return coords_; }
+  /// Null for one rank.
+  const std::shared_ptr<World>& world() const { return world_; }
+  /// The ranks along `axis` through this one. Throws kInternal for an axis of size 1, which has nobody to talk to.
+  Group& group(Axis axis) const;
 
  private:
   spec::Layout layout_;
+  spec::Coords coords_;
+  std::shared_ptr<World> world_;
+  std::array<std::shared_ptr<Group>, 4> groups_;
 };
 
 // Each collective beside its transpose (what the backward pass does). All are collective over `axis`: every rank of it
-// must call, in the same order.
+// must call, in the same order. Dim 0 is the one that is cut or joined, in the order of ranks.
 
 /// Forward identity, backward sum over `axis`: the input of a column-parallel linear.
 at::Tensor copy_to(const at::Tensor& x, const Mesh& mesh, Axis axis);
 /// Forward sum over `axis`, backward identity: the output of a row-parallel linear.
 at::Tensor reduce_from(const at::Tensor& x, const Mesh& mesh, Axis axis);
-/// Sum in place, no gradient: norms, losses, gradients.
+/// Forward every rank's x, joined; backward the sum over `axis` of this rank's part.
+at::Tensor gather_from(const at::Tensor& x, const Mesh& mesh, Axis axis);
+/// Forward the sum over `axis` of this rank's part; backward every rank's gradient, joined.
+at::Tensor reduce_scatter_to(const at::Tensor& x, const Mesh& mesh, Axis axis);
+
+// Without a gradient: norms, losses, counts, flags.
+
+/// In place; contiguous.
 void all_reduce_sum(at::Tensor& x, const Mesh& mesh, Axis axis);
+void all_reduce_max(at::Tensor& x, const Mesh& mesh, Axis axis);
+/// Sums of host numbers, element by element, in fp64.
+void all_reduce_sum(std::vector<double>& values, const Mesh& mesh, Axis axis);
+/// True when it is true on any rank.
+bool any(bool value, const Mesh& mesh, Axis axis);
+/// Returns when every rank of `axis` has come.
+void barrier(const Mesh& mesh, Axis axis, const char* what);
 
 }  // namespace rialto::comm

@@ -111,7 +111,7 @@ std::string_view reason(Why why) {
     case kOptimizer:
       return "the optimizer is AdamW with fp32 state here";
     case kParallel:
-      return "it comes with parallel training, and this version trains in one process";
+      return "it comes with other ways of parallel training; data parallel is what this version runs";
     case kPrecision:
       return "it follows from mixed_precision here";
     case kPython:

@@ -50,6 +50,8 @@ void add_second_names(std::vector<KeyRow>& rows) {
   same_as("rialto", "family", "model.family");
   same_as("dataset", "blend", "dataset.data_path");
   rows.back().read = read_blend;
+  same_as("comm_overlap", "overlap_grad_reduce", "ddp.overlap_grad_reduce");
+  same_as("comm_overlap", "bucket_size", "ddp.bucket_size");
   same_as("ddp", "use_distributed_optimizer", "optimizer.use_distributed_optimizer");
   // Bridge turns both on when this one is.
   rows.back().read = [](RunConfig& config, const Node& node) {

@@ -23,6 +23,7 @@ const std::vector<Rule>& rules() {
     add_logger_rules(out);
     add_resilience_rules(out);
     add_profiling_rules(out);
+    add_ddp_rules(out);
     add_precision_rules(out);
     std::ranges::sort(out, {}, &Rule::id);
     return out;

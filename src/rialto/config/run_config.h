@@ -116,6 +116,13 @@ struct ResilienceSection {
   int64_t spike_window = 100;
   int64_t max_skipped_iterations = 10;
 };
+struct DdpSection {
+  std::optional<int64_t> bucket_size;
+  bool overlap_grad_reduce = false, average_in_collective = false, check_for_nan_in_grad = false;
+};
+struct DistSection {
+  int64_t distributed_timeout_minutes = 10;
+};
 struct RngSection {
   int64_t seed = 1234;
 };
@@ -157,10 +164,14 @@ struct RunConfig {
   TokenizerSection tokenizer;
   CheckpointSection checkpoint;
   LoggerSection logger;
+  DdpSection ddp;
+  DistSection dist;
   ProfilingSection profiling;
   RngSection rng;
   ResilienceSection resilience;
   std::string mixed_precision = "bf16_mixed";  ///< name of a preset
+
+  int64_t world_size = 1;  ///< processes of this run: not a key, the launcher says it
 };
 
 /// Where a configuration comes from; each line wins over those before it.

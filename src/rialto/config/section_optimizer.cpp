@@ -22,7 +22,8 @@ std::vector<Field<OptimizerSection>> optimizer_fields() {
       field("log_num_zeros_in_grad", &O::log_num_zeros_in_grad,
             "count zeros in the gradient, for step line and records"),
       field("use_distributed_optimizer", &O::use_distributed_optimizer,
-            "recorded in checkpoints; the state is written so that both of Megatron's optimizers read it"),
+            "with several processes each keeps and updates the optimizer state of its share of the weights (ZeRO-1); "
+            "checkpoints are written so that both of Megatron's optimizers read them"),
       field("loss_scale", &O::loss_scale, "constant factor of the loss; unset: dynamic with fp16, none otherwise"),
       field_or_default("initial_loss_scale", &O::initial_loss_scale, "first factor of the dynamic loss scale"),
       field_or_default("min_loss_scale", &O::min_loss_scale, "lowest factor of the dynamic loss scale"),

@@ -51,6 +51,8 @@ void add_profiling_rows(std::vector<KeyRow>& rows);
 void add_profiling_rules(std::vector<Rule>& rules);
 /// The flags of `model:` that belong to mixed_precision.
 void add_model_precision_rows(std::vector<KeyRow>& rows);
+void add_ddp_rows(std::vector<KeyRow>& rows);
+void add_ddp_rules(std::vector<Rule>& rules);
 void add_precision_rows(std::vector<KeyRow>& rows);
 void add_precision_rules(std::vector<Rule>& rules);
 

@@ -13,20 +13,29 @@ using Found = std::optional<Finding>;
 
 constexpr int64_t kMostBatch = int64_t{1} << 20;
 
-/// The multiples of `micro` around `global`.
-std::string batches_near(int64_t global, int64_t micro) {
-  const int64_t below = std::max(micro, global / micro * micro);
-  return fmt::format("use {} or {}", below, below + micro);
+/// The multiples of `unit` around `global`.
+std::string batches_near(int64_t global, int64_t unit) {
+  const int64_t below = std::max(unit, global / unit * unit);
+  return fmt::format("use {} or {}", below, below + unit);
+}
+
+/// One micro-batch for every process: a global batch is a whole number of them.
+int64_t unit_of(const RunConfig& config) { return config.train.micro_batch_size * config.world_size; }
+
+std::string in_words(const RunConfig& config) {
+  const std::string micro = fmt::format("train.micro_batch_size {}", config.train.micro_batch_size);
+  return config.world_size == 1 ? micro : fmt::format("{} on {} processes", micro, config.world_size);
 }
 
 Found whole_micro_batches(const RunConfig& config) {
-  const int64_t micro = config.train.micro_batch_size, global = config.train.global_batch_size;
-  if (micro < 1 || global < 1 || global % micro == 0) return {};
-  if (config.train.decrease_batch_size_if_needed && global > micro) return {};
-  return Finding{"the global batch is not a whole number of micro-batches",
-                 {.got = fmt::format("global_batch_size {} with train.micro_batch_size {}", global, micro),
-                  .want = "a multiple of micro_batch_size",
-                  .hint = batches_near(global, micro)}};
+  const int64_t unit = unit_of(config), global = config.train.global_batch_size;
+  if (unit < 1 || global < 1 || global % unit == 0) return {};
+  if (config.train.decrease_batch_size_if_needed && global > unit) return {};
+  return Finding{
+      "the global batch is not a whole number of micro-batches",
+      {.got = fmt::format("global_batch_size {} with {}", global, in_words(config)),
+       .want = config.world_size == 1 ? "a multiple of micro_batch_size" : fmt::format("a multiple of {}", unit),
+       .hint = batches_near(global, unit)}};
 }
 
 Found one_length(const RunConfig& config) {
@@ -64,13 +73,14 @@ Found rampup_shape(const RunConfig& config) {
 
 Found rampup_micro_batches(const RunConfig& config) {
   const TrainSection& train = config.train;
-  if (!ramps_up(train) || train.micro_batch_size < 1) return {};
+  const int64_t unit = unit_of(config);
+  if (!ramps_up(train) || unit < 1) return {};
   const int64_t start = train.rampup_batch_size[0], increment = train.rampup_batch_size[1];
-  const bool whole = start % train.micro_batch_size == 0 && increment % train.micro_batch_size == 0;
-  if (whole || (train.decrease_batch_size_if_needed && start >= train.micro_batch_size)) return {};
+  const bool whole = start % unit == 0 && increment % unit == 0;
+  if (whole || (train.decrease_batch_size_if_needed && start >= unit)) return {};
   return Finding{"a batch of the ramp-up is not a whole number of micro-batches",
                  {.got = fmt::format("start {}, increment {}", start, increment),
-                  .want = fmt::format("multiples of train.micro_batch_size {}", train.micro_batch_size),
+                  .want = "multiples of " + in_words(config),
                   .hint = "train.decrease_batch_size_if_needed=true rounds down, from at least one micro-batch"}};
 }
 
@@ -169,7 +179,8 @@ void add_train_rules(std::vector<Rule>& rules) {
   rules.push_back(
       integer_rule("R002", "train.global_batch_size", [](C c) { return c.train.global_batch_size; }, 1, kMostBatch));
   rules.push_back({"R003", "train.global_batch_size",
-                   "a multiple of train.micro_batch_size, unless train.decrease_batch_size_if_needed",
+                   "a multiple of train.micro_batch_size times the number of processes, unless "
+                   "train.decrease_batch_size_if_needed",
                    whole_micro_batches});
   rules.push_back(integer_rule("R004", "train.train_iters", iterations, 1, kMostIterations));
   rules.push_back(integer_rule("R005", "train.exit_interval", [](C c) { return c.train.exit_interval; }, 1));
@@ -185,7 +196,8 @@ void add_train_rules(std::vector<Rule>& rules) {
                    "increment",
                    rampup_shape});
   rules.push_back({"R105", "train.rampup_batch_size",
-                   "multiples of train.micro_batch_size, unless train.decrease_batch_size_if_needed",
+                   "multiples of train.micro_batch_size times the number of processes, unless "
+                   "train.decrease_batch_size_if_needed",
                    rampup_micro_batches});
   rules.push_back(
       {"R106", "train.rampup_batch_size", "empty with train.train_samples or train.num_epochs", rampup_length});

@@ -80,6 +80,7 @@ std::vector<KeyRow> make_rows() {
   add_logger_rows(rows);
   add_resilience_rows(rows);
   add_profiling_rows(rows);
+  add_ddp_rows(rows);
   add_precision_rows(rows);
   add_second_names(rows);
   add_targets(rows);

@@ -30,8 +30,9 @@ class DelayedScale {
   /// (largest code / largest magnitude) / 2^margin; a scale whose history is all 0 stays.
   /// Source: TransformerEngine, fp8.py, _default_sf_compute.
   void advance();
-  at::Tensor& history() { return history_; }  ///< [history_len, 3], newest first
-  at::Tensor& scales() { return scales_; }    ///< [3]
+  at::Tensor& observed() { return observed_; }  ///< [3], since the last step
+  at::Tensor& history() { return history_; }    ///< [history_len, 3], newest first
+  at::Tensor& scales() { return scales_; }      ///< [3]
 
  private:
   DelayedOptions options_;

@@ -1,6 +1,8 @@
 // Recipes by weight.
 #include "rialto/model/block_recipes.h"
 
+#include <ATen/Functions.h>
+
 namespace rialto::model {
 
 BlockRecipes::BlockRecipes(const BlockPrecision& precision, int64_t num_layers, at::Device device)
@@ -16,7 +18,14 @@ kernels::GemmRecipe BlockRecipes::of(const std::string& weight, std::optional<in
   return recipe;
 }
 
-void BlockRecipes::advance() {
+void BlockRecipes::advance(const comm::Mesh& mesh) {
+  if (!delayed_.empty() && mesh.size(comm::Axis::kDp) > 1) {
+    std::vector<at::Tensor> observed;
+    for (auto& [name, scale] : delayed_) observed.push_back(scale.observed());
+    at::Tensor all = at::stack(observed);
+    comm::all_reduce_max(all, mesh, comm::Axis::kDp);
+    for (size_t i = 0; i < observed.size(); ++i) observed[i].copy_(all.select(0, static_cast<int64_t>(i)));
+  }
   for (auto& [name, scale] : delayed_) scale.advance();
 }
 

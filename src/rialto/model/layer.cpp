@@ -62,6 +62,24 @@ Norm Parts::norm(const std::string& leaf, const spec::Norm& spec) const {
 
 at::Tensor Stream::sum() const { return delta.defined() ? at::add(x, delta) : x; }
 
+Stream watched(const Recorder& recorder, const Stream& stream, int64_t layer) {
+  Tape tape(recorder, {stream.x, stream.delta});
+  if (!tape.active()) return stream;
+  const Stream same{.x = stream.x.detach(), .delta = stream.delta.defined() ? stream.delta.detach() : at::Tensor()};
+  std::vector<at::Tensor> outputs{same.x};
+  if (same.delta.defined()) outputs.push_back(same.delta);
+  tape.record(
+      outputs,
+      [watch = recorder.watch, layer](const Grads& douts, const std::vector<at::Tensor>&) -> Grads {
+        watch->done_from(layer);
+        Grads dins = douts;
+        dins.resize(2);
+        return dins;
+      },
+      "watched");
+  return same;
+}
+
 DecoderLayer::DecoderLayer(const spec::Layer& spec, const Parts& parts)
     : prefix_(parts.prefix),
       ffn_module_(std::holds_alternative<spec::MoeFfn>(spec.ffn) ? Module::kMoe : Module::kMlp),

@@ -58,6 +58,10 @@ struct Stream {
   at::Tensor sum() const;
 };
 
+/// The same values, recorded so that the watch is told when the gradients of layers from `layer` on are complete: this
+/// place's backward runs after everything that the stream went into.
+Stream watched(const Recorder& recorder, const Stream& stream, int64_t layer);
+
 /// x += post(mixer(pre(x))); x += post(ffn(pre(x))), each norm only where the spec has it.
 class DecoderLayer {
  public:

@@ -38,6 +38,7 @@ struct Model::Impl {
   Dropping dropping;
   MemoryPlan plan;
   std::vector<DecoderLayer> layers;
+  int64_t first_layer = 0;
   int64_t rotation_limit = INT64_MAX;
   std::vector<MtpBlock> mtp;
   const Weight* embedding = nullptr;
@@ -70,6 +71,7 @@ struct Model::Impl {
                             : l < plan.block_layers   ? 1
                                                       : 0;
       const auto first = static_cast<size_t>(l);
+      if (recorder.watch) stream = watched(recorder, stream, first_layer + l);
       if (group > 0) {
         stream = run_layers(recorder, std::move(stream), std::span(layers).subspan(first, static_cast<size_t>(group)),
                             pass, context.routing);
@@ -130,6 +132,7 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
                  .want = fmt::format("within [0, {})", num_layers),
                  .hint = {}});
   }
+  m.first_layer = stage.first;
   for (int64_t l = stage.first; l < stage.last; ++l) {
     m.layers.emplace_back(spec.layers[static_cast<size_t>(l)],
                           Parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l), recipes, l});

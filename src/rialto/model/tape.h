@@ -88,11 +88,21 @@ class Choices {
   bool repeating_ = false;
 };
 
-/// What every Function is handed; the default is the plain way. The sink and the plan must outlive the backward pass,
-/// the hook the forward pass.
+/// Told during a backward pass which gradients are complete, so that reducing them may start.
+class GradWatch {
+ public:
+  virtual ~GradWatch() = default;
+  /// Weights of layers from `layer` on, and those behind the last layer, get no more gradient in this pass; an
+  /// embedding may, whether tied or not. Called with decreasing numbers. Does not count what a sink holds back.
+  virtual void done_from(int64_t layer) = 0;
+};
+
+/// What every Function is handed; the default is the plain way. The sink, the watch and the plan must outlive the
+/// backward pass, the hook the forward pass.
 struct Recorder {
   SaveHook* save = nullptr;
   GradSink* sink = nullptr;
+  GradWatch* watch = nullptr;
   const MemoryPlan* plan = nullptr;  ///< null inside a part that is computed again: such parts do not nest
   Module module = Module::kNone;     ///< what is running
   bool host_layer = false;           ///< everything that this layer keeps waits in host memory

@@ -16,6 +16,12 @@ namespace {
 
 constexpr int64_t kAlign = 64;  // elements: a cache line or more in every dtype, and whole vectors
 
+/// The data-parallel ranks each own an equal share of the flat buffers, and 128 elements of it at least, as in
+/// Megatron.
+int64_t flat_multiple(const spec::Layout& layout) {
+  return layout.dp == 1 ? kAlign : std::lcm<int64_t>(layout.dp, 128);
+}
+
 int64_t aligned(int64_t size) { return (size + kAlign - 1) / kAlign * kAlign; }
 
 /// Shape in memory of `box`: each dim of the logical shape is the product of a run of the view's axes, each as long as
@@ -83,6 +89,7 @@ Weights::Weights(const spec::ModelSpec& model, const spec::Layout& layout, const
     index_[param.name] = weights_.size();
     weights_.push_back(std::move(weight));
   }
+  flat_size_ = (flat_size_ + flat_multiple(layout) - 1) / flat_multiple(layout) * flat_multiple(layout);
   const at::AutoDispatchBelowADInplaceOrView below;  // plain aliases of the flat buffers, each a leaf of its own
   const auto options = at::TensorOptions().device(context.device);
   flat_data_ = at::zeros({flat_size_}, options.dtype(context.dtype));

@@ -37,7 +37,8 @@ class Weights {
   const std::vector<Weight>& all() const { return weights_; }
   at::Tensor& flat_data() { return flat_data_; }
   at::Tensor& flat_grad() { return flat_grad_; }
-  int64_t flat_size() const { return flat_size_; }  ///< padding included; padding stays 0
+  /// Padding included, which stays 0. With several data-parallel ranks a multiple of their number and of 128.
+  int64_t flat_size() const { return flat_size_; }
   const Context& context() const { return context_; }
   void zero_grad();
   /// Frozen weights get no gradient and no update. Throws kConfig when weights made for inference should train.

@@ -26,24 +26,33 @@ double sum_of_squares(const float* x, int64_t count) {
 
 }  // namespace
 
-double grad_norm(const model::Weights& weights) {
+int64_t num_blocks(int64_t count) { return (count + kBlock - 1) / kBlock; }
+
+std::vector<double> squares_of_blocks(const at::Tensor& flat) {
   const at::NoGradGuard no_grad;
-  const at::Tensor& flat = const_cast<model::Weights&>(weights).flat_grad();
-  // Frozen weights and padding have zero gradients, and tied weights share one: the flat buffer counts each once.
-  if (!flat.is_cpu() || flat.scalar_type() != at::kFloat) {
-    return std::sqrt(flat.to(at::kDouble).square().sum().item<double>());
-  }
-  const float* grad = flat.const_data_ptr<float>();
-  const int64_t blocks = (flat.numel() + kBlock - 1) / kBlock;
+  const int64_t count = flat.numel(), blocks = num_blocks(count);
   std::vector<double> sums(static_cast<size_t>(blocks));
+  if (!flat.is_cpu() || flat.scalar_type() != at::kFloat) {
+    if (blocks > 0) sums[0] = flat.to(at::kDouble).square().sum().item<double>();
+    return sums;
+  }
+  const float* x = flat.const_data_ptr<float>();
   at::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
-    for (int64_t b = first; b < last; ++b) {
-      sums[static_cast<size_t>(b)] = sum_of_squares(grad + b * kBlock, std::min(kBlock, flat.numel() - b * kBlock));
-    }
+    for (int64_t b = first; b < last; ++b)
+      sums[static_cast<size_t>(b)] = sum_of_squares(x + b * kBlock, std::min(kBlock, count - b * kBlock));
   });
+  return sums;
+}
+
+double norm_of(const at::Tensor& flat) {
   double total = 0;
-  for (const double sum : sums) total += sum;
+  for (const double sum : squares_of_blocks(flat)) total += sum;
   return std::sqrt(total);
+}
+
+double grad_norm(const model::Weights& weights) {
+  // Frozen weights and padding have zero gradients, and tied weights share one: the flat buffer counts each once.
+  return norm_of(const_cast<model::Weights&>(weights).flat_grad());
 }
 
 double clip_scale(double norm, double clip) {

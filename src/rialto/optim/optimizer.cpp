@@ -50,6 +50,7 @@ bool all_finite(const at::Tensor& flat) {
 Optimizer::Optimizer(model::Weights& weights, const Options& options, std::optional<std::vector<Range>> owned)
     : weights_(weights),
       options_(options),
+      sharded_(owned.has_value()),
       owned_(owned ? std::move(*owned) : std::vector<Range>{{0, weights.flat_size()}}) {
   const at::NoGradGuard no_grad;
   if (!weights.flat_grad().defined()) {

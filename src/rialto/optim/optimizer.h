@@ -34,6 +34,8 @@ class Optimizer {
 
   const Options& options() const { return options_; }
   const std::vector<Range>& owned() const { return owned_; }
+  /// Whether it was given what it owns: other ranks own the rest.
+  bool is_sharded() const { return sharded_; }
 
   bool main_is_weights() const;
   /// Main parameters from the weights (after loading weights without optimizer state).
@@ -63,6 +65,7 @@ class Optimizer {
 
   model::Weights& weights_;
   Options options_;
+  bool sharded_;
   std::vector<Range> owned_;
   std::vector<Held> held_;  ///< ascending
   int64_t num_steps_ = 0;

@@ -65,9 +65,10 @@ model::Batch make_batch(const data::GptDataset& dataset, int64_t first, int64_t 
 }
 
 GlobalBatch make_global_batch(const data::GptDataset& dataset, int64_t first, int64_t global_size, int64_t micro_size,
-                              int64_t vocab, at::Device device) {
+                              int64_t vocab, at::Device device, const Share& share) {
   GlobalBatch batch;
-  for (int64_t done = 0; done < global_size; done += micro_size) {
+  batch.num_micro_batches = static_cast<size_t>((global_size + micro_size - 1) / micro_size);
+  for (int64_t done = share.index * micro_size; done < global_size; done += share.count * micro_size) {
     batch.micro_batches.push_back(
         make_batch(dataset, first + done, std::min(micro_size, global_size - done), vocab, device));
     batch.total_weight += batch.micro_batches.back().loss_weights_BS.sum(at::kDouble).item<double>();

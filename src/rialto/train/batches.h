@@ -13,13 +13,19 @@ namespace rialto::train {
 model::Batch make_batch(const data::GptDataset& dataset, int64_t first, int64_t count, int64_t vocab,
                         at::Device device);
 
-/// The micro-batches of one global batch in order, and the sum of their loss weights.
+/// The micro-batches of one global batch in order, or one rank's share of them.
 struct GlobalBatch {
   std::vector<model::Batch> micro_batches;
-  double total_weight = 0;
-  int64_t num_tokens = 0;
+  size_t num_micro_batches = 0;  ///< of all ranks
+  double total_weight = 0;       ///< sum of the loss weights of `micro_batches`, until the ranks have added theirs
+  int64_t num_tokens = 0;        ///< likewise
 };
+/// One data-parallel rank's share of a global batch.
+struct Share {
+  int64_t index = 0, count = 1;
+};
+/// `share`: its micro-batches, dealt out in turn as Megatron does: of `count` neighbouring ones rank i gets the i-th.
 GlobalBatch make_global_batch(const data::GptDataset& dataset, int64_t first, int64_t global_size, int64_t micro_size,
-                              int64_t vocab, at::Device device);
+                              int64_t vocab, at::Device device, const Share& share = {});
 
 }  // namespace rialto::train

@@ -10,7 +10,7 @@
 
 namespace rialto::train {
 
-EvalRecord evaluate(const Setup& setup, const Hooks& hooks, EvalPart part) {
+EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part) {
   const auto start = std::chrono::steady_clock::now();
   const config::RunConfig& config = setup.config;
   const bool test = part == EvalPart::kTest;
@@ -22,23 +22,28 @@ EvalRecord evaluate(const Setup& setup, const Hooks& hooks, EvalPart part) {
   const int64_t wanted = config::evaluation_samples(config), num_samples = wanted > 0 ? wanted : dataset.size();
   const int64_t global = config::evaluation_batch(config);
   const int64_t micro = config::evaluation_micro_batch(config);
+  const Share share = setup.share();
   EvalRecord record{.iteration = setup.state.iteration, .part = part};
-  double sum = 0, weight = 0;
+  setup.parallel->await_weights();
+  double sum = 0, weight = 0, tokens = 0;
   for (int64_t batch_start = 0; batch_start < num_samples; batch_start += global) {
     if (step_start) step_start(batch_start / global);
     const int64_t batch_end = std::min(batch_start + global, num_samples);
-    for (int64_t first = batch_start; first < batch_end; first += micro) {
+    for (int64_t first = batch_start + share.index * micro; first < batch_end; first += share.count * micro) {
       const model::Batch batch =
           make_batch(dataset, first, std::min(micro, batch_end - first), setup.model_spec.vocab, setup.device);
       const model::LossSum loss = forward_only(*setup.model, batch, hooks.forward_step);
       sum += loss.sum.item<double>();
       weight += loss.weight;
-      record.num_tokens += batch.tokens_BS.numel();
+      tokens += static_cast<double>(batch.tokens_BS.numel());
     }
     if (step_end) step_end(batch_start / global);
   }
+  std::vector<double> totals{sum, weight, tokens};
+  comm::all_reduce_sum(totals, setup.mesh, comm::Axis::kDp);
   record.num_samples = num_samples;
-  record.loss = sum / weight;
+  record.num_tokens = static_cast<int64_t>(totals[2]);
+  record.loss = totals[0] / totals[1];
   record.elapsed_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return record;
 }

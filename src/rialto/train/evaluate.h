@@ -7,7 +7,8 @@
 namespace rialto::train {
 
 /// Mean loss over the first samples of the validation or test data, as many as config::evaluation_samples says (0:
-/// all). Calls the start and step events; the caller reports the record.
-EvalRecord evaluate(const Setup& setup, const Hooks& hooks, EvalPart part);
+/// all), of which each data-parallel rank computes its share. Calls the start and step events; the caller reports the
+/// record.
+EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part);
 
 }  // namespace rialto::train

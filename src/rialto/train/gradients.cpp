@@ -35,6 +35,7 @@ GlobalBatch next_token_batch(const data::TokenRows& rows, at::Device device) {
     *tensor = tensor->to(device);
   batch.sample_numbers.assign(rows.size(), 0);
   GlobalBatch global;
+  global.num_micro_batches = 1;
   global.total_weight = static_cast<double>(count * (length - 1));
   global.num_tokens = count * length;
   global.micro_batches.push_back(std::move(batch));

@@ -13,13 +13,39 @@ namespace rialto::train {
 namespace {
 
 config::BatchSizes next_sizes(const Setup& setup) {
-  return config::batch_sizes_at(setup.config.train, setup.state.consumed_train_samples, 1);
+  return config::batch_sizes_at(setup.config.train, setup.state.consumed_train_samples, setup.config.world_size);
 }
 
+/// This rank's micro-batches.
 GlobalBatch next_batch(Setup& setup, int64_t size) {
   const Phases::Scope scope(&setup.phases, Phase::kData);
   return make_global_batch(*setup.train_data, setup.state.consumed_train_samples, size,
-                           setup.config.train.micro_batch_size, setup.model_spec.vocab, setup.device);
+                           setup.config.train.micro_batch_size, setup.model_spec.vocab, setup.device, setup.share());
+}
+
+/// Of the whole global batch; `batch` gets its weight and tokens, returned are the FLOPs that were computed.
+double sum_over_ranks(GlobalBatch& batch, const Setup& setup) {
+  std::vector<double> totals{batch.total_weight, static_cast<double>(batch.num_tokens),
+                             setup.flops->exact(attended_lengths(batch))};
+  comm::all_reduce_sum(totals, setup.mesh, comm::Axis::kDp);
+  batch.total_weight = totals[0];
+  batch.num_tokens = static_cast<int64_t>(totals[1]);
+  return totals[2];
+}
+
+/// Counts of all ranks: the same micro-batches and layers report on each.
+void sum_over_ranks(std::vector<model::RoutedTokens>& routed, const comm::Mesh& mesh) {
+  std::vector<double> counts;  // exact up to 2^53
+  for (const model::RoutedTokens& tokens : routed) {
+    const auto* count = tokens.tokens_E.const_data_ptr<int64_t>();
+    counts.insert(counts.end(), count, count + tokens.tokens_E.numel());
+  }
+  comm::all_reduce_sum(counts, mesh, comm::Axis::kDp);
+  auto from = counts.begin();
+  for (model::RoutedTokens& tokens : routed) {
+    auto* count = tokens.tokens_E.data_ptr<int64_t>();
+    for (int64_t e = 0; e < tokens.tokens_E.numel(); ++e) count[e] = static_cast<int64_t>(*from++);
+  }
 }
 
 }  // namespace
@@ -31,7 +57,8 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
   const checkpoint::TrainingState& state = setup.state;
   const config::ResilienceSection& watch = setup.config.resilience;
   outcome.sizes = next_sizes(setup);
-  const GlobalBatch batch = next_batch(setup, outcome.sizes.running);
+  GlobalBatch batch = next_batch(setup, outcome.sizes.running);
+  const double exact_flops = sum_over_ranks(batch, setup);
   StepRecord& record = outcome.record;
   record.iteration = state.iteration + 1;
   const optim::Rates rates = rates_at(setup.config, setup.schedule, state.scheduled_samples);
@@ -39,7 +66,7 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
   record.global_batch_size = outcome.sizes.running;
   record.num_tokens = batch.num_tokens;
   record.flops = setup.flops->megatron(static_cast<double>(batch.num_tokens), static_cast<double>(setup.seq_length));
-  record.exact_flops = setup.flops->exact(attended_lengths(batch));
+  record.exact_flops = exact_flops;
   const auto step = [&](double loss) {
     if (is_spike(watch, state.recent_losses, loss)) {
       outcome.trouble = Trouble::kSpike;
@@ -50,17 +77,26 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
     outcome.overflowed = !update.stepped && setup.loss_scaler;
     if (!update.stepped && !setup.loss_scaler) outcome.trouble = Trouble::kNonfiniteNorm;
   };
-  const Iteration iteration = run_iteration(*setup.model, *setup.weights, batch,
-                                            {.forward_step = forward_step,
-                                             .per_token = setup.config.model.calculate_per_token_loss,
-                                             .loss_scale = setup.loss_scaler ? setup.loss_scaler->scale() : 1,
-                                             .step = step,
-                                             .phases = &setup.phases});
+  parallel::DataParallel& ranks = *setup.parallel;
+  ranks.await_weights();
+  const double loss_scale = setup.loss_scaler ? setup.loss_scaler->scale() : 1;
+  Iteration iteration =
+      run_iteration(*setup.model, *setup.weights, batch,
+                    {.forward_step = forward_step,
+                     .per_token = setup.config.model.calculate_per_token_loss,
+                     .loss_scale = loss_scale * ranks.loss_scale(),
+                     .expect_last_backward = [&] { ranks.expect_last_backward(); },
+                     .reduce_grads = [&] { ranks.reduce_gradients(); },
+                     .sum_over_ranks = [&](auto& sums) { comm::all_reduce_sum(sums, setup.mesh, comm::Axis::kDp); },
+                     .step = step,
+                     .phases = &setup.phases});
   record.loss = iteration.loss;
   record.extra = iteration.extra;
   if (!std::isfinite(record.loss)) outcome.trouble = Trouble::kNonfiniteLoss;
-  if (!outcome.trouble && setup.config.model.moe_router_bias_update_rate > 0)
+  if (!outcome.trouble && setup.config.model.moe_router_bias_update_rate > 0) {
+    sum_over_ranks(iteration.routed, setup.mesh);
     model::update_selection_bias(*setup.weights, iteration.routed, setup.config.model.moe_router_bias_update_rate);
+  }
   return outcome;
 }
 
@@ -73,7 +109,7 @@ void finish_iteration(Setup& setup, IterationOutcome& outcome) {
   state.skipped_train_samples += sizes.global - sizes.running;
   state.floating_point_operations_so_far += record.flops;
   record.skipped = outcome.trouble || outcome.overflowed;
-  setup.recipes->advance();
+  setup.recipes->advance(setup.mesh);
   if (setup.loss_scaler) {
     record.loss_scale = setup.loss_scaler->scale();
     if (setup.loss_scaler->is_dynamic()) state.loss_scaler = setup.loss_scaler->state();

@@ -81,7 +81,7 @@ bool Loop::iterate() {
   if (outcome.trouble) return resolve(outcome);
   finish_iteration(setup_, outcome);
   result_.last_loss = outcome.record.loss;
-  reporter_->step(outcome.record, *setup_.weights);
+  reporter_->step(outcome.record, setup_);
   return true;
 }
 
@@ -106,7 +106,7 @@ bool Loop::resolve(IterationOutcome& outcome) {
   if (hooks_.print) hooks_.print(fmt::format("iteration {}: {}; skipped", outcome.record.iteration, what));
   finish_iteration(setup_, outcome);
   ++setup_.state.skipped_iterations;
-  reporter_->step(outcome.record, *setup_.weights);
+  reporter_->step(outcome.record, setup_);
   return true;
 }
 
@@ -149,8 +149,10 @@ std::optional<End> Loop::reason_to_stop() const {
     if (hooks_.print) hooks_.print(exit_line(why));
     return end;
   };
-  if (hooks_.stop_requested && hooks_.stop_requested()) return stop(End::kStopped, "on request");
-  if (const auto limit = config_.train.exit_duration_in_mins; limit && minutes() > *limit)
+  // A signal may have come to one rank, or to all at different iterations, and clocks differ.
+  const auto any = [&](bool mine) { return comm::any(mine, setup_.mesh, comm::Axis::kDp); };
+  if (any(hooks_.stop_requested && hooks_.stop_requested())) return stop(End::kStopped, "on request");
+  if (const auto limit = config_.train.exit_duration_in_mins; limit && any(minutes() > *limit))
     return stop(End::kExitDuration, fmt::format("after {} minutes", *limit));
   if (due(config_.train.exit_interval, now)) return stop(End::kExitInterval, fmt::format("at iteration {}", now));
   return {};

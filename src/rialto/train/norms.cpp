@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace rialto::train {
 namespace {
@@ -21,6 +22,24 @@ double sum_of_squares(const at::Tensor& tensor) {
   return sum;
 }
 
+/// `count` of every weight's gradient, added over the parts that ranks own; 0 for frozen weights.
+std::vector<double> over_gradients(const model::Weights& weights, const parallel::DataParallel& ranks,
+                                   const std::function<double(const at::Tensor&)>& count) {
+  const std::vector<parallel::Range> owned = ranks.owned().value_or(std::vector<parallel::Range>{{0, INT64_MAX}});
+  std::vector<double> sums;
+  for (const model::Weight& weight : weights.all()) {
+    double& sum = sums.emplace_back(0);
+    if (weight.frozen) continue;
+    for (const parallel::Range& range : owned) {
+      const int64_t begin = std::max(range.begin, weight.offset),
+                    end = std::min(range.end, weight.offset + weight.size);
+      if (begin < end) sum += count(weight.main_grad.reshape(-1).narrow(0, begin - weight.offset, end - begin));
+    }
+  }
+  ranks.sum_over_owners(sums);
+  return sums;
+}
+
 }  // namespace
 
 double weights_norm(const model::Weights& weights) {
@@ -31,21 +50,23 @@ double weights_norm(const model::Weights& weights) {
   return std::sqrt(sum);
 }
 
-int64_t zeros_in_gradient(const model::Weights& weights) {
-  int64_t zeros = 0;
-  for (const model::Weight& weight : weights.all())
-    if (!weight.frozen) zeros += weight.size - at::count_nonzero(weight.main_grad).item<int64_t>();
-  return zeros;
+int64_t zeros_in_gradient(const model::Weights& weights, const parallel::DataParallel& ranks) {
+  const auto zeros = [](const at::Tensor& part) {
+    return static_cast<double>(part.numel() - at::count_nonzero(part).item<int64_t>());
+  };
+  double sum = 0;
+  for (const double count : over_gradients(weights, ranks, zeros)) sum += count;
+  return static_cast<int64_t>(sum);
 }
 
-std::map<std::string, double> gradient_norms(const model::Weights& weights) {
+std::map<std::string, double> gradient_norms(const model::Weights& weights, const parallel::DataParallel& ranks) {
+  const std::vector<double> sums = over_gradients(weights, ranks, sum_of_squares);
   std::map<std::string, double> norms;
   double total = 0;
-  for (const model::Weight& weight : weights.all()) {
-    if (weight.frozen) continue;
-    const double sum = sum_of_squares(weight.main_grad);
-    norms["l2_norm/grad/" + weight.param.name] = std::sqrt(sum);
-    total += sum;
+  for (size_t w = 0; w < sums.size(); ++w) {
+    if (weights.all()[w].frozen) continue;
+    norms["l2_norm/grad/" + weights.all()[w].param.name] = std::sqrt(sums[w]);
+    total += sums[w];
   }
   norms["l2_norm/grad/global"] = std::sqrt(total);
   return norms;

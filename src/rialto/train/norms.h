@@ -5,14 +5,17 @@
 #include <string>
 
 #include "rialto/model/weights.h"
+#include "rialto/parallel/data_parallel.h"
 
 namespace rialto::train {
 
 /// Euclidean norm of the weights as they compute, in fp64.
 double weights_norm(const model::Weights& weights);
+// Of the reduced gradients, wherever they are: collective over the ranks.
+
 /// Entries of trained weights' gradients that are 0.
-int64_t zeros_in_gradient(const model::Weights& weights);
+int64_t zeros_in_gradient(const model::Weights& weights, const parallel::DataParallel& ranks);
 /// "l2_norm/grad/<parameter>" of every trained weight, and "l2_norm/grad/global": before clipping, in fp64.
-std::map<std::string, double> gradient_norms(const model::Weights& weights);
+std::map<std::string, double> gradient_norms(const model::Weights& weights, const parallel::DataParallel& ranks);
 
 }  // namespace rialto::train

@@ -25,11 +25,12 @@ double seconds_now() {
 
 Json time_of(const StepRecord& record) {
   const auto per_ms = [&](double amount) { return record.elapsed_ms > 0 ? amount / record.elapsed_ms : 0.0; };
-  const double exact_tflops = per_ms(record.exact_flops) / 1e9;
+  const auto per_device = [&](double flops) { return per_ms(flops) / 1e9 / static_cast<double>(record.world_size); };
+  const double exact_tflops = per_device(record.exact_flops);
   Json time = {{"at", seconds_now()},
                {"elapsed_ms", record.elapsed_ms},
                {"tokens_per_s", per_ms(static_cast<double>(record.num_tokens)) * 1e3},
-               {"tflops_per_s", per_ms(record.flops) / 1e9},
+               {"tflops_per_s", per_device(record.flops)},
                {"exact_tflops_per_s", exact_tflops}};
   if (record.peak_tflops) time["model_flops_utilization"] = exact_tflops / *record.peak_tflops;
   if (!record.phases_ms.empty()) time["phases_ms"] = record.phases_ms;

@@ -39,7 +39,8 @@ struct StepRecord {
   std::optional<int64_t> num_zeros;         ///< in the gradient
   std::map<std::string, double> phases_ms;  ///< since the last record; an evaluation and a save before it too
   std::map<std::string, double> memory;     ///< gigabytes, under Megatron's names
-  std::optional<double> peak_tflops;        ///< of the device
+  std::optional<double> peak_tflops;        ///< of a device
+  int64_t world_size = 1;                   ///< devices of the run
 };
 
 /// An iteration whose data was passed over.

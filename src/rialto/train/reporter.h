@@ -9,9 +9,9 @@
 #include <string>
 
 #include "rialto/checkpoint/checkpoint.h"
-#include "rialto/model/weights.h"
 #include "rialto/train/metrics.h"
 #include "rialto/train/records.h"
+#include "rialto/train/setup.h"
 #include "rialto/train/tensorboard.h"
 #include "rialto/train/train.h"
 
@@ -23,9 +23,9 @@ class Reporter {
   /// from, and an event file if there is a folder for them; writes logger.save_config_filepath.
   Reporter(const config::RunConfig& config, const Hooks& hooks, const checkpoint::TrainingState& state,
            at::Device device);
-  /// Adds to the record what was asked for (norms, memory) and tells it; `weights` still hold the iteration's
-  /// gradients.
-  void step(StepRecord record, const model::Weights& weights);
+  /// Adds to the record what was asked for (norms, memory) and tells it; the weights still hold the iteration's
+  /// gradients. Collective over the ranks.
+  void step(StepRecord record, const Setup& setup);
   void left_out(const LeftOutRecord& record);
   void evaluation(const EvalRecord& record);
   /// What was reported is on disk afterwards.
@@ -33,7 +33,7 @@ class Reporter {
   fs::path metrics_path() const { return metrics_ ? metrics_->path() : fs::path(); }
 
  private:
-  void step_lines(const StepRecord& record);
+  void step_lines(const StepRecord& record, const Setup& setup);
 
   const config::RunConfig& config_;
   const Hooks& hooks_;

@@ -37,7 +37,8 @@ Json megatron_args(const Setup& setup) {
 }  // namespace
 
 bool weights_finite(const Setup& setup) {
-  return optim::all_finite(setup.weights->flat_data()) && setup.optimizer->main_is_finite();
+  const bool finite = optim::all_finite(setup.weights->flat_data()) && setup.optimizer->main_is_finite();
+  return !comm::any(!finite, setup.mesh, comm::Axis::kDp);
 }
 
 Saver::Saver(const config::RunConfig& config, const Hooks& hooks, Setup& setup)
@@ -51,6 +52,7 @@ Saver::Saver(const config::RunConfig& config, const Hooks& hooks, Setup& setup)
 
 void Saver::save() {
   if (config_.checkpoint.save.empty() || saved_iteration_ == setup_.state.iteration) return;
+  setup_.parallel->await_weights();
   if (!weights_finite(setup_)) {
     throw Error(ErrorKind::kInternal, fmt::format("iteration {}", setup_.state.iteration),
                 "the weights are not finite, so they are not saved",
@@ -60,12 +62,14 @@ void Saver::save() {
   newest_ = checkpoint::save(ops_, options(), setup_.model_spec, *setup_.weights,
                              config_.checkpoint.save_optim ? setup_.optimizer.get() : nullptr, setup_.state, scheduler,
                              hooks_.progress);
+  comm::barrier(setup_.mesh, comm::Axis::kDp, "the end of a save");
   saved_iteration_ = setup_.state.iteration;
   if (hooks_.on_checkpoint_save) hooks_.on_checkpoint_save(saved_iteration_, *newest_);
 }
 
 checkpoint::SaveOptions Saver::options() const {
   checkpoint::SaveOptions options;
+  options.mesh = setup_.mesh;
   options.root = config_.checkpoint.save;
   options.run_config_yaml = config::write_portable_sections(config_);
   options.run_keys_yaml = config::write_run_keys(config_);

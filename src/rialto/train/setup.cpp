@@ -215,6 +215,20 @@ void refuse_separate_experts_of_none(const config::RunConfig& config, const spec
   }
 }
 
+parallel::Options parallel_options(const config::RunConfig& config) {
+  const config::DdpSection& ddp = config.ddp;
+  // Source of the default: Megatron-Core distributed_data_parallel.py.
+  const int64_t usual =
+      ddp.overlap_grad_reduce ? std::max<int64_t>(40'000'000, 1'000'000 * config.world_size) : INT64_MAX;
+  return {.bucket_size = ddp.bucket_size.value_or(usual),
+          .overlap_grad_reduce = ddp.overlap_grad_reduce,
+          .average_in_collective = ddp.average_in_collective,
+          .check_for_nan_in_grad =
+              ddp.check_for_nan_in_grad && config.resilience.on_nonfinite == "stop" && !make_loss_scaler(config),
+          .shard_optimizer = config.optimizer.use_distributed_optimizer,
+          .overlap_param_gather = false};
+}
+
 }  // namespace
 
 at::Device parse_device(const std::string& name) {
@@ -247,6 +261,7 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   Progress& progress = hooks.progress ? *hooks.progress : silent();
   Setup setup;
   setup.device = parse_device(hooks.device);
+  setup.mesh = comm::Mesh(spec::Layout{.dp = static_cast<int>(given.world_size)}, hooks.world);
   setup.phases = Phases(setup.device, given.logger.timing_log_level > 0, given.profiling.nvtx_ranges);
   const Origin origin = find_origin(given, progress);
   refuse_foreign_folder(given, origin);
@@ -263,12 +278,16 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   if (origin.source) (origin.source->native ? setup.native_source : setup.hf_source) = origin.source->path;
 
   const model::Context context{setup.device, checkpoint::scalar_type_of(setup.model_spec.dtype)};
-  setup.weights = std::make_unique<model::Weights>(setup.model_spec, spec::Layout{}, spec::Coords{}, context, true);
-  setup.optimizer = std::make_unique<optim::Optimizer>(*setup.weights, optimizer_options(config));
+  setup.weights =
+      std::make_unique<model::Weights>(setup.model_spec, setup.mesh.layout(), setup.mesh.coords(), context, true);
+  setup.parallel = std::make_unique<parallel::DataParallel>(*setup.weights, setup.mesh, parallel_options(config));
+  setup.optimizer =
+      std::make_unique<optim::Optimizer>(*setup.weights, optimizer_options(config), setup.parallel->owned());
   const auto layers = static_cast<int64_t>(setup.model_spec.layers.size());
   setup.recipes = std::make_unique<model::BlockRecipes>(block_precision(config, layers), layers, setup.device);
-  setup.model = std::make_unique<model::Model>(setup.model_spec, *setup.weights, comm::Mesh{},
+  setup.model = std::make_unique<model::Model>(setup.model_spec, *setup.weights, setup.mesh,
                                                spec::stage_range(layers, {}, 0), setup.recipes.get());
+  setup.model->set_recorder({.watch = setup.parallel->watch()});
   setup.model->set_objective({.moe_aux_loss_coeff = config.model.moe_aux_loss_coeff,
                               .moe_z_loss_coeff = config.model.moe_z_loss_coeff,
                               .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor,
@@ -281,6 +300,9 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   if (setup.resumed_from)
     progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));
   open_data(config, setup);
+  if (hooks.world)
+    hooks.world->agree("starting point", fmt::format("iteration {}, {} samples", setup.state.iteration,
+                                                     setup.state.consumed_train_samples));
   return setup;
 }
 

@@ -9,7 +9,9 @@
 #include "rialto/data/dataset.h"
 #include "rialto/model/model.h"
 #include "rialto/optim/schedule.h"
+#include "rialto/parallel/data_parallel.h"
 #include "rialto/spec/flops.h"
+#include "rialto/train/batches.h"
 #include "rialto/train/phases.h"
 #include "rialto/train/train.h"
 
@@ -18,10 +20,12 @@ namespace rialto::train {
 struct Setup {
   config::RunConfig config;  ///< as given, with train.train_iters worked out
   spec::ModelSpec model_spec;
+  comm::Mesh mesh;
   std::optional<spec::FlopCounter> flops;
   std::unique_ptr<model::Weights> weights;
   std::unique_ptr<model::BlockRecipes> recipes;  ///< of the model
   std::unique_ptr<model::Model> model;
+  std::unique_ptr<parallel::DataParallel> parallel;
   std::unique_ptr<optim::Optimizer> optimizer;
   std::optional<optim::LossScaler> loss_scaler;                         ///< none: gradients are those of the loss
   std::unique_ptr<data::GptDataset> train_data, valid_data, test_data;  ///< null where nothing is asked of them
@@ -32,6 +36,9 @@ struct Setup {
   at::Device device = at::kCPU;
   Phases phases;
   int64_t seq_length = 0;
+
+  /// This rank's share of every global batch.
+  Share share() const { return {mesh.index(comm::Axis::kDp), mesh.size(comm::Axis::kDp)}; }
 };
 
 /// Follows the configuration: resume from checkpoint.load, else weights from checkpoint.pretrained_checkpoint, else

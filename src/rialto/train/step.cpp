@@ -27,6 +27,17 @@ class ExtraSums {
       mtp_[m].second += parts.mtp[m].weight;
     }
   }
+  /// Every sum, to be added to those of other ranks in place.
+  std::vector<double*> all() {
+    std::vector<double*> sums;
+    for (auto* sum : {&aux_, &z_})
+      if (*sum) sums.push_back(&**sum);
+    for (auto& [sum, weight] : mtp_) {
+      sums.push_back(&sum);
+      sums.push_back(&weight);
+    }
+    return sums;
+  }
   ExtraLosses mean(double total_weight) const {
     const auto over = [](double sum, double weight) { return weight > 0 ? sum / weight : 0; };
     ExtraLosses means;
@@ -94,16 +105,26 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
         sum += losses[micro].sum.item<double>();
         extra.add(losses[micro].parts);
         // A gradient of a loss that is not finite would only spread it.
+        if (micro + 1 == losses.size() && calls.expect_last_backward) calls.expect_last_backward();
         if (std::isfinite(sum)) {
-          const double scale = gradient_scale(calls.per_token, batch.total_weight, losses[micro].weight, losses.size());
+          const double scale =
+              gradient_scale(calls.per_token, batch.total_weight, losses[micro].weight, batch.num_micro_batches);
           model::backward(losses[micro], scale * calls.loss_scale);
         }
         losses[micro] = {};
         break;
       case schedule::Act::kReduceGrads:
+        if (calls.reduce_grads) calls.reduce_grads();
+        if (calls.sum_over_ranks) {
+          std::vector<double*> sums = extra.all();
+          sums.insert(sums.end(), {&sum, &weight});
+          std::vector<double> values;
+          for (const double* each : sums) values.push_back(*each);
+          calls.sum_over_ranks(values);
+          for (size_t i = 0; i < sums.size(); ++i) *sums[i] = values[i];
+        }
         if (std::abs(weight - batch.total_weight) > 1e-6 * batch.total_weight)
           refuse_weight(weight, batch.total_weight);
-        if (calls.reduce_grads) calls.reduce_grads();
         break;
       case schedule::Act::kStep:
         if (calls.step && std::isfinite(sum)) calls.step(mean());

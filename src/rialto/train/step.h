@@ -20,12 +20,14 @@ struct Iteration {
 
 /// What the runner leaves to its caller.
 struct RunnerCalls {
-  ForwardStep forward_step = {};               ///< empty: model.forward_loss
-  bool per_token = true;                       ///< see gradient_scale
-  double loss_scale = 1;                       ///< gradients come out times this
-  std::function<void()> reduce_grads = {};     ///< sums gradients over data-parallel ranks; empty: one rank
-  std::function<void(double loss)> step = {};  ///< the gradients are finished; empty: nothing moves
-  Phases* phases = nullptr;                    ///< gets the time of forward, backward, reduction and step
+  ForwardStep forward_step = {};                    ///< empty: model.forward_loss
+  bool per_token = true;                            ///< see gradient_scale
+  double loss_scale = 1;                            ///< gradients come out times this
+  std::function<void()> expect_last_backward = {};  ///< told before it
+  std::function<void()> reduce_grads = {};          ///< sums gradients over data-parallel ranks; empty: one
+  std::function<void(std::vector<double>&)> sum_over_ranks = {};  ///< the same for sums of losses
+  std::function<void(double loss)> step = {};                     ///< the gradients are finished; empty: nothing moves
+  Phases* phases = nullptr;  ///< gets the time of forward, backward, reduction and step
 };
 
 /// What a micro-batch's loss sum is multiplied with in the objective. Per token: 1 / total weight, so tokens count
@@ -33,9 +35,10 @@ struct RunnerCalls {
 double gradient_scale(bool per_token, double total_weight, double micro_weight, size_t num_micro_batches);
 
 /// Plays pipeline_order of one stage: forward and backward per micro-batch, reduce_grads, step. Gradients are those of
-/// the objective and of what the model's objective adds to it, added to main_grad (zeroed first). When the loss is not
-/// finite, `step` is not called. The loss that is returned is the sum over the total weight in either case.
-/// Throws kInput when every token of the batch is masked, kUsage when a forward step's weight is not that of the batch.
+/// the objective (over the global batch of all ranks) and of what the model's objective adds to it, added to main_grad
+/// (zeroed first). When the loss is not finite, `step` is not called. The loss that is returned is the sum over the
+/// total weight in either case. Throws kInput when every token of the batch is masked, kUsage when a forward step's
+/// weight is not that of the batch.
 Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
                         const RunnerCalls& calls);
 

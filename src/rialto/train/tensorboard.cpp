@@ -46,7 +46,7 @@ void TensorBoard::step(const StepRecord& record, const std::map<std::string, dou
   if (window_.size() > static_cast<size_t>(logger_.throughput_window_size)) window_.pop_front();
   for (const auto& [name, ms] : record.phases_ms) timed_ms_[name] += ms;
   ++timed_iterations_;
-  if (!due(record.iteration)) return;
+  if (!due(logger_, record.iteration)) return;
   const int64_t iteration = record.iteration;
   if (logger_.log_timers_to_tensorboard) {
     for (const auto& [name, ms] : timers_of(timed_ms_, logger_.timing_log_level))
@@ -69,7 +69,7 @@ void TensorBoard::add_losses(const StepRecord& record) {
   both("lm loss", record.loss);
   for (const auto& [name, loss] : named(record.extra)) file_.add(name, loss, record.iteration);
   if (logger_.log_loss_scale_to_tensorboard) both("loss-scale", record.loss_scale);
-  if (logger_.log_world_size_to_tensorboard) both("world-size", 1.0);
+  if (logger_.log_world_size_to_tensorboard) both("world-size", static_cast<double>(record.world_size));
   if (record.skipped_samples > 0)
     file_.add("skipped-train-samples", static_cast<double>(record.skipped_samples), record.iteration);
   if (!record.skipped) both("grad-norm", record.grad_norm);
@@ -110,10 +110,10 @@ void TensorBoard::add_runtime(const StepRecord& record) {
   file_.add("time/batches", static_cast<double>(record.iteration), record.iteration);
 }
 
-void TensorBoard::interval(int64_t iteration, double mean_elapsed_ms, double tflops_per_s) {
+void TensorBoard::interval(int64_t iteration, double mean_elapsed_ms, double tflops_per_device, double tflops) {
   if (logger_.log_throughput_to_tensorboard) {
-    file_.add("throughput/tflops/device", tflops_per_s, iteration);
-    file_.add("throughput/tflops", tflops_per_s, iteration);
+    file_.add("throughput/tflops/device", tflops_per_device, iteration);
+    file_.add("throughput/tflops", tflops, iteration);
   }
   if (logger_.log_timers_to_tensorboard) file_.add("iteration-time", mean_elapsed_ms / 1e3, iteration);
 }

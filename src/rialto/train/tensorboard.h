@@ -21,10 +21,12 @@ class TensorBoard {
   /// empty unless asked for.
   void step(const StepRecord& record, const std::map<std::string, double>& gradient_norms);
   /// At every step line: means since the last one.
-  void interval(int64_t iteration, double mean_elapsed_ms, double tflops_per_s);
+  void interval(int64_t iteration, double mean_elapsed_ms, double tflops_per_device, double tflops);
   void evaluation(const EvalRecord& record);
   void flush() { file_.flush(); }
-  bool due(int64_t iteration) const { return iteration % logger_.tensorboard_log_interval == 0; }
+  static bool due(const config::LoggerSection& logger, int64_t iteration) {
+    return iteration % logger.tensorboard_log_interval == 0;
+  }
 
  private:
   void add_losses(const StepRecord& record);

@@ -1,6 +1,8 @@
 // Timers under Megatron's names, and their lines.
 #include "rialto/train/timer_lines.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace rialto::train {
@@ -31,19 +33,32 @@ std::vector<std::pair<std::string, double>> timers_of(const std::map<std::string
   return timers;
 }
 
-std::string timer_lines(const std::vector<std::pair<std::string, double>>& timers_ms, const std::string& option) {
-  if (timers_ms.empty()) return {};
+std::string timer_lines(const std::vector<std::map<std::string, double>>& phases_ms_of_ranks, int64_t level,
+                        const std::string& option) {
+  std::vector<std::string> names;  // in their order
+  std::map<std::string, std::map<size_t, double>> times;
+  for (size_t rank = 0; rank < phases_ms_of_ranks.size(); ++rank) {
+    for (const auto& [name, ms] : timers_of(phases_ms_of_ranks[rank], level)) {
+      if (!times.contains(name)) names.push_back(name);
+      times[name][rank] = ms;
+    }
+  }
+  if (names.empty()) return {};
   const bool all = option == "all";
   std::string text = all               ? "times across ranks (ms):"
                      : option == "max" ? "max time across ranks (ms):"
                                        : "(min, max) time across ranks (ms):";
-  for (const auto& [name, ms] : timers_ms) {
-    if (all)
-      text += fmt::format("\n  {}:\n     rank {:2d}: {:.2f}", name, 0, ms);
-    else if (option == "max")
-      text += fmt::format("\n    {:.<48}: {:.2f}", name + " ", ms);
-    else
-      text += fmt::format("\n    {:.<48}: ({:.2f}, {:.2f})", name + " ", ms, ms);
+  for (const std::string& name : names) {
+    const auto by_time = [](const auto& a, const auto& b) { return a.second < b.second; };
+    const auto [least, most] = std::ranges::minmax_element(times[name], by_time);
+    if (all) {
+      text += fmt::format("\n  {}:", name);
+      for (const auto& [rank, ms] : times[name]) text += fmt::format("\n     rank {:2d}: {:.2f}", rank, ms);
+    } else if (option == "max") {
+      text += fmt::format("\n    {:.<48}: {:.2f}", name + " ", most->second);
+    } else {
+      text += fmt::format("\n    {:.<48}: ({:.2f}, {:.2f})", name + " ", least->second, most->second);
+    }
   }
   return text;
 }

@@ -1,6 +1,8 @@
 // Training as one function, and its result as JSON.
 #include "rialto/train/train.h"
 
+#include "rialto/base/hash.h"
+#include "rialto/base/version.h"
 #include "rialto/train/loop.h"
 
 namespace rialto::train {
@@ -39,6 +41,14 @@ Json to_json(const Result& result) {
   return json;
 }
 
-Result train(const config::RunConfig& config, const Hooks& hooks) { return Loop(config, hooks).run(); }
+Result train(const config::RunConfig& config, const Hooks& hooks) {
+  if (!hooks.world) return Loop(config, hooks).run();
+  config::RunConfig own = config;
+  own.world_size = hooks.world->size();
+  hooks.world->agree("build", std::string(build_id()));
+  const std::string text = config::write_run_config(own);
+  hooks.world->agree("configuration", hash_hex(std::as_bytes(std::span(text))));
+  return Loop(own, hooks).run();
+}
 
 }  // namespace rialto::train

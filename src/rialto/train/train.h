@@ -11,6 +11,7 @@
 #include "rialto/base/file_ops.h"
 #include "rialto/base/json.h"
 #include "rialto/base/progress.h"
+#include "rialto/comm/world.h"
 #include "rialto/config/run_config.h"
 #include "rialto/model/model.h"
 #include "rialto/train/records.h"
@@ -49,6 +50,10 @@ struct Hooks {
   std::function<void(int64_t step)> on_test_step_end;
   std::function<void(const EvalRecord&)> on_test_end;
   std::function<void(int64_t iteration, const fs::path& iter_dir)> on_checkpoint_save;
+
+  /// The processes of the run, data parallel; null: this one alone. Every one of them calls train(); the first writes.
+  std::shared_ptr<comm::World> world;
+  bool writes() const { return !world || world->rank() == 0; }
 };
 
 enum class End { kFinished, kExitInterval, kExitDuration, kStopped };
@@ -66,9 +71,10 @@ struct Result {
 };
 Json to_json(const Result& result);
 
-/// Runs `config` to its end, or until a hook stops it. Checks the rules first; nothing is written before everything is
-/// loaded. Throws kConfig, kInput, kIo; kInternal naming the iteration when a loss or a gradient norm is not finite,
-/// after saving the state before that iteration.
+/// Runs `config` to its end, or until a hook stops it (in several processes: until any process's hook does). Checks the
+/// rules first; nothing is written before everything is loaded. Throws kConfig, kInput, kIo; kInternal naming the
+/// iteration when a loss or a gradient norm is not finite, after saving the state before that iteration. In several
+/// processes also kComm when one is lost, and kConfig when their programs, configurations or starting points differ.
 Result train(const config::RunConfig& config, const Hooks& hooks);
 
 }  // namespace rialto::train

@@ -1,4 +1,4 @@
-// One rank: every axis has size 1, collectives are the identity, larger layouts are refused.
+// One rank: every axis has size 1, collectives are the identity, layouts of more ranks than there are are refused.
 #include "rialto/comm/mesh.h"
 
 #include <ATen/Functions.h>

@@ -60,7 +60,7 @@ TEST(BlockRecipes, ASecondForwardGivesTheSameBitsAndEvaluationLeavesNoTrace) {
     return at::stack(rows);
   };
   backward(model.forward_loss(first), 1);
-  recipes.advance();
+  recipes.advance({});
 
   // Within a step: forward of one micro-batch, another's, and the first again, as recomputing does.
   weights.zero_grad();
@@ -74,12 +74,12 @@ TEST(BlockRecipes, ASecondForwardGivesTheSameBitsAndEvaluationLeavesNoTrace) {
   EXPECT_TRUE(at::equal(once.sum, again.sum));
   EXPECT_TRUE(at::equal(gradient, weights.flat_grad()));
 
-  recipes.advance();
+  recipes.advance({});
   const at::Tensor before = histories();
   EXPECT_TRUE((before.narrow(1, 0, 2) > 0).all().item<bool>());
   const float loss = evaluate(second);
   EXPECT_EQ(evaluate(second), loss);
-  recipes.advance();
+  recipes.advance({});
   EXPECT_TRUE(at::equal(histories().select(1, 0), at::zeros_like(before.select(1, 0)))) << "evaluation was seen";
 }
 

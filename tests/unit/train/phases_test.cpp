@@ -44,14 +44,25 @@ TEST(TimerLinesTest, AreMegatronsByLevelAndOption) {
   EXPECT_THAT(timers_of(phases, 2),
               ElementsAre(Pair("forward-backward", 6.5), Pair("optimizer", 0.125), Pair("batch-generator", 1.0),
                           Pair("forward-compute", 2.5), Pair("backward-compute", 4.0)));
-  EXPECT_EQ(timer_lines(timers_of(phases, 1), "minmax"),
+  EXPECT_EQ(timer_lines({phases}, 1, "minmax"),
             "(min, max) time across ranks (ms):\n"
             "    forward-backward ...............................: (6.50, 6.50)\n"
             "    optimizer ......................................: (0.12, 0.12)");
-  EXPECT_THAT(timer_lines({{"optimizer", 0.5}}, "max"),
-              testing::StartsWith("max time across ranks (ms):\n    optimizer ...."));
-  EXPECT_EQ(timer_lines({{"optimizer", 0.5}}, "all"), "times across ranks (ms):\n  optimizer:\n     rank  0: 0.50");
-  EXPECT_EQ(timer_lines({}, "all"), "");
+}
+
+TEST(TimerLinesTest, RanksAreComparedWhereATimerRan) {
+  const std::vector<std::map<std::string, double>> ranks = {
+      {{"optimizer", 0.5}}, {{"optimizer", 2}, {"reduce", 1}}, {{"optimizer", 0.75}}};
+  EXPECT_EQ(timer_lines(ranks, 1, "minmax"),
+            "(min, max) time across ranks (ms):\n"
+            "    optimizer ......................................: (0.50, 2.00)\n"
+            "    all-grads-sync .................................: (1.00, 1.00)");
+  EXPECT_THAT(timer_lines(ranks, 1, "max"),
+              testing::HasSubstr("optimizer ......................................: 2.00"));
+  EXPECT_EQ(timer_lines(ranks, 1, "all"),
+            "times across ranks (ms):\n  optimizer:\n     rank  0: 0.50\n     rank  1: 2.00\n     rank  2: 0.75\n"
+            "  all-grads-sync:\n     rank  1: 1.00");
+  EXPECT_EQ(timer_lines({{}, {}}, 1, "all"), "");
 }
 
 TEST(MemoryUseTest, IsThisProcesses) {
@@ -79,11 +90,12 @@ TEST(NormsTest, WeightsAndGradientsByHand) {
   head.data.set_requires_grad(false).flatten().narrow(0, 0, 2).copy_(at::tensor({3.0f, 4.0f}));
   head.main_grad.flatten().narrow(0, 0, 2).copy_(at::tensor({5.0f, 12.0f}));
   EXPECT_DOUBLE_EQ(weights_norm(weights), 5.0);
-  const auto norms = gradient_norms(weights);
+  const parallel::DataParallel alone(weights, {}, {});
+  const auto norms = gradient_norms(weights, alone);
   EXPECT_DOUBLE_EQ(norms.at("l2_norm/grad/output_layer.weight"), 13.0);
   EXPECT_DOUBLE_EQ(norms.at("l2_norm/grad/global"), 13.0);
   EXPECT_DOUBLE_EQ(norms.at("l2_norm/grad/embedding.word_embeddings.weight"), 0.0);
-  EXPECT_EQ(zeros_in_gradient(weights), spec::num_parameters(model) - 2);
+  EXPECT_EQ(zeros_in_gradient(weights, alone), spec::num_parameters(model) - 2);
 }
 
 TEST(DocumentsTest, RowsAreCutWhereTheDocumentChanges) {

@@ -1,0 +1,38 @@
+// Collectives of a group of ranks. Every rank of the group must start the same ones in the same order.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+
+namespace rialto::comm {
+
+enum class Reduce { kSum, kAverage, kMax };
+
+/// A collective that was started. Its tensors are not to be touched before wait().
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  /// Throws kComm naming this rank, its host and the operation when another rank ended or the time is up.
+  virtual void wait() = 0;
+};
+
+/// `what` names the operation in error messages. Tensors are contiguous and on the group's device. None has a gradient.
+class Group {
+ public:
+  virtual ~Group() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual at::Device device() const = 0;
+  /// In place.
+  virtual std::unique_ptr<Pending> all_reduce(at::Tensor x, Reduce op, std::string what) = 0;
+  /// `whole` has size() equal parts; this rank's, reduced over all ranks, goes to `part`.
+  virtual std::unique_ptr<Pending> reduce_scatter(at::Tensor part, at::Tensor whole, Reduce op, std::string what) = 0;
+  /// Every rank's `part`, in the order of ranks.
+  virtual std::unique_ptr<Pending> all_gather(at::Tensor whole, at::Tensor part, std::string what) = 0;
+  /// `x` of rank `root`, in place.
+  virtual std::unique_ptr<Pending> broadcast(at::Tensor x, int root, std::string what) = 0;
+};
+
+}  // namespace rialto::comm

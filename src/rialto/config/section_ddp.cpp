@@ -1,0 +1,32 @@
+// Keys of `ddp:` and `dist:`: data parallelism.
+#include "rialto/config/section_tables.h"
+
+namespace rialto::config {
+
+void add_ddp_rows(std::vector<KeyRow>& rows) {
+  using D = DdpSection;
+  add_rows<D>(
+      rows, "ddp", &RunConfig::ddp,
+      {field("bucket_size", &D::bucket_size,
+             "gradient elements reduced in one operation; unset: 40,000,000 (1,000,000 for every process, if that is "
+             "more) with overlap_grad_reduce, else all"),
+       field("overlap_grad_reduce", &D::overlap_grad_reduce,
+             "a bucket is reduced as soon as its gradients are complete, during the backward pass"),
+       field("average_in_collective", &D::average_in_collective,
+             "the reduction averages gradients that were scaled by the number of processes, instead of summing"),
+       field("check_for_nan_in_grad", &D::check_for_nan_in_grad,
+             "with several processes: end the run naming bucket and rank when a gradient is not finite before its "
+             "reduction")});
+  add_rows<DistSection>(rows, "dist", &RunConfig::dist,
+                        {field_or_default("distributed_timeout_minutes", &DistSection::distributed_timeout_minutes,
+                                          "how long a process waits for another one")});
+}
+
+void add_ddp_rules(std::vector<Rule>& rules) {
+  using C = const RunConfig&;
+  rules.push_back(integer_rule("R351", "ddp.bucket_size", [](C c) { return c.ddp.bucket_size; }, 1));
+  rules.push_back(integer_rule(
+      "R352", "dist.distributed_timeout_minutes", [](C c) { return c.dist.distributed_timeout_minutes; }, 1, 10080));
+}
+
+}  // namespace rialto::config

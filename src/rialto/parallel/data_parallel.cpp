@@ -1,0 +1,145 @@
+// Reducing gradients bucket by bucket, and handing updated weights around.
+#include "rialto/parallel/data_parallel.h"
+
+#include <ATen/Functions.h>
+
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "rialto/base/error.h"
+#include "rialto/optim/grad_norm.h"
+
+namespace rialto::parallel {
+namespace {
+
+constexpr auto kDp = comm::Axis::kDp;
+
+at::Tensor part_of(const at::Tensor& flat, const Range& range) {
+  return flat.narrow(0, range.begin, range.end - range.begin);
+}
+
+}  // namespace
+
+/// Starts reductions strictly in the order of buckets, so that all ranks start the same ones in the same order.
+class DataParallel::Reducer final : public model::GradWatch {
+ public:
+  Reducer(const DataParallel& owner, at::Tensor flat_grad) : owner_(owner), flat_grad_(std::move(flat_grad)) {}
+
+  void arm() { armed_ = true; }
+
+  void done_from(int64_t layer) override {
+    if (!armed_) return;
+    while (next_ < owner_.buckets_.size() && owner_.buckets_[next_].first_layer >= layer) start_next();
+  }
+
+  void finish() {
+    while (next_ < owner_.buckets_.size()) start_next();
+    next_ = 0;
+    armed_ = false;
+    // Not thrown where it is found: inside a backward pass.
+    if (const auto bad = std::exchange(not_finite_, std::nullopt)) {
+      throw Error(ErrorKind::kInternal, fmt::format("rank {} of {}", owner_.mesh_.index(kDp), owner_.mesh_.size(kDp)),
+                  fmt::format("gradient bucket {} is not finite before its reduction", *bad),
+                  {.hint = "ddp.check_for_nan_in_grad=false leaves it to the gradient's norm"});
+    }
+    for (auto& pending : std::exchange(pending_, {})) pending->wait();
+  }
+
+ private:
+  void start_next() {
+    const size_t number = next_++;
+    const Bucket& bucket = owner_.buckets_[number];
+    const at::Tensor whole = part_of(flat_grad_, {bucket.begin, bucket.end});
+    if (owner_.options_.check_for_nan_in_grad && !not_finite_ && !std::isfinite(optim::norm_of(whole)))
+      not_finite_ = number;
+    comm::Group& group = owner_.mesh_.group(kDp);
+    const comm::Reduce op = owner_.options_.average_in_collective ? comm::Reduce::kAverage : comm::Reduce::kSum;
+    std::string what = fmt::format("the reduction of gradient bucket {}", number);
+    if (owner_.options_.shard_optimizer) {
+      const at::Tensor part = part_of(flat_grad_, owned_part(bucket, group.rank(), group.size()));
+      pending_.push_back(group.reduce_scatter(part, whole, op, std::move(what)));
+    } else {
+      pending_.push_back(group.all_reduce(whole, op, std::move(what)));
+    }
+  }
+
+  const DataParallel& owner_;
+  at::Tensor flat_grad_;
+  bool armed_ = false;
+  size_t next_ = 0;
+  std::optional<size_t> not_finite_;
+  std::vector<std::unique_ptr<comm::Pending>> pending_;
+};
+
+DataParallel::DataParallel(model::Weights& weights, const comm::Mesh& mesh, const Options& options)
+    : weights_(weights), mesh_(mesh), options_(options) {
+  if (mesh.size(kDp) == 1) return;
+  buckets_ = plan_buckets(weights, options.bucket_size, mesh.size(kDp));
+  reducer_ = std::make_unique<Reducer>(*this, weights.flat_grad());
+}
+
+DataParallel::~DataParallel() = default;
+
+std::optional<std::vector<Range>> DataParallel::owned() const {
+  if (!reducer_ || !options_.shard_optimizer) return std::nullopt;
+  return owned_ranges(buckets_, mesh_.index(kDp), mesh_.size(kDp));
+}
+
+double DataParallel::loss_scale() const {
+  return reducer_ && options_.average_in_collective ? static_cast<double>(mesh_.size(kDp)) : 1;
+}
+
+model::GradWatch* DataParallel::watch() { return options_.overlap_grad_reduce ? reducer_.get() : nullptr; }
+
+void DataParallel::expect_last_backward() {
+  if (reducer_) reducer_->arm();
+}
+
+void DataParallel::reduce_gradients() {
+  if (reducer_) reducer_->finish();
+}
+
+double DataParallel::grad_norm() const {
+  if (!reducer_) return optim::grad_norm(weights_);
+  // Every rank sums the blocks that it owns, also where it has all gradients: so the sums do not depend on sharding.
+  const int rank = mesh_.index(kDp), size = mesh_.size(kDp);
+  std::vector<double> sums;
+  for (const Bucket& bucket : buckets_) {
+    for (int owner = 0; owner < size; ++owner) {
+      const Range part = owned_part(bucket, owner, size);
+      const int64_t count = optim::num_blocks(part.end - part.begin);
+      const auto own = owner == rank ? optim::squares_of_blocks(part_of(weights_.flat_grad(), part))
+                                     : std::vector<double>(static_cast<size_t>(count));
+      sums.insert(sums.end(), own.begin(), own.end());
+    }
+  }
+  comm::all_reduce_sum(sums, mesh_, kDp);  // each has one rank that is not 0: exact
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return std::sqrt(total);
+}
+
+void DataParallel::sum_over_owners(std::vector<double>& values) const {
+  if (reducer_ && options_.shard_optimizer) comm::all_reduce_sum(values, mesh_, kDp);
+}
+
+void DataParallel::gather_weights() {
+  if (!reducer_ || !options_.shard_optimizer) return;
+  comm::Group& group = mesh_.group(kDp);
+  // From the beginning of the model on, which is where the next forward pass starts.
+  for (size_t number = buckets_.size(); number-- > 0;) {
+    const Bucket& bucket = buckets_[number];
+    gathering_.push_back(group.all_gather(part_of(weights_.flat_data(), {bucket.begin, bucket.end}),
+                                          part_of(weights_.flat_data(), owned_part(bucket, group.rank(), group.size())),
+                                          fmt::format("the gathering of weight bucket {}", number)));
+  }
+  if (!options_.overlap_param_gather) await_weights();
+}
+
+void DataParallel::await_weights() {
+  for (auto& pending : std::exchange(gathering_, {})) pending->wait();
+}
+
+}  // namespace rialto::parallel
