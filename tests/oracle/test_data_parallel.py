@@ -18,6 +18,7 @@ STEPS = 3
 BATCH = {"train.train_iters": STEPS, "train.micro_batch_size": 1, "train.global_batch_size": 4, "optimizer.adam_eps": 1e-3, "mixed_precision": "fp32"}
 PLAIN = {"optimizer.use_distributed_optimizer": False}
 OVERLAP = {"ddp.overlap_grad_reduce": True, "ddp.bucket_size": 3000}
+LATE = {**OVERLAP, "ddp.overlap_param_gather": True}
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +90,10 @@ def assert_same_numbers(got, want):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16_mixed"])
 def test_overlap_and_sharding_change_no_bit(precision, data, tmp_path):
-    values = {**data, **BATCH, **RANDOM_MODEL, "mixed_precision": precision, "ddp.bucket_size": 3000, "ddp.check_for_nan_in_grad": True}
+    values = {**data, **BATCH, **RANDOM_MODEL, "mixed_precision": precision, "ddp.bucket_size": 3000, "ddp.check_for_nan_in_grad": True,
+              "logger.log_params_norm": True, "optimizer.log_num_zeros_in_grad": True}
     want = run(tmp_path / "plain", 4, {**values, **PLAIN})
-    for name, options in {"sharded": {}, "overlapped": OVERLAP, "averaged": {"ddp.average_in_collective": True}}.items():
+    for name, options in {"sharded": {}, "overlapped": OVERLAP, "gathered late": LATE, "averaged": {"ddp.average_in_collective": True}}.items():
         assert_same_numbers(run(tmp_path / name, 4, {**values, **options}), want)
 
 
@@ -223,3 +225,32 @@ def test_a_port_in_use_is_named(data, tmp_path):
 
 def taken_port(output):
     return output.split("127.0.0.1:")[1].split()[0]
+
+
+def real_text(prefix):
+    """The paragraphs of this repository's documentation, a token a byte."""
+    pages = sorted(Path(__file__).parents[2].glob("docs/**/*.md"))
+    return training_runs.write_indexed(prefix, [list(part.encode()) for page in pages for part in page.read_text().split("\n\n") if part.strip()])
+
+
+def test_two_hundred_steps_interrupted_twice_are_the_same_run(tmp_path):
+    """Real text, two ranks, recompute, ZeRO-1, bf16, dropout; stopped by SIGTERM two times and started again."""
+    values = {**RANDOM_MODEL, **BATCH, **LATE, "model.vocab_size": 256, "dataset.data_path": real_text(tmp_path / "docs"), "dataset.seq_length": 32,
+              "mixed_precision": "bf16_mixed", "train.train_iters": 200, "optimizer.lr": 5e-3, "optimizer.adam_eps": 1e-8,
+              "model.recompute_granularity": "full", "model.recompute_method": "uniform", "model.recompute_num_layers": 1, "model.hidden_dropout": 0.1}
+    want = run(tmp_path / "straight", 2, values)
+    folder = tmp_path / "parts"
+    parts = {**values, "checkpoint.save": folder, "checkpoint.load": folder}
+    for stop_after in (50, 120):
+        recipe = training_runs.write_recipe(tmp_path / "recipe.yaml", parts)
+        running = programs.start("rialto", "launch", "-n", 2, "train", recipe)
+        wait_for(folder / "metrics.jsonl", stop_after, running)
+        running.send_signal(signal.SIGTERM)
+        output, _ = running.communicate(timeout=60)
+        assert running.returncode == 75, output
+        assert stop_after <= training_runs.records(folder / "metrics.jsonl")[-1]["iteration"] < 200
+    report = launch(tmp_path / "last", 2, parts)
+    assert report["first_iteration"] >= 120 and report["iteration"] == 200
+    assert_same_numbers((training_runs.records(folder / "metrics.jsonl"), folder / "iter_0000200"), want)
+    losses = [record["lm loss"] for record in want[0]]
+    assert sum(losses[-20:]) < 0.8 * sum(losses[:20])

@@ -46,8 +46,6 @@ constexpr KnownKey kOptimizerKeys[] = {
     {"muon_num_ns_steps", "5", kOptimizer},
     {"muon_tp_mode", "blockwise", kOptimizer},
     {"muon_extra_scale_factor", "1.0", kOptimizer},
-    {"overlap_param_gather", "false", kParallel},
-    {"overlap_param_gather", "null", kParallel},
     {"overlap_param_gather_with_optimizer_step", "false", kParallel},
     {"optimizer_cpu_offload", "false", kMemory},
     {"optimizer_offload_fraction", "0.0", kMemory},
@@ -78,7 +76,6 @@ constexpr KnownKey kSchedulerKeys[] = {
 
 constexpr KnownKey kDdpKeys[] = {
     {"grad_reduce_in_fp32", "false", kPrecision, "true"},
-    {"overlap_param_gather", "false", kParallel},
     {"align_param_gather", "false", kParallel},
     {"num_distributed_optimizer_instances", "1", kParallel},
     {"check_for_large_grads", "false", kParallel},
@@ -135,7 +132,6 @@ constexpr KnownKey kCommOverlapKeys[] = {
     {"tp_comm_bootstrap_backend", "nccl", kParallel},
     {"overlap_p2p_comm", "null", kParallel},
     {"batch_p2p_comm", "null", kParallel},
-    {"overlap_param_gather", "null", kParallel},
     {"overlap_param_gather_with_optimizer_step", "null", kParallel},
     {"align_param_gather", "null", kParallel},
     {"defer_embedding_wgrad_compute", "null", kParallel},

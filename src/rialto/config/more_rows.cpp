@@ -51,6 +51,8 @@ void add_second_names(std::vector<KeyRow>& rows) {
   same_as("dataset", "blend", "dataset.data_path");
   rows.back().read = read_blend;
   same_as("comm_overlap", "overlap_grad_reduce", "ddp.overlap_grad_reduce");
+  same_as("comm_overlap", "overlap_param_gather", "ddp.overlap_param_gather");
+  same_as("optimizer", "overlap_param_gather", "ddp.overlap_param_gather");
   same_as("comm_overlap", "bucket_size", "ddp.bucket_size");
   same_as("ddp", "use_distributed_optimizer", "optimizer.use_distributed_optimizer");
   // Bridge turns both on when this one is.

@@ -118,7 +118,8 @@ struct ResilienceSection {
 };
 struct DdpSection {
   std::optional<int64_t> bucket_size;
-  bool overlap_grad_reduce = false, average_in_collective = false, check_for_nan_in_grad = false;
+  bool overlap_grad_reduce = false, overlap_param_gather = false, average_in_collective = false,
+       check_for_nan_in_grad = false;
 };
 struct DistSection {
   int64_t distributed_timeout_minutes = 10;

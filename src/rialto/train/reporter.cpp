@@ -52,7 +52,10 @@ void Reporter::step(StepRecord record, const Setup& setup) {
   record.world_size = config_.world_size;
   record.peak_tflops = peak_tflops_;
   record.memory = memory_use(device_);
-  if (config_.logger.log_params_norm) record.params_norm = weights_norm(weights);
+  if (config_.logger.log_params_norm) {
+    setup.parallel->await_weights();
+    record.params_norm = weights_norm(weights);
+  }
   if (config_.optimizer.log_num_zeros_in_grad) record.num_zeros = zeros_in_gradient(weights, *setup.parallel);
   if (metrics_) metrics_->append(to_json(record));
   if (hooks_.on_train_step_end) hooks_.on_train_step_end(record);

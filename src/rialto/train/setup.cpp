@@ -226,7 +226,7 @@ parallel::Options parallel_options(const config::RunConfig& config) {
           .check_for_nan_in_grad =
               ddp.check_for_nan_in_grad && config.resilience.on_nonfinite == "stop" && !make_loss_scaler(config),
           .shard_optimizer = config.optimizer.use_distributed_optimizer,
-          .overlap_param_gather = false};
+          .overlap_param_gather = ddp.overlap_param_gather};
 }
 
 }  // namespace
