@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Rialto against named peers, always as a ratio in the same run on the same machine: `./dev bench [NAME]`.
 
-NAME: startup, convert, decode, verify, proof, train, loop (default: all). --write puts the tables into docs/benchmarks.md. Nothing here gates a test.
+NAME: startup, convert, decode, verify, proof, train, memory, loop (default: all). --write puts the tables into docs/benchmarks.md. Nothing here gates a test.
 """
 import argparse
 import datetime
@@ -34,6 +34,12 @@ def bench_train():
     return training.run(BIN)
 
 
+def bench_memory():
+    import bench_memory as memory
+
+    return memory.run(BIN)
+
+
 def bench_loop():
     import bench_loop as loop
 
@@ -48,7 +54,7 @@ def bench_bridge(name):
     return measure
 
 
-BENCHES = {"startup": bench_startup, **{name: bench_bridge(name) for name in ("convert", "decode", "verify", "proof")}, "train": bench_train, "loop": bench_loop}
+BENCHES = {"startup": bench_startup, **{name: bench_bridge(name) for name in ("convert", "decode", "verify", "proof")}, "train": bench_train, "memory": bench_memory, "loop": bench_loop}
 
 
 def cpu_name():

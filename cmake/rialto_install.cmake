@@ -15,7 +15,7 @@ foreach(room ${rialto_installed_rooms})
 endforeach()
 
 if(RIALTO_TORCH)
-  set(rialto_training_rooms kernels comm model optim checkpoint generate train)
+  set(rialto_training_rooms kernels comm model optim parallel checkpoint generate train)
   list(TRANSFORM rialto_training_rooms PREPEND rialto_ OUTPUT_VARIABLE rialto_training_targets)
   add_library(rialto_training INTERFACE)
   target_link_libraries(rialto_training INTERFACE ${rialto_training_targets})

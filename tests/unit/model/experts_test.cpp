@@ -108,8 +108,8 @@ TEST(Experts, KeepThroughTheHook) {
   } hook;
   const spec::ModelSpec spec = gated_shared();
   Weights weights = toy_weights(spec, at::kFloat);
-  const auto block =
-      make_moe_ffn(std::get<spec::MoeFfn>(spec.layers[0].ffn), {weights, comm::Mesh{}, "decoder.layers.0."});
+  const comm::Mesh alone;
+  const auto block = make_moe_ffn(std::get<spec::MoeFfn>(spec.layers[0].ffn), {weights, alone, "decoder.layers.0."});
   const at::Tensor x = at::randn({5, spec.hidden}), y = block->forward({.save = &hook, .sink = nullptr}, x, nullptr);
   y.sum().backward();
   const std::vector<std::string> want = {

@@ -43,6 +43,7 @@ spec::ModelSpec experts_and_prediction() {
 /// Rows that count upwards, so that there is something to learn.
 GlobalBatch counting(int64_t micro_batches) {
   GlobalBatch global;
+  global.num_micro_batches = static_cast<size_t>(micro_batches);
   for (int64_t m = 0; m < micro_batches; ++m) {
     const at::Tensor numbers =
         at::arange(kTokens + 1, at::kLong).unsqueeze(0) + at::arange(2, at::kLong).unsqueeze(1) * 7;
