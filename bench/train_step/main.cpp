@@ -3,6 +3,7 @@
 // and backward, on 4096 tokens.
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 
 #include <chrono>
 #include <cmath>

@@ -71,7 +71,7 @@ void scaler(const optim::LossScalerOptions& options, const std::string& overflow
   optim::LossScaler scaler(options);
   for (const char overflow : overflows) {
     scaler.update(overflow == '1');
-    std::printf("%.9g %.9g %lld %lld\n", scaler.scale(), scaler.inverse(),
+    std::printf("%.17g %.17g %lld %lld\n", scaler.scale(), scaler.inverse(),
                 static_cast<long long>(scaler.state().growth_tracker),
                 static_cast<long long>(scaler.state().hysteresis_tracker));
   }

@@ -28,14 +28,14 @@ void add_ddp_rules(std::vector<Rule>& rules) {
   const auto gather_has_shares = [](const RunConfig& config) -> std::optional<Finding> {
     if (!config.ddp.overlap_param_gather) return {};
     if (config.optimizer.use_distributed_optimizer && config.ddp.overlap_grad_reduce) return {};
-    return Finding{"only updates in shares are gathered, and only behind overlapped reductions",
-                   {.got = "true",
-                    .want = "false, or optimizer.use_distributed_optimizer and ddp.overlap_grad_reduce"}};
+    return Finding{
+        "only updates in shares are gathered, and only behind overlapped reductions",
+        {.got = "true", .want = "false, or optimizer.use_distributed_optimizer and ddp.overlap_grad_reduce"}};
   };
   using C = const RunConfig&;
   rules.push_back(integer_rule("R351", "ddp.bucket_size", [](C c) { return c.ddp.bucket_size; }, 1));
-  rules.push_back({"R350", "ddp.overlap_param_gather", "false, unless use_distributed_optimizer and overlap_grad_reduce",
-                   gather_has_shares});
+  rules.push_back({"R350", "ddp.overlap_param_gather",
+                   "false, unless use_distributed_optimizer and overlap_grad_reduce", gather_has_shares});
   rules.push_back(integer_rule(
       "R352", "dist.distributed_timeout_minutes", [](C c) { return c.dist.distributed_timeout_minutes; }, 1, 10080));
 }
