@@ -21,12 +21,15 @@ std::string batches_near(int64_t global, int64_t micro) {
 
 Found whole_micro_batches(const RunConfig& config) {
   const int64_t micro = config.train.micro_batch_size, global = config.train.global_batch_size;
-  if (micro < 1 || global < 1 || global % micro == 0) return {};
-  if (config.train.decrease_batch_size_if_needed && global > micro) return {};
+  const int64_t copies = config.data_parallel_size(), step = micro * copies;
+  if (micro < 1 || global < 1 || global % step == 0) return {};
+  if (config.train.decrease_batch_size_if_needed && global > step) return {};
+  const std::string ranks = copies > 1 ? fmt::format(" on {} copies of the model", copies) : "";
   return Finding{"the global batch is not a whole number of micro-batches",
-                 {.got = fmt::format("global_batch_size {} with train.micro_batch_size {}", global, micro),
-                  .want = "a multiple of micro_batch_size",
-                  .hint = batches_near(global, micro)}};
+                 {.got = fmt::format("global_batch_size {} with train.micro_batch_size {}{}", global, micro, ranks),
+                  .want = copies > 1 ? "a multiple of micro_batch_size times data-parallel size"
+                                     : "a multiple of micro_batch_size",
+                  .hint = batches_near(global, step)}};
 }
 
 Found one_length(const RunConfig& config) {
@@ -169,7 +172,8 @@ void add_train_rules(std::vector<Rule>& rules) {
   rules.push_back(
       integer_rule("R002", "train.global_batch_size", [](C c) { return c.train.global_batch_size; }, 1, kMostBatch));
   rules.push_back({"R003", "train.global_batch_size",
-                   "a multiple of train.micro_batch_size, unless train.decrease_batch_size_if_needed",
+                   "a multiple of train.micro_batch_size times the data-parallel size, unless "
+                   "train.decrease_batch_size_if_needed",
                    whole_micro_batches});
   rules.push_back(integer_rule("R004", "train.train_iters", iterations, 1, kMostIterations));
   rules.push_back(integer_rule("R005", "train.exit_interval", [](C c) { return c.train.exit_interval; }, 1));

@@ -68,8 +68,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"model.moe_aux_loss_coeff", [](RunConfig& c) { c.model.moe_aux_loss_coeff = -0.1; }},
         Case{"model.moe_router_bias_update_rate", [](RunConfig& c) { c.model.moe_router_bias_update_rate = NAN; }},
         Case{"model.mtp_loss_scaling_factor", [](RunConfig& c) { c.model.mtp_loss_scaling_factor = -1; }},
-        Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.model.tensor_model_parallel_size = 2; }},
-        Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.model.pipeline_model_parallel_size = 2; }},
+        Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.parallel.tensor_model_parallel_size = 2; }},
+        Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.parallel.pipeline_model_parallel_size = 2; }},
         Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path.clear(); }},
         Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path = {"a", "b"}; }},
         Case{"checkpoint.save_interval",
@@ -77,7 +77,6 @@ INSTANTIATE_TEST_SUITE_P(
                c.checkpoint.save.clear();
                c.checkpoint.save_interval = 5;
              }},
-        Case{"checkpoint.save_rng", [](RunConfig& c) { c.checkpoint.save_rng = true; }},
         Case{"train.exit_interval",
              [](RunConfig& c) {
                c.checkpoint.save.clear();
