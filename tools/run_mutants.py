@@ -68,11 +68,11 @@ def try_mutant(patch):
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev mutants", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", default="", help="only patches whose file name has this")
+    parser.add_argument("name", nargs="*", help="only patches whose file name has one of these")
     args = parser.parse_args()
-    patches = [p for p in sorted((ROOT / "tests/mutants").glob("*.patch")) if args.name in p.name]
+    patches = [p for p in sorted((ROOT / "tests/mutants").glob("*.patch")) if not args.name or any(n in p.name for n in args.name)]
     if not patches:
-        sys.exit(f"error: no mutant has '{args.name}' in its name")
+        sys.exit(f"error: no mutant has {args.name} in its name")
     sync_copy()
     built = build("all")  # everything once: what a mutant does not touch stays built
     if built.returncode:

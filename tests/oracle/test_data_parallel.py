@@ -175,7 +175,7 @@ def test_a_signal_to_the_launcher_or_to_one_rank_stops_all(data, tmp_path):
 
 def test_refused_before_anything_starts(data, tmp_path):
     values = {**data, **BATCH, **RANDOM_MODEL, "checkpoint.save": tmp_path / "run"}
-    programs.refused(launch(tmp_path / "a", 3, values, exit_code=2), "R003", "a multiple of 3")
+    programs.refused(launch(tmp_path / "a", 3, values, exit_code=2), "R003", "data-parallel size")
     programs.refused(launch(tmp_path / "b", 0, values, exit_code=2), "number of ranks")
     programs.refused(programs.rialto("launch", "-n", 2, "convert", "x", exit_code=2), "starts `train`")
     assert not (tmp_path / "run").exists()

@@ -196,6 +196,26 @@ def test_a_browser_draws_the_records(watched, data, tmp_path):  # noqa: F811
     assert "http" not in re.sub(r"http://www.w3.org/\S+", "", page.read_text())
 
 
+def test_samples_are_the_models_own_words(data, tmp_path):  # noqa: F811
+    """After each evaluation the likeliest tokens behind the beginning of the first held-out sample, as transformers goes on from there."""
+    import torch
+    import transformers
+
+    report = training_runs.train(tmp_path / "a", values(data, tmp_path / "run", **{"mixed_precision": "fp32", "logger.sample_tokens": 5, "optimizer.lr": 2e-2}))
+    assert report["iteration"] == STEPS
+    samples = [r for r in full_records(tmp_path / "run") if r["kind"] == "sample"]
+    assert [r["iteration"] for r in samples] == [0, 3, 6]
+    programs.rialto("convert", tmp_path / "run" / "iter_0000006", tmp_path / "hf")
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "hf", dtype=torch.float32, attn_implementation="eager").eval()
+    ids = torch.tensor([samples[-1]["prompt"]])
+    assert ids.shape == (1, 16)
+    written = model.generate(ids, max_new_tokens=5, do_sample=False, pad_token_id=0)[0, 16:].tolist()
+    assert samples[-1]["text"] == written
+    programs.rialto("report", tmp_path / "run", "-o", tmp_path / "report.html")
+    table = re.search(r'<table id="samples">(.*?)</table>', dom(tmp_path / "report.html"), re.S)[1]
+    assert " ".join(map(str, written)) in table
+
+
 def test_runs_are_listed(watched):
     rows = {row["folder"]: row for row in programs.rialto_json("runs", watched)}
     assert set(rows) == {str(watched / "run"), str(watched / "copy")}

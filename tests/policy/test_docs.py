@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("RIALTO_BIN", ROOT / "build/release/bin"))
 BLOCK = re.compile(r"<!-- runs -->\n```sh\n(.*?)```", re.S)
 MUST_RUN = ("docs/training/README.md", "docs/data.md", "docs/checkpoint.md", "docs/adding-a-family.md", "docs/training/configuration.md",
-            "docs/training/loop.md", "docs/training/entry-points.md", "docs/training/recompute-and-offload.md")
+            "docs/training/loop.md", "docs/training/entry-points.md", "docs/training/recompute-and-offload.md", "docs/training/recipes.md",
+            "docs/training/mixed-precision.md", "docs/training/data-parallel.md")
 PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
 
 

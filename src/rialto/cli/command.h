@@ -33,6 +33,7 @@ void add_plan(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_runs(CLI::App& app, Context& context);
 void add_launch(CLI::App& app, Context& context);
+void add_recipes(CLI::App& app, Context& context);
 
 /// The whole program; returns its exit code. Errors are printed as one line on stderr.
 int run(int argc, const char* const* argv);

@@ -4,6 +4,7 @@
 #include "rialto/base/error.h"
 #include "rialto/cli/command.h"
 #include "rialto/cli/config_report.h"
+#include "rialto/cli/run_check.h"
 #include "rialto/cli/train_options.h"
 #include "rialto/config/run_config.h"
 
@@ -30,7 +31,8 @@ Examples:
   command->callback([options, &context] {
     context.action = [options] {
       const config::RunConfig config = config::read_run_config(options->sources);
-      print_report(options->json, config_to_json(config),
+      const Json json = options->changed ? changed_to_json(config) : config_to_json(config);
+      print_report(options->json, json,
                    options->changed ? config::write_changed(config) : config::write_run_config(config));
       return 0;
     };
@@ -95,16 +97,15 @@ void add_explain(CLI::App& parent, Context& context) {
 
 struct CheckOptions {
   config::ConfigSources sources;
+  std::optional<int64_t> gpus;
   bool json = false;
 };
 
 int check(const CheckOptions& options) {
-  std::vector<config::Problem> problems;
-  const config::RunConfig config = config::read_run_config(options.sources, &problems);
-  if (problems.empty()) problems = config::broken_rules(config);
+  const std::vector<config::Problem> problems = check_run(options.sources, options.gpus);
   const Json report = problems_to_json(problems);
   print_report(options.json, report, problems_to_text(report));
-  return problems.empty() ? 0 : exit_code(ErrorKind::kConfig);
+  return mistakes_of(problems).empty() ? 0 : exit_code(ErrorKind::kConfig);
 }
 
 void add_check(CLI::App& parent, Context& context) {
@@ -112,13 +113,18 @@ void add_check(CLI::App& parent, Context& context) {
       parent.add_subcommand("check", "Every mistake of a training configuration at once; exit 2 when there is one");
   const auto options = std::make_shared<CheckOptions>();
   add_sources(*command, options->sources, true);
+  command->add_option("--gpus", options->gpus, "Processes of the run; unset: recipe.gpus, else 1")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
   command->add_flag("--json", options->json, "As JSON");
   command->footer(std::string(kOverrideHelp) + R"(
 
-Rules have numbers (R003); docs/training/configuration.md lists them. They are checked once every key can be read.
+Rules have numbers (R003); docs/training/configuration.md lists them. They are checked once every key can be read, with the
+model that the run trains and the files that it needs. What a run of this version cannot do, though the configuration is
+sound, is listed apart, and is no mistake here; `rialto train` refuses it.
 
 Examples:
   rialto config check my.yaml
+  rialto config check llama3_70b_pretrain --gpus 64        is the layout legal there?
   rialto config check quickstart dataset.data_path=data/train)");
   command->callback([options, &context] { context.action = [options] { return check(*options); }; });
 }

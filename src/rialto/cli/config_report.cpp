@@ -45,9 +45,12 @@ Json to_json(const Node& node) {
 
 Json rules_of(const std::string& key) {
   Json list = Json::array();
-  for (const config::Rule& rule : config::rules()) {
-    if (rule.key == key) list.push_back({{"rule", rule.id}, {"must_be", rule.says}});
-  }
+  const auto add = [&](const auto& rules) {
+    for (const auto& rule : rules)
+      if (rule.key == key) list.push_back({{"rule", rule.id}, {"must_be", rule.says}});
+  };
+  add(config::rules());
+  add(config::model_rules());
   return list;
 }
 
@@ -131,6 +134,8 @@ Json explain_sections() {
 
 Json config_to_json(const RunConfig& config) { return to_json(parse_yaml(write_run_config(config), "configuration")); }
 
+Json changed_to_json(const RunConfig& config) { return to_json(parse_yaml(config::write_changed(config), "changes")); }
+
 Json config_diff(const RunConfig& a, const RunConfig& b) {
   Json diff = Json::array();
   for (const KeyRow& row : config::key_rows()) {
@@ -184,20 +189,27 @@ std::string keys_markdown() {
 }
 
 Json problems_to_json(const std::vector<config::Problem>& problems) {
-  Json list = Json::array();
+  Json out = {{"problems", Json::array()}, {"limits", Json::array()}};
   for (const config::Problem& problem : problems)
-    list.push_back({{"rule", problem.rule.empty() ? Json(nullptr) : Json(problem.rule)},
-                    {"key", problem.key},
-                    {"message", problem.line}});
-  return {{"problems", list}};
+    out[problem.is_limit ? "limits" : "problems"].push_back(
+        {{"rule", problem.rule.empty() ? Json(nullptr) : Json(problem.rule)},
+         {"key", problem.key},
+         {"message", problem.line}});
+  return out;
 }
 
 std::string problems_to_text(const Json& report) {
-  const Json& list = report["problems"];
-  if (list.empty()) return "every key is known and no rule is broken\n";
   std::string text;
-  for (const Json& problem : list) text += problem["message"].get<std::string>() + "\n";
-  return text + fmt::format("{} mistake{}\n", list.size(), list.size() == 1 ? "" : "s");
+  const auto add = [&text](const Json& list, std::string_view heading) {
+    if (!list.empty()) text += heading;
+    for (const Json& problem : list) text += problem["message"].get<std::string>() + "\n";
+  };
+  const Json& list = report["problems"];
+  add(list, "");
+  text += list.empty() ? "every key is known and no rule is broken\n"
+                       : fmt::format("{} mistake{}\n", list.size(), list.size() == 1 ? "" : "s");
+  add(report["limits"], "this version does not run it:\n");
+  return text;
 }
 
 }  // namespace rialto::cli

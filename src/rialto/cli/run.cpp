@@ -90,6 +90,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_plan(app, context);
   add_report(app, context);
   add_runs(app, context);
+  add_recipes(app, context);
   if (find_rialto_train()) {
     for (const TrainCommand& command : train_commands())
       app.add_subcommand(std::string(command.name), std::string(command.help));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/cli/run_check.h"
 
 namespace rialto::cli {
 
@@ -43,10 +44,7 @@ int refuse_bad_run(int argc, const char* const* argv, int64_t world_size) {
   } catch (const CLI::ParseError&) {
     return 0;
   }
-  std::vector<config::Problem> problems;
-  config::RunConfig config = config::read_run_config(options.sources, &problems);
-  config.world_size = world_size;
-  if (problems.empty()) problems = config::broken_rules(config);
+  const std::vector<config::Problem> problems = check_run(options.sources, world_size);
   for (const config::Problem& problem : problems) fmt::print(stderr, "error: {}\n", problem.line);
   return problems.empty() ? 0 : exit_code(ErrorKind::kConfig);
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/config/inherit.h"
 #include "rialto/config/recipes.h"
 
 namespace rialto::config {
@@ -33,6 +34,25 @@ std::string elsewhere(const std::string& key) {
   return {};
 }
 
+Node document_of(const Recipe& recipe) { return parse_yaml(recipe.text, fmt::format("recipe {}", recipe.name)); }
+
+[[noreturn]] void refuse_recipe(const std::string& where, const std::string& name, bool bases) {
+  std::vector<std::string> names;
+  for (const Recipe& recipe : recipes())
+    if (bases || !recipe.is_base()) names.emplace_back(recipe.name);
+  throw Error(ErrorKind::kConfig, where, fmt::format("'{}' is no file and no recipe", name),
+              {.want = "a YAML file, or a name that `rialto recipes` lists", .hint = hint_for(nearest(name, names))});
+}
+
+/// What `defaults` names: a file beside the one that names it, else a recipe.
+Node find_base(const std::string& name, const Node& from) {
+  const std::filesystem::path beside = std::filesystem::path(from.file).parent_path() / name;
+  std::error_code error;
+  if (std::filesystem::is_regular_file(beside, error)) return read_yaml_file(beside.string());
+  if (const auto recipe = find_recipe(name)) return document_of(*recipe);
+  refuse_recipe(from.where(), name, true);
+}
+
 }  // namespace
 
 void refuse_key(const Node& value, std::string_view section, const std::string& key) {
@@ -47,6 +67,7 @@ void refuse_key(const Node& value, std::string_view section, const std::string& 
 void read_key(RunConfig& config, const KeyRow& row, const Node& value) {
   try {
     row.read(config, value);
+    config.places[row.stored_as.empty() ? row.full_name() : std::string(row.stored_as)] = value.where();
   } catch (const Error& error) {
     const std::string_view line = error.what();
     const size_t end = line.find("] ");
@@ -96,15 +117,17 @@ void read_document(RunConfig& config, const Node& document, Problems* problems) 
   }
 }
 
-Node read_recipe(const std::string& path) {
-  if (std::filesystem::exists(path)) return read_yaml_file(path);
-  if (const auto recipe = find_recipe(path)) return parse_yaml(recipe->text, "recipe " + path);
-  std::vector<std::string> names;
-  for (const Recipe& recipe : recipes()) names.emplace_back(recipe.name);
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  throw Error(ErrorKind::kConfig, path, "no such file and no recipe of that name",
-              {.want = "a YAML file or one of " + list, .hint = hint_for(nearest(path, names))});
+void read_documents(RunConfig& config, const std::vector<Node>& documents, Problems* problems) {
+  for (const Node& document : documents) read_document(config, document, problems);
+}
+
+std::vector<Node> read_file(const std::string& path) { return with_bases(read_yaml_file(path), path, find_base); }
+
+std::vector<Node> read_recipe(const std::string& path) {
+  if (std::filesystem::exists(path)) return read_file(path);
+  if (const auto recipe = find_recipe(path))
+    return with_bases(document_of(*recipe), std::string(recipe->name), find_base);
+  refuse_recipe(path, path, false);
 }
 
 }  // namespace rialto::config

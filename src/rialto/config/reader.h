@@ -34,12 +34,18 @@ void read_key(RunConfig& config, const KeyRow& row, const Node& value);
 /// A map of keys; null puts every key of the section back to its default.
 void read_section(RunConfig& config, const std::string& section, const Node& map, Problems* problems);
 
+/// A map of sections, and of keys at the top level.
 void read_document(RunConfig& config, const Node& document, Problems* problems);
 
 /// Every key of the section gets its default.
 void reset_section(RunConfig& config, std::string_view section);
 
-/// A YAML file or the name of a built-in recipe. Throws kConfig with the nearest name when there is neither.
-Node read_recipe(const std::string& path);
+/// The documents in their order, each laid over those before it.
+void read_documents(RunConfig& config, const std::vector<Node>& documents, Problems* problems);
+
+/// A YAML file and its bases (inherit.h): `defaults` names recipes, or YAML files beside the one that names them.
+std::vector<Node> read_file(const std::string& path);
+/// A YAML file, or the name of a built-in recipe. Throws kConfig with the nearest name when there is neither.
+std::vector<Node> read_recipe(const std::string& path);
 
 }  // namespace rialto::config

@@ -14,6 +14,7 @@ const std::vector<Rule>& rules() {
     std::vector<Rule> out;
     add_model_rules(out);
     add_memory_rules(out);
+    add_parallel_rules(out);
     add_train_rules(out);
     add_validation_rules(out);
     add_optimizer_rules(out);
@@ -25,21 +26,36 @@ const std::vector<Rule>& rules() {
     add_profiling_rules(out);
     add_ddp_rules(out);
     add_precision_rules(out);
+    add_recipe_rules(out);
     std::ranges::sort(out, {}, &Rule::id);
     return out;
   }();
   return all;
 }
 
-std::vector<Problem> broken_rules(const RunConfig& config) {
+const std::vector<ModelRule>& model_rules() {
+  static const std::vector<ModelRule> all = parallel_model_rules();
+  return all;
+}
+
+std::vector<Problem> broken_rules(const RunConfig& config, const spec::ModelSpec* model) {
   std::vector<Problem> problems;
-  for (const Rule& rule : rules()) {
-    if (const std::optional<Finding> found = rule.check(config)) {
-      const Error error(ErrorKind::kConfig, rule.key, fmt::format("{}: {}", rule.id, found->what), found->parts);
-      problems.push_back({std::string(rule.id), std::string(rule.key), error.what()});
-    }
-  }
+  const auto add = [&](const auto& rule, const std::optional<Finding>& found, bool is_limit) {
+    if (!found) return;
+    const Error error = located_error(config, rule.key, fmt::format("{}: {}", rule.id, found->what), found->parts);
+    problems.push_back({std::string(rule.id), std::string(rule.key), error.what(), is_limit});
+  };
+  for (const Rule& rule : rules()) add(rule, rule.check(config), rule.is_limit);
+  if (model)
+    for (const ModelRule& rule : model_rules()) add(rule, rule.check(config, *model), false);
+  std::ranges::stable_sort(problems, {}, &Problem::rule);
   return problems;
+}
+
+Error located_error(const RunConfig& config, std::string_view key, std::string_view what, const ErrorParts& parts) {
+  const auto place = config.places.find(std::string(key));
+  if (place == config.places.end()) return Error(ErrorKind::kConfig, key, what, parts);
+  return Error(ErrorKind::kConfig, place->second, fmt::format("{}: {}", key, what), parts);
 }
 
 void throw_problems(const std::vector<Problem>& problems) {
@@ -54,7 +70,14 @@ void check_rules(const RunConfig& config) { throw_problems(broken_rules(config))
 
 std::string rules_markdown() {
   std::string text = "| rule | key | must be |\n|---|---|---|\n";
-  for (const Rule& rule : rules()) text += fmt::format("| {} | `{}` | {} |\n", rule.id, rule.key, rule.says);
+  std::vector<std::string> lines;
+  for (const Rule& rule : rules())
+    lines.push_back(
+        fmt::format("| {} | `{}` | {}{} |\n", rule.id, rule.key, rule.says, rule.is_limit ? " (this version)" : ""));
+  for (const ModelRule& rule : model_rules())
+    lines.push_back(fmt::format("| {} | `{}` | {} |\n", rule.id, rule.key, rule.says));
+  std::ranges::sort(lines);
+  for (const std::string& line : lines) text += line;
   return text;
 }
 

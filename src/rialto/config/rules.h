@@ -23,10 +23,19 @@ struct Rule {
   std::string_view key;  ///< the key that is named when it is broken
   std::string says;      ///< what must hold: "a multiple of train.micro_batch_size"
   std::function<std::optional<Finding>(const RunConfig&)> check;
+  bool is_limit = false;  ///< a limit of this version, not a mistake of the configuration
+};
+
+/// A rule that looks at the model too: tables of rules hold both kinds under one numbering.
+struct ModelRule {
+  std::string_view id, key;
+  std::string says;
+  std::function<std::optional<Finding>(const RunConfig&, const spec::ModelSpec&)> check;
 };
 
 /// In the order of their numbers.
 const std::vector<Rule>& rules();
+const std::vector<ModelRule>& model_rules();
 /// A table of Markdown: number, key, what must hold.
 std::string rules_markdown();
 

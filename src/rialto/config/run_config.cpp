@@ -11,13 +11,22 @@
 
 namespace rialto::config {
 
+namespace {
+
+/// The key that an override names, as far as it is one.
+std::string key_of(const std::string& text) {
+  const size_t first = text.find_first_not_of("+~");
+  return first == text.npos ? text : text.substr(first, text.find('=', first) - first);
+}
+
+}  // namespace
+
 RunConfig read_run_config(const ConfigSources& sources, std::vector<Problem>* problems) {
   RunConfig config;
-  if (!sources.base.empty()) read_document(config, read_recipe(sources.base), problems);
-  for (const std::string& file : sources.files) read_document(config, read_yaml_file(file), problems);
+  if (!sources.base.empty()) read_documents(config, read_recipe(sources.base), problems);
+  for (const std::string& file : sources.files) read_documents(config, read_file(file), problems);
   const auto apply = [&](const std::string& text, std::string_view option) {
-    const Override change = parse_override(text, option);
-    collect(problems, change.name, [&] { apply_override(config, change); });
+    collect(problems, key_of(text), [&] { apply_override(config, parse_override(text, option)); });
   };
   for (const std::string& text : sources.settings) apply(text, "--set");
   for (const std::string& text : sources.overrides) apply(text, "");
@@ -78,7 +87,7 @@ std::string write_portable_sections(const RunConfig& config) {
   for (auto* paths : {&copy.dataset.data_path, &copy.dataset.valid_data_path}) {
     for (std::string& path : *paths) path = portable(path);
   }
-  return write_rows(copy, [](const KeyRow& row) { return row.section != "model"; });
+  return write_rows(copy, [](const KeyRow& row) { return row.section != "model" && row.section != "recipe"; });
 }
 
 std::string write_run_keys(const RunConfig& config) {

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "rialto/base/error.h"
 #include "rialto/base/schema.h"
+#include "rialto/spec/model_spec.h"
 
 namespace rialto::config {
 
@@ -20,7 +23,6 @@ struct ModelSection {
   double mtp_loss_scaling_factor = 0.1;
   bool deterministic_mode = false;
   bool calculate_per_token_loss = true;  ///< false: per micro-batch, Megatron's default
-  int64_t tensor_model_parallel_size = 1, pipeline_model_parallel_size = 1, context_parallel_size = 1;
 
   ModelSection() { keys.kind = Node::Kind::kMap; }
   const Node* find(std::string_view key) const { return keys.find(key); }
@@ -28,6 +30,28 @@ struct ModelSection {
   void set(std::string_view key, Node value);
   void set(std::string_view key, std::string_view yaml) { set(key, parse_yaml_value(yaml)); }
   std::optional<int64_t> seq_length() const;  ///< tokens of a training sequence
+};
+/// Keys of model: that spread it over ranks.
+struct ParallelKeys {
+  int64_t tensor_model_parallel_size = 1, pipeline_model_parallel_size = 1, context_parallel_size = 1,
+          expert_model_parallel_size = 1;
+  std::optional<int64_t> expert_tensor_parallel_size;           ///< unset: tensor_model_parallel_size
+  std::optional<int64_t> virtual_pipeline_model_parallel_size;  ///< chunks of a pipeline rank
+  std::optional<int64_t> microbatch_group_size_per_vp_stage;    ///< unset: pipeline_model_parallel_size
+  std::string pipeline_model_parallel_layout;                   ///< pipeline_layout.h
+  std::optional<int64_t> num_layers_in_first_pipeline_stage, num_layers_in_last_pipeline_stage;
+  bool account_for_embedding_in_pipeline_split = false, account_for_loss_in_pipeline_split = false;
+  bool sequence_parallel = false;
+
+  /// Ranks that hold one copy of the layers that are not experts.
+  int64_t model_ranks() const {
+    return tensor_model_parallel_size * pipeline_model_parallel_size * context_parallel_size;
+  }
+};
+/// A section of our own: what a recipe is made for.
+struct RecipeSection {
+  std::string model;
+  std::optional<int64_t> gpus;
 };
 struct TrainSection {
   int64_t micro_batch_size = 1, global_batch_size = 1;
@@ -88,6 +112,7 @@ struct LoggerSection {
   int64_t log_interval = 10;
   std::string metrics_jsonl;  ///< file; default: SAVE/metrics.jsonl
   bool log_throughput = true, log_params_norm = false;
+  int64_t sample_tokens = 0;
   std::optional<double> peak_tflops_per_device;  ///< for MFU; unset: known for some GPUs
   int64_t timing_log_level = 0;
   std::string timing_log_option = "minmax";
@@ -157,6 +182,7 @@ struct RunConfig {
   ModelSection model;
   MemoryKeys memory;
   ModelPrecision model_precision;
+  ParallelKeys parallel;
   TrainSection train;
   ValidationSection validation;
   OptimizerSection optimizer;
@@ -170,9 +196,16 @@ struct RunConfig {
   ProfilingSection profiling;
   RngSection rng;
   ResilienceSection resilience;
+  RecipeSection recipe;
   std::string mixed_precision = "bf16_mixed";  ///< name of a preset
+  std::map<std::string, std::string> places;   ///< "file:line" or the override that said a key last, by the key's name
+  int64_t world_size = 1;                      ///< processes of the run: no key, whoever starts them says it
 
-  int64_t world_size = 1;  ///< processes of this run: not a key, the launcher says it
+  /// Copies of the model, each with micro-batches of its own; 1 when the ranks do not divide so.
+  int64_t data_parallel_size() const {
+    const int64_t ranks = parallel.model_ranks();
+    return ranks > 0 && world_size % ranks == 0 ? world_size / ranks : 1;
+  }
 };
 
 /// Where a configuration comes from; each line wins over those before it.
@@ -185,9 +218,10 @@ struct ConfigSources {
 
 /// One thing that is wrong with a configuration.
 struct Problem {
-  std::string rule;  ///< "R003"; "" for a key or value that cannot be read
-  std::string key;   ///< "train.global_batch_size"
-  std::string line;  ///< where, what, got, want, hint, as Error has it
+  std::string rule;       ///< "R003"; "" for a key or value that cannot be read
+  std::string key;        ///< "train.global_batch_size"
+  std::string line;       ///< where, what, got, want, hint, as Error has it
+  bool is_limit = false;  ///< the configuration is sound, and this version does not run it
 };
 
 /// Unknown keys and values of another type are refused with file:line and the nearest key. With `problems`, each of
@@ -206,8 +240,11 @@ std::string write_portable_sections(const RunConfig& config);
 /// The lines of the `model:` section that say what the run does with the model, which the model itself does not.
 std::string write_run_keys(const RunConfig& config);
 
-/// Every rule (rules.h) that the configuration breaks, in the order of their numbers.
-std::vector<Problem> broken_rules(const RunConfig& config);
+/// Every rule (rules.h) that the configuration breaks, in the order of their numbers. `model`: what the run trains, for
+/// the rules that look at it; without it they are left out.
+std::vector<Problem> broken_rules(const RunConfig& config, const spec::ModelSpec* model = nullptr);
+/// An error about a key: its place (file:line, an override), where something said it, comes first.
+Error located_error(const RunConfig& config, std::string_view key, std::string_view what, const ErrorParts& parts);
 /// Throws kConfig when a rule is broken: one line with all of them.
 void check_rules(const RunConfig& config);
 /// The same for problems of any kind; returns when there are none.

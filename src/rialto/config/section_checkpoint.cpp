@@ -17,18 +17,12 @@ std::vector<Field<CheckpointSection>> checkpoint_fields() {
       field("ckpt_step", &C::ckpt_step, "iteration to load; unset: the newest good one"),
       field("save_optim", &C::save_optim, "save the optimizer's state"),
       field("load_optim", &C::load_optim, "resume with the optimizer's state"),
-      field("save_rng", &C::save_rng, "false: no random state exists beyond the seeds"),
+      field("save_rng", &C::save_rng, "a note: no random state exists beyond the seeds"),
       field(
           "separate_expert_optimizer", &C::separate_expert_optimizer,
           "the optimizer's groups as a Megatron run with expert parallelism resumes them; false: as one without does"),
       field("fully_parallel_save", &C::fully_parallel_save, "recorded for Megatron; one process writes everything"),
   };
-}
-
-Found no_random_state(const RunConfig& config) {
-  if (!config.checkpoint.save_rng) return {};
-  return Finding{"there is no random state to save: every stream is a function of its seed",
-                 {.got = "true", .want = "false"}};
 }
 
 Found interval_needs_save(const RunConfig& config) {
@@ -55,7 +49,6 @@ void add_checkpoint_rules(std::vector<Rule>& rules) {
   rules.push_back({"R072", "checkpoint.save_interval", "unset, unless checkpoint.save is set", interval_needs_save});
   rules.push_back(integer_rule("R073", "checkpoint.ckpt_step", [](C c) { return c.checkpoint.ckpt_step; }, 0));
   rules.push_back({"R074", "checkpoint.ckpt_step", "unset, unless checkpoint.load is set", step_needs_load});
-  rules.push_back({"R075", "checkpoint.save_rng", "false", no_random_state});
 }
 
 }  // namespace rialto::config

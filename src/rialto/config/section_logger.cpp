@@ -11,6 +11,9 @@ std::vector<Field<L>> line_rows() {
       field("log_interval", &L::log_interval, "iterations between step lines"),
       field("metrics_jsonl", &L::metrics_jsonl, "file with one JSON record per iteration; unset: SAVE/metrics.jsonl"),
       field("log_throughput", &L::log_throughput, "TFLOP/s per device in the step line, as Megatron counts them"),
+      field_or_default("sample_tokens", &L::sample_tokens,
+                       "tokens that the model writes after the beginning of a held-out sample at every evaluation, for "
+                       "metrics and report; 0: none"),
       field("log_params_norm", &L::log_params_norm, "norm of the weights in the step line and the records"),
       field("peak_tflops_per_device", &L::peak_tflops_per_device,
             "what a device can do, to record model FLOPs utilization; unset: known for some GPUs"),
@@ -65,6 +68,7 @@ void add_logger_rules(std::vector<Rule>& rules) {
   rules.push_back(number_rule(
       "R406", "logger.peak_tflops_per_device", [](C c) { return c.logger.peak_tflops_per_device.value_or(1); }, 1e-3,
       1e6));
+  rules.push_back(integer_rule("R407", "logger.sample_tokens", [](C c) { return c.logger.sample_tokens; }, 0, 65536));
 }
 
 }  // namespace rialto::config

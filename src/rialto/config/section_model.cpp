@@ -7,8 +7,6 @@
 namespace rialto::config {
 namespace {
 
-using Found = std::optional<Finding>;
-
 std::string_view type_name(ModelKeyType type) {
   switch (type) {
     case ModelKeyType::kSize:
@@ -58,19 +56,7 @@ std::vector<Field<ModelSection>> model_fields() {
       field_or_default("calculate_per_token_loss", &M::calculate_per_token_loss,
                        "divide the loss by the tokens of the global batch; false: by those of each micro-batch, then "
                        "average"),
-      field("tensor_model_parallel_size", &M::tensor_model_parallel_size,
-            "ranks that share each layer; 1 in this version"),
-      field("pipeline_model_parallel_size", &M::pipeline_model_parallel_size, "pipeline stages; 1 in this version"),
-      field("context_parallel_size", &M::context_parallel_size, "ranks that share each sequence; 1 in this version"),
   };
-}
-
-Rule one_process_rule(std::string_view id, std::string_view key, int64_t ModelSection::* size) {
-  return {id, key, "1", [size](const RunConfig& config) -> Found {
-            if (config.model.*size == 1) return {};
-            return Finding{"this version trains in one process",
-                           {.got = std::to_string(config.model.*size), .want = "1"}};
-          }};
 }
 
 }  // namespace
@@ -91,11 +77,6 @@ void add_model_rules(std::vector<Rule>& rules) {
       "R044", "model.moe_router_bias_update_rate", [](C c) { return c.model.moe_router_bias_update_rate; }, 0, 1e6));
   rules.push_back(number_rule(
       "R045", "model.mtp_loss_scaling_factor", [](C c) { return c.model.mtp_loss_scaling_factor; }, 0, 1e6));
-  rules.push_back(
-      one_process_rule("R051", "model.tensor_model_parallel_size", &ModelSection::tensor_model_parallel_size));
-  rules.push_back(
-      one_process_rule("R052", "model.pipeline_model_parallel_size", &ModelSection::pipeline_model_parallel_size));
-  rules.push_back(one_process_rule("R053", "model.context_parallel_size", &ModelSection::context_parallel_size));
 }
 
 }  // namespace rialto::config

@@ -31,6 +31,12 @@ void add_model_rows(std::vector<KeyRow>& rows);
 void add_model_rules(std::vector<Rule>& rules);
 void add_memory_rows(std::vector<KeyRow>& rows);
 void add_memory_rules(std::vector<Rule>& rules);
+void add_parallel_rows(std::vector<KeyRow>& rows);
+void add_parallel_rules(std::vector<Rule>& rules);
+/// In the order of their numbers.
+std::vector<ModelRule> parallel_model_rules();
+void add_recipe_rows(std::vector<KeyRow>& rows);
+void add_recipe_rules(std::vector<Rule>& rules);
 void add_train_rows(std::vector<KeyRow>& rows);
 void add_train_rules(std::vector<Rule>& rules);
 void add_validation_rows(std::vector<KeyRow>& rows);

@@ -19,23 +19,24 @@ std::string batches_near(int64_t global, int64_t unit) {
   return fmt::format("use {} or {}", below, below + unit);
 }
 
-/// One micro-batch for every process: a global batch is a whole number of them.
-int64_t unit_of(const RunConfig& config) { return config.train.micro_batch_size * config.world_size; }
+/// One micro-batch for every copy of the model: a global batch is a whole number of them.
+int64_t unit_of(const RunConfig& config) { return config.train.micro_batch_size * config.data_parallel_size(); }
 
 std::string in_words(const RunConfig& config) {
   const std::string micro = fmt::format("train.micro_batch_size {}", config.train.micro_batch_size);
-  return config.world_size == 1 ? micro : fmt::format("{} on {} processes", micro, config.world_size);
+  const int64_t copies = config.data_parallel_size();
+  return copies == 1 ? micro : fmt::format("{} on {} copies of the model", micro, copies);
 }
 
 Found whole_micro_batches(const RunConfig& config) {
   const int64_t unit = unit_of(config), global = config.train.global_batch_size;
   if (unit < 1 || global < 1 || global % unit == 0) return {};
   if (config.train.decrease_batch_size_if_needed && global > unit) return {};
-  return Finding{
-      "the global batch is not a whole number of micro-batches",
-      {.got = fmt::format("global_batch_size {} with {}", global, in_words(config)),
-       .want = config.world_size == 1 ? "a multiple of micro_batch_size" : fmt::format("a multiple of {}", unit),
-       .hint = batches_near(global, unit)}};
+  return Finding{"the global batch is not a whole number of micro-batches",
+                 {.got = fmt::format("global_batch_size {} with {}", global, in_words(config)),
+                  .want = config.data_parallel_size() == 1 ? "a multiple of micro_batch_size"
+                                                           : "a multiple of micro_batch_size times data-parallel size",
+                  .hint = batches_near(global, unit)}};
 }
 
 Found one_length(const RunConfig& config) {
@@ -179,7 +180,7 @@ void add_train_rules(std::vector<Rule>& rules) {
   rules.push_back(
       integer_rule("R002", "train.global_batch_size", [](C c) { return c.train.global_batch_size; }, 1, kMostBatch));
   rules.push_back({"R003", "train.global_batch_size",
-                   "a multiple of train.micro_batch_size times the number of processes, unless "
+                   "a multiple of train.micro_batch_size times the data-parallel size, unless "
                    "train.decrease_batch_size_if_needed",
                    whole_micro_batches});
   rules.push_back(integer_rule("R004", "train.train_iters", iterations, 1, kMostIterations));
@@ -196,7 +197,7 @@ void add_train_rules(std::vector<Rule>& rules) {
                    "increment",
                    rampup_shape});
   rules.push_back({"R105", "train.rampup_batch_size",
-                   "multiples of train.micro_batch_size times the number of processes, unless "
+                   "multiples of train.micro_batch_size times the data-parallel size, unless "
                    "train.decrease_batch_size_if_needed",
                    rampup_micro_batches});
   rules.push_back(

@@ -71,6 +71,7 @@ std::vector<KeyRow> make_rows() {
   std::vector<KeyRow> rows;
   add_model_rows(rows);
   add_memory_rows(rows);
+  add_parallel_rows(rows);
   add_train_rows(rows);
   add_validation_rows(rows);
   add_optimizer_rows(rows);
@@ -82,6 +83,7 @@ std::vector<KeyRow> make_rows() {
   add_profiling_rows(rows);
   add_ddp_rows(rows);
   add_precision_rows(rows);
+  add_recipe_rows(rows);
   add_second_names(rows);
   add_targets(rows);
   add_known_keys(rows);

@@ -13,6 +13,8 @@ extern const std::string_view kPageTemplate;  // generated from page.html
 
 namespace {
 
+constexpr size_t kMostSamples = 20;
+
 Json curve(const Series& series) {
   const size_t stride = (series.size() + kMostPoints - 1) / kMostPoints;
   Json iterations = Json::array(), values = Json::array();
@@ -34,6 +36,18 @@ Json mean_phases(const RunFolder& run) {
     means[name.substr(7)] = sum / static_cast<double>(run.series.at("lm loss").size());
   }
   return means;
+}
+
+/// The first, the last and some between, of a long run.
+Json samples_of(const RunFolder& run) {
+  const size_t count = run.samples.size(), stride = (count + kMostSamples - 1) / kMostSamples;
+  Json samples = Json::array();
+  for (size_t i = 0; i < count; ++i) {
+    if (i % stride != 0 && i + 1 != count) continue;
+    const RunFolder::Sample& sample = run.samples[i];
+    samples.push_back({{"iteration", sample.iteration}, {"prompt", sample.prompt}, {"text", sample.text}});
+  }
+  return samples;
 }
 
 /// Keys in which the runs differ, then all the others: [key, value of each run...].
@@ -76,6 +90,7 @@ Json page_data(const std::vector<RunFolder>& runs) {
     Json run = table[i];
     run["name"] = runs[i].name;
     run["phases"] = mean_phases(runs[i]);
+    run["samples"] = samples_of(runs[i]);
     run["series"] = Json::object();
     for (const auto& [name, series] : runs[i].series)
       if (!name.starts_with("phases/")) run["series"][name] = curve(series);

@@ -21,12 +21,25 @@ void add_values(const Json& values, const std::string& prefix, int64_t iteration
   }
 }
 
+std::string text_of(const Json& words) {
+  if (words.is_string()) return words.get<std::string>();
+  std::string text;
+  for (const Json& token : words) text += (text.empty() ? "" : " ") + token.dump();
+  return text;
+}
+
+void add_sample(const Json& record, RunFolder& run) {
+  run.samples.push_back({record["iteration"].get<int64_t>(), text_of(record.value("prompt", Json())),
+                         text_of(record.value("text", Json()))});
+}
+
 void add_record(const Json& record, RunFolder& run) {
   const auto iteration = record.at("iteration").get<int64_t>();
   run.iteration = std::max(run.iteration, iteration);
   const bool train = record.value("kind", "") == "train";
   if (!train) {
     const std::string kind = record.value("kind", "");
+    if (kind == "sample") add_sample(record, run);
     if (record.contains("lm loss")) run.series[kind + " loss"].emplace_back(iteration, record["lm loss"].get<double>());
     return;
   }

@@ -23,6 +23,11 @@ struct RunFolder {
   /// By the records' names: "lm loss", "validation loss", "grad norm", "time/tokens_per_s", "phases/forward",
   /// "memory/mem-max-resident-gigabytes".
   std::map<std::string, Series> series;
+  struct Sample {
+    int64_t iteration = 0;
+    std::string prompt, text;  ///< token numbers of a run without a tokenizer
+  };
+  std::vector<Sample> samples;                ///< what the model wrote at evaluations
   int64_t iteration = 0, tokens = 0;          ///< last recorded; recorded in all
   std::optional<fs::path> checkpoint;         ///< newest
   std::map<std::string, std::string> config;  ///< "train.train_iters" -> its value, of the newest checkpoint

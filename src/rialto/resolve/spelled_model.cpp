@@ -46,6 +46,18 @@ config::ModelSection written_section(const spec::ModelSpec& model) {
   return section;
 }
 
+/// As named; by a provider that several families share, the one that fits the keys; else llama.
+const families::Family& family_of_section(config::ModelSection section, const YamlSection& keys) {
+  if (const families::Family* named = named_family(keys)) return *named;
+  if (!keys.find("_target_")) return family_named("llama");
+  section.set("params_dtype", "{_target_: torch.float32}");
+  try {
+    return family_named(model_from_megatron(section.keys).family);
+  } catch (const Error&) {
+    throw keys.bad("_target_", "a class of one family, or model.family beside this one, which several share");
+  }
+}
+
 /// A key that stands for the family.
 bool names_family(std::string_view key) { return key == "family" || key == "_target_"; }
 
@@ -75,10 +87,7 @@ spec::ModelSpec model_from_section(const config::ModelSection& given, std::optio
   section.keys.file = "model";
   if (!section.find("vocab_size") && tokenizer_vocab) section.set("vocab_size", fmt::to_string(*tokenizer_vocab));
   const YamlSection keys(section.keys, "model", kWording);
-  const families::Family* named = named_family(keys);
-  if (!named && keys.find("_target_"))
-    throw keys.bad("_target_", "a class of one family, or model.family beside this one, which several share");
-  const families::Family& family = named ? *named : family_named("llama");
+  const families::Family& family = family_of_section(section, keys);
   spec::ModelSpec model = read_section_model({keys, family, Dialect::kTraining}, dtype);
   for (size_t i = 0; i < section.keys.keys.size(); ++i)
     if (const std::string& key = section.keys.keys[i];

@@ -13,7 +13,8 @@ namespace rialto::train {
 namespace {
 
 config::BatchSizes next_sizes(const Setup& setup) {
-  return config::batch_sizes_at(setup.config.train, setup.state.consumed_train_samples, setup.config.world_size);
+  return config::batch_sizes_at(setup.config.train, setup.state.consumed_train_samples,
+                                setup.config.data_parallel_size());
 }
 
 /// This rank's micro-batches.

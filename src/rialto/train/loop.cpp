@@ -33,6 +33,7 @@ double Loop::minutes() const {
 Result Loop::run() {
   reporter_.emplace(config_, hooks_, setup_.state, setup_.device);
   result_.metrics = reporter_->metrics_path();
+  if (config_.logger.sample_tokens > 0 && config::evaluates(config_) && hooks_.writes()) samples_.emplace(setup_);
   const bool goes_on = setup_.state.iteration < config_.train.train_iters;
   if (config_.train.skip_train) {
     if (hooks_.print) hooks_.print("skipping training (--skip-train is on) ...");
@@ -136,6 +137,7 @@ void Loop::evaluate_now(EvalPart part) {
     result_.last_eval_loss = record.loss;
   }
   reporter_->evaluation(record);
+  if (samples_ && part != EvalPart::kTest) reporter_->sample(samples_->write());
 }
 
 void Loop::evaluate_at_end() {

@@ -6,6 +6,7 @@
 #include "rialto/train/iteration.h"
 #include "rialto/train/profiler.h"
 #include "rialto/train/reporter.h"
+#include "rialto/train/samples.h"
 #include "rialto/train/saver.h"
 #include "rialto/train/setup.h"
 
@@ -38,7 +39,8 @@ class Loop {
   const config::RunConfig& config_;  ///< setup_'s
   Saver saver_;
   Profiler profiler_;
-  std::optional<Reporter> reporter_;  ///< from run() on: it writes
+  std::optional<Reporter> reporter_;     ///< from run() on: it writes
+  std::optional<SampleWriter> samples_;  ///< when logger.sample_tokens asks for them, on the rank that writes
   Result result_;
 };
 

@@ -82,6 +82,13 @@ Json to_json(const EvalRecord& record) {
           {"time", {{"at", seconds_now()}, {"elapsed_ms", record.elapsed_ms}}}};
 }
 
+Json to_json(const SampleRecord& record) {
+  Json json = {{"kind", "sample"}, {"iteration", record.iteration}};
+  json["prompt"] = record.prompt_text ? Json(*record.prompt_text) : Json(record.prompt);
+  json["text"] = record.text ? Json(*record.text) : Json(record.tokens);
+  return json;
+}
+
 std::string step_line(const StepRecord& last, double mean_loss, double mean_elapsed_ms,
                       std::optional<double> tflops_per_s, int64_t train_iters, std::string timestamp,
                       const std::map<std::string, double>& mean_extra, const SkipCounts& skips) {

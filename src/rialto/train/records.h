@@ -61,12 +61,20 @@ struct EvalRecord {
   double elapsed_ms = 0;
 };
 
+/// What the model wrote after the beginning of a held-out sample.
+struct SampleRecord {
+  int64_t iteration = 0;
+  std::vector<int32_t> prompt = {}, tokens = {};
+  std::optional<std::string> prompt_text = {}, text = {};  ///< with a tokenizer
+};
+
 /// Records with every double in full precision. What changes from run to run stands under "time" alone, so two runs are
 /// compared by leaving that key out.
 /// Keys are the step line's names; those of ExtraLosses stand only where the objective has them.
 Json to_json(const StepRecord& record);
 Json to_json(const LeftOutRecord& record);
 Json to_json(const EvalRecord& record);
+Json to_json(const SampleRecord& record);
 
 /// Iterations since the last step line that did not move the weights, and those among them whose loss was not finite.
 struct SkipCounts {

@@ -110,6 +110,10 @@ void Reporter::evaluation(const EvalRecord& record) {
   if (hooks_.print) hooks_.print(eval_lines(record));
 }
 
+void Reporter::sample(const SampleRecord& record) {
+  if (metrics_) metrics_->append(to_json(record));
+}
+
 void Reporter::sync() {
   if (metrics_) metrics_->sync();
   if (tensorboard_) tensorboard_->flush();

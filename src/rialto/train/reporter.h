@@ -28,6 +28,7 @@ class Reporter {
   void step(StepRecord record, const Setup& setup);
   void left_out(const LeftOutRecord& record);
   void evaluation(const EvalRecord& record);
+  void sample(const SampleRecord& record);
   /// What was reported is on disk afterwards.
   void sync();
   fs::path metrics_path() const { return metrics_ ? metrics_->path() : fs::path(); }

@@ -98,6 +98,10 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
     switch (action.act) {
       case schedule::Act::kForward:
         losses[micro] = forward(model, batch.micro_batches[micro], calls.forward_step);
+        if (!losses[micro].sum.requires_grad()) {
+          throw Error(ErrorKind::kUsage, "forward step", "its loss has no gradient, so nothing would be trained",
+                      {.got = {}, .want = "a sum that autograd recorded", .hint = {}});
+        }
         weight += losses[micro].weight;
         for (model::RoutedTokens& tokens : losses[micro].routed) result.routed.push_back(std::move(tokens));
         break;

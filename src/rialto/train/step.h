@@ -38,7 +38,7 @@ double gradient_scale(bool per_token, double total_weight, double micro_weight, 
 /// the objective (over the global batch of all ranks) and of what the model's objective adds to it, added to main_grad
 /// (zeroed first). When the loss is not finite, `step` is not called. The loss that is returned is the sum over the
 /// total weight in either case. Throws kInput when every token of the batch is masked, kUsage when a forward step's
-/// weight is not that of the batch.
+/// weight is not that of the batch, or its loss has no gradient.
 Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
                         const RunnerCalls& calls);
 

@@ -80,12 +80,16 @@ TEST(ConfigCommand, ExplainTellsAKey) {
 }
 
 TEST(ConfigCommand, CheckListsEveryMistake) {
-  const Ran good = rialto("config check quickstart dataset.data_path=x");
+  const TempDir data;
+  for (const char* ending : {"x.idx", "x.bin"}) std::ofstream(data / ending) << "";
+  const std::string path = "dataset.data_path=" + (data / "x").string();
+  const Ran good = rialto("config check tiny_llama " + path);
   EXPECT_EQ(good.code, 0) << good.out;
   EXPECT_THAT(good.out, HasSubstr("no rule is broken"));
   const Ran rules = rialto("config check quickstart train.global_batch_size=7 optimizer.lr=-1");
   EXPECT_EQ(rules.code, 2);
-  EXPECT_THAT(rules.out, AllOf(HasSubstr("R003"), HasSubstr("R022"), HasSubstr("R061"), HasSubstr("3 mistakes\n")));
+  EXPECT_THAT(rules.out, AllOf(HasSubstr("R003"), HasSubstr("R022"), HasSubstr("R061"),
+                               HasSubstr("a model with random weights needs it"), HasSubstr("4 mistakes\n")));
   const TempDir dir;
   std::ofstream(dir / "bad.yaml") << "train:\n  train_itres: 3\n  micro_batch_size: x\npeft: {dim: 4}\n";
   const Ran keys = rialto("config check --json " + (dir / "bad.yaml").string());
@@ -109,9 +113,71 @@ TEST(ConfigCommand, TrainIsRefusedBeforeTheHandOver) {
   const int status = std::system(command.c_str());
   EXPECT_EQ(WEXITSTATUS(status), 2);
   const std::string err = read_text_file(dir / "err");
-  EXPECT_EQ(std::count(err.begin(), err.end(), '\n'), 3) << err;
-  EXPECT_THAT(err, AllOf(HasSubstr("error: [train.global_batch_size] R003"), HasSubstr("error: [optimizer.lr] R022"),
-                         HasSubstr("error: [dataset.data_path] R061")));
+  EXPECT_EQ(std::count(err.begin(), err.end(), '\n'), 4) << err;
+  EXPECT_THAT(err,
+              AllOf(HasSubstr("error: [train.global_batch_size=7] train.global_batch_size: R003"),
+                    HasSubstr("error: [--set optimizer.lr=-1] optimizer.lr: R022"),
+                    HasSubstr("error: [dataset.data_path] R061"), HasSubstr("a model with random weights needs it")));
+}
+
+TEST(ConfigCommand, CheckTellsLimitsApart) {
+  const TempDir data;
+  for (const char* ending : {"x.idx", "x.bin"}) std::ofstream(data / ending) << "";
+  const std::string rest = " checkpoint.save=out dataset.data_path=" + (data / "x").string();
+  const Ran legal = rialto("config check llama3_70b_pretrain" + rest);
+  EXPECT_EQ(legal.code, 0) << legal.out << legal.err;
+  EXPECT_THAT(legal.out, AllOf(HasSubstr("no rule is broken"), HasSubstr("this version does not run it:\n"),
+                               HasSubstr("R051: this version trains with tensor parallel size 1")));
+  const Ran odd = rialto("config check llama3_70b_pretrain --gpus 33" + rest);
+  EXPECT_EQ(odd.code, 2);
+  EXPECT_THAT(odd.out, HasSubstr("R460"));
+  EXPECT_EQ(rialto("config check llama3_70b_pretrain --gpus 64" + rest).code, 0);
+  const Json json = parse_json(rialto("config check --json llama3_70b_pretrain" + rest).out, "check");
+  EXPECT_TRUE(json["problems"].empty());
+  EXPECT_EQ(json["limits"].size(), 3u);
+  const Ran train = rialto("train llama3_70b_pretrain" + rest);
+  EXPECT_EQ(train.code, 2);
+  EXPECT_THAT(train.err, AllOf(HasSubstr("R051"), HasSubstr("R460")));
+}
+
+TEST(ConfigCommand, CheckNamesMissingFilesWithTheirPlace) {
+  const TempDir dir;
+  std::ofstream(dir / "my.yaml") << "defaults: [tiny_llama]\ndataset:\n  data_path: [" << (dir / "none").string()
+                                 << "]\ntokenizer:\n  tokenizer_model: /none/tokenizer\ncheckpoint:\n"
+                                 << "  pretrained_checkpoint: /none/model\nmodel:\n  num_query_groups: 3\n";
+  const Ran ran = rialto("config check " + (dir / "my.yaml").string());
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.out,
+              AllOf(HasSubstr("my.yaml:3] dataset.data_path: no such file; got " + (dir / "none.idx").string()),
+                    HasSubstr("none.bin"), HasSubstr("my.yaml:5] tokenizer.tokenizer_model: no such file"),
+                    HasSubstr("my.yaml:7] checkpoint.pretrained_checkpoint: no such file"), HasSubstr("my.yaml:9")));
+}
+
+TEST(RecipesCommand, ListsAndShows) {
+  const Json list = parse_json(rialto("recipes --json").out, "recipes");
+  EXPECT_GT(list.size(), 70u);
+  EXPECT_THAT(rialto("recipes").out, AllOf(HasSubstr("deepseek_v3_pretrain"), HasSubstr("1024")));
+  const TempDir dir;
+  const Ran shown = rialto("recipes show qwen3_8b_finetune_config");
+  std::ofstream(dir / "shown.yaml") << shown.out;
+  EXPECT_EQ(rialto("config show " + (dir / "shown.yaml").string()).out, rialto("config show qwen3_8b_sft").out);
+  EXPECT_EQ(parse_json(rialto("recipes show qwen3_8b_sft --json").out, "show")["recipe"]["gpus"], 4);
+  const Ran wrong = rialto("recipes show qwen3_8b_stf");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("'qwen3_8b_sft'?"));
+}
+
+TEST(ConfigCommand, ChangedIsRespectedWithJson) {
+  const Json json = parse_json(rialto("config show quickstart --changed --json").out, "show");
+  EXPECT_EQ(json["train"]["train_iters"], 700);
+  EXPECT_FALSE(json["optimizer"].contains("adam_eps"));
+}
+
+TEST(ConfigCommand, WhatIsNoOverrideIsListedWithTheOthers) {
+  const Ran ran = rialto("config check quickstart nonsense train.train_iters=x");
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("section.key=value"), HasSubstr("train.train_iters: wrong type"),
+                             HasSubstr("2 mistakes")));
 }
 
 TEST(ConfigCommand, DocumentationHoldsTheTables) {

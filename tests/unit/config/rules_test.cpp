@@ -118,8 +118,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"model.offload_modules", [](RunConfig& c) { c.memory.offload_modules = {"attn_proj"}; }},
         Case{"model.offload_modules", [](RunConfig& c) { c.memory.offload_modules = {"mlp"}; }},
         Case{"model.min_offloaded_tensor_size", [](RunConfig& c) { c.memory.min_offloaded_tensor_size = -1; }},
-        Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.model.tensor_model_parallel_size = 2; }},
-        Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.model.pipeline_model_parallel_size = 2; }},
+        Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.parallel.tensor_model_parallel_size = 2; }},
+        Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.parallel.pipeline_model_parallel_size = 2; }},
         Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path.clear(); }},
         Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path = {"a", "b"}; }},
         Case{"checkpoint.save_interval",
@@ -127,7 +127,6 @@ INSTANTIATE_TEST_SUITE_P(
                c.checkpoint.save.clear();
                c.checkpoint.save_interval = 5;
              }},
-        Case{"checkpoint.save_rng", [](RunConfig& c) { c.checkpoint.save_rng = true; }},
         Case{"train.exit_interval",
              [](RunConfig& c) {
                c.checkpoint.save.clear();

@@ -23,6 +23,21 @@ TEST_F(PageTest, CurvesPhasesAndConfigurations) {
   EXPECT_EQ(data["common"].size(), 2u);
 }
 
+TEST_F(PageTest, SamplesAreWordsOrNumbersAndFew) {
+  write("a/metrics.jsonl",
+        "{\"kind\":\"train\",\"iteration\":1,\"lm loss\":2}\n"
+        "{\"kind\":\"sample\",\"iteration\":2,\"prompt\":\"Once\",\"text\":\" upon\"}\n"
+        "{\"kind\":\"sample\",\"iteration\":4,\"prompt\":[7,8],\"text\":[9]}\n");
+  const Json samples = page_data({read_run(root_ / "a")})["runs"][0]["samples"];
+  EXPECT_EQ(samples, Json::parse(R"([{"iteration":2,"prompt":"Once","text":" upon"},
+                                     {"iteration":4,"prompt":"7 8","text":"9"}])"));
+  RunFolder run = read_run(root_ / "a");
+  for (int i = 5; i <= 1000; ++i) run.samples.push_back({i, "p", "t"});
+  const Json few = page_data({run})["runs"][0]["samples"];
+  EXPECT_LE(few.size(), 21u);
+  EXPECT_EQ(few.back()["iteration"], 1000);
+}
+
 TEST_F(PageTest, LongCurvesAreThinnedAndKeepTheirEnd) {
   RunFolder run;
   for (int i = 1; i <= 10'001; ++i) run.series["lm loss"].emplace_back(i, i);

@@ -129,12 +129,21 @@ TEST(SpelledModel, MegatronsDefaultsOfAbsentPartsAreNoMistake) {
   EXPECT_THAT(complaint(tiny("moe_router_topk", "4")), HasSubstr("'model.moe_router_topk' says nothing"));
 }
 
-TEST(SpelledModel, AClassThatFamiliesShareNamesNone) {
-  EXPECT_THAT(complaint(tiny("_target_", "megatron.bridge.models.gpt_provider.GPTModelProvider")),
-              AllOf(HasSubstr("_target_"), HasSubstr("model.family beside")));
-  ModelSection named = tiny("_target_", "megatron.bridge.models.gpt_provider.GPTModelProvider");
-  named.set("family", "mistral");
-  EXPECT_EQ(read(named).family, "mistral");
+TEST(SpelledModel, AClassThatFamiliesShareLeavesItToTheKeys) {
+  ModelSection shared = tiny("_target_", "megatron.bridge.models.gpt_provider.GPTModelProvider");
+  EXPECT_THAT(complaint(shared), AllOf(HasSubstr("_target_"), HasSubstr("model.family beside")));
+  for (const auto& [key, value] : {std::pair{"normalization", "RMSNorm"},
+                                   {"activation_func", "silu"},
+                                   {"gated_linear_unit", "true"},
+                                   {"position_embedding_type", "rope"},
+                                   {"add_bias_linear", "false"}})
+    shared.set(key, value);
+  EXPECT_EQ(read(shared).family, "llama");
+  ModelSection normed = shared;
+  normed.set("qk_layernorm", "true");
+  EXPECT_EQ(read(normed).family, "qwen3");
+  shared.set("family", "mistral");
+  EXPECT_EQ(read(shared).family, "mistral");
 }
 
 /// Every published model is what its own `model:` section says, in a training YAML with its family.

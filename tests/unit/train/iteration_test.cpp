@@ -155,6 +155,16 @@ TEST(Iteration, AForwardStepOfAnotherWeightIsRefused) {
   EXPECT_THROW(run_iteration(run.model, run.weights, counting(2), {.forward_step = forward_step}), Error);
 }
 
+TEST(Iteration, AForwardStepWithoutAGradientIsRefused) {
+  Toy run({});
+  const auto forward_step = [](const model::Model& model, const model::Batch& batch) {
+    model::LossSum loss = model.forward_loss(batch);
+    loss.sum = loss.sum.detach();
+    return loss;
+  };
+  EXPECT_THROW(run_iteration(run.model, run.weights, counting(2), {.forward_step = forward_step}), Error);
+}
+
 TEST(Iteration, ReportsTheMeanLossOfEveryDepth) {
   Toy run({.mtp_loss_scaling_factor = 0.3}), silent({});
   const GlobalBatch batch = counting(2);

@@ -1,0 +1,33 @@
+// Keys of `model:` that spread it over ranks. Their rules are in parallel_rules.cpp.
+#include "rialto/config/section_tables.h"
+
+namespace rialto::config {
+
+void add_parallel_rows(std::vector<KeyRow>& rows) {
+  using P = ParallelKeys;
+  add_rows<P>(
+      rows, "model", &RunConfig::parallel,
+      {field("tensor_model_parallel_size", &P::tensor_model_parallel_size, "ranks that share each layer"),
+       field("pipeline_model_parallel_size", &P::pipeline_model_parallel_size, "pipeline ranks"),
+       field("virtual_pipeline_model_parallel_size", &P::virtual_pipeline_model_parallel_size,
+             "chunks of layers of a pipeline rank; unset: 1"),
+       field("microbatch_group_size_per_vp_stage", &P::microbatch_group_size_per_vp_stage,
+             "micro-batches that a chunk runs in a row; unset: pipeline_model_parallel_size"),
+       field("pipeline_model_parallel_layout", &P::pipeline_model_parallel_layout,
+             "layers of each stage: E, t, m, L apart by |, as Et*3|(tt|)*29mL; unset: an even split"),
+       field("num_layers_in_first_pipeline_stage", &P::num_layers_in_first_pipeline_stage,
+             "layers of the first pipeline rank; unset: as the others"),
+       field("num_layers_in_last_pipeline_stage", &P::num_layers_in_last_pipeline_stage,
+             "layers of the last pipeline rank; unset: as the others"),
+       field("account_for_embedding_in_pipeline_split", &P::account_for_embedding_in_pipeline_split,
+             "the embedding counts as a layer of the first stage"),
+       field("account_for_loss_in_pipeline_split", &P::account_for_loss_in_pipeline_split,
+             "the head counts as a layer of the last stage"),
+       field("context_parallel_size", &P::context_parallel_size, "ranks that share each sequence"),
+       field("expert_model_parallel_size", &P::expert_model_parallel_size, "ranks that share the experts of a layer"),
+       field("expert_tensor_parallel_size", &P::expert_tensor_parallel_size,
+             "ranks that share each expert; unset: tensor_model_parallel_size"),
+       field("sequence_parallel", &P::sequence_parallel, "tensor-parallel ranks split norms and dropout by sequence")});
+}
+
+}  // namespace rialto::config

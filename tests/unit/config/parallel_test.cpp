@@ -1,0 +1,223 @@
+// Parallel sizes: each rule fires on its own mistake and stays silent on the layouts around it.
+#include <functional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "rialto/base/error.h"
+#include "rialto/config/pipeline_layout.h"
+#include "rialto/config/rules.h"
+
+namespace rialto::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// 8 layers, 8 heads in 4 groups, width 32; with experts: 8 of width 12 in every layer.
+spec::ModelSpec toy(bool experts) {
+  spec::ModelSpec model;
+  spec::Layer layer;
+  layer.mixer = spec::Attention{.num_heads = 8, .num_groups = 4, .head_dim = 4};
+  layer.ffn = spec::DenseFfn{.hidden = 32};
+  if (experts) {
+    spec::MoeFfn moe;
+    moe.num_experts = 8;
+    moe.expert_hidden = 12;
+    layer.ffn = moe;
+  }
+  model.layers.assign(8, layer);
+  return model;
+}
+
+struct Case {
+  const char* rule;  ///< "" for a sound layout
+  int world;
+  std::function<void(RunConfig&)> set;
+  bool experts = false;
+};
+
+std::vector<std::string> rules_of(const Case& one) {
+  RunConfig config;
+  config.train = {.micro_batch_size = 1, .global_batch_size = 64, .train_iters = 10, .exit_interval = {}};
+  config.dataset.data_path = {"data"};
+  config.model.set("seq_length", "48");
+  config.world_size = one.world;
+  one.set(config);
+  const spec::ModelSpec model = toy(one.experts);
+  std::vector<std::string> out;
+  for (const Problem& problem : broken_rules(config, &model))
+    if (!problem.is_limit) out.push_back(problem.rule);
+  return out;
+}
+
+class ParallelTest : public testing::TestWithParam<Case> {};
+
+TEST_P(ParallelTest, IsJudged) {
+  const std::vector<std::string> rules = rules_of(GetParam());
+  if (*GetParam().rule == '\0')
+    EXPECT_THAT(rules, testing::IsEmpty());
+  else
+    EXPECT_THAT(rules, ElementsAre(GetParam().rule));
+}
+
+using R = RunConfig;
+INSTANTIATE_TEST_SUITE_P(
+    All, ParallelTest,
+    testing::Values(Case{"", 2, [](R& c) { c.parallel.tensor_model_parallel_size = 2; }},
+                    Case{"", 8, [](R& c) { c.parallel.tensor_model_parallel_size = 8; }},  // a multiple of the 4 groups
+                    Case{"R450", 1, [](R& c) { c.parallel.tensor_model_parallel_size = 0; }},
+                    Case{"R452", 1, [](R& c) { c.parallel.context_parallel_size = -2; }},
+                    Case{"R460", 3,
+                         [](R& c) {
+                           c.parallel.tensor_model_parallel_size = 2;
+                           c.parallel.expert_tensor_parallel_size = 1;
+                         }},
+                    Case{"R461", 2, [](R& c) { c.parallel.expert_model_parallel_size = 4; }, true},
+                    Case{"R462", 5, [](R& c) { c.parallel.context_parallel_size = 5; }},
+                    Case{"", 3,
+                         [](R& c) {
+                           c.parallel.context_parallel_size = 3;
+                           c.train.global_batch_size = 3;
+                         }},
+                    Case{"R463", 1, [](R& c) { c.parallel.sequence_parallel = true; }},
+                    Case{"", 2,
+                         [](R& c) {
+                           c.parallel.tensor_model_parallel_size = 2;
+                           c.parallel.sequence_parallel = true;
+                         }},
+                    Case{"R464", 2,
+                         [](R& c) {
+                           c.parallel.tensor_model_parallel_size = 2;
+                           c.parallel.sequence_parallel = true;
+                           c.model.set("seq_length", "47");
+                         }},
+                    Case{"R465", 1, [](R& c) { c.parallel.virtual_pipeline_model_parallel_size = 2; }},
+                    Case{"", 2,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 2;
+                           c.parallel.virtual_pipeline_model_parallel_size = 4;
+                         }},
+                    Case{"R466", 2,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 2;
+                           c.parallel.virtual_pipeline_model_parallel_size = 2;
+                           c.train.global_batch_size = 3;
+                         }},
+                    Case{"R466", 2,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 2;
+                           c.parallel.virtual_pipeline_model_parallel_size = 2;
+                           c.parallel.microbatch_group_size_per_vp_stage = 1;
+                         }},
+                    Case{"R467", 2,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 2;
+                           c.parallel.num_layers_in_first_pipeline_stage = 4;
+                           c.parallel.account_for_loss_in_pipeline_split = true;
+                           c.parallel.account_for_embedding_in_pipeline_split = true;
+                           c.parallel.num_layers_in_first_pipeline_stage = 5;
+                         }},
+                    Case{"R468", 2,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 2;
+                           c.parallel.pipeline_model_parallel_layout = "Et*8|x";
+                         }},
+                    Case{"R468", 2,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 2;
+                           c.parallel.pipeline_model_parallel_layout = "t*4|t*4L";
+                         }},
+                    Case{"R468", 2,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 2;
+                           c.parallel.pipeline_model_parallel_layout = "Et*4|t*2|t*2L";
+                         }},
+                    Case{"", 2,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 2;
+                           c.parallel.pipeline_model_parallel_layout = "Et*3|t*5L";
+                         }},
+                    Case{"R478", 2,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 2;
+                           c.parallel.pipeline_model_parallel_layout = "Et*3|t*4L";
+                         }},
+                    Case{"R470", 16, [](R& c) { c.parallel.tensor_model_parallel_size = 16; }},
+                    Case{"R473", 3,
+                         [](R& c) {
+                           c.parallel.expert_model_parallel_size = 3;
+                           c.train.global_batch_size = 3;
+                         },
+                         true},
+                    Case{"R473", 2, [](R& c) { c.parallel.expert_model_parallel_size = 2; }},
+                    Case{"R474", 8,
+                         [](R& c) {
+                           c.parallel.tensor_model_parallel_size = 8;
+                           c.parallel.sequence_parallel = true;
+                         },
+                         true},
+                    Case{"R474", 2, [](R& c) { c.parallel.expert_tensor_parallel_size = 2; }},
+                    Case{"R476", 2, [](R& c) { c.parallel.tensor_model_parallel_size = 2; }, true},
+                    Case{"R477", 3,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 3;
+                           c.train.global_batch_size = 3;
+                         }},
+                    Case{"", 4,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 4;
+                           c.parallel.num_layers_in_first_pipeline_stage = 1;
+                           c.parallel.num_layers_in_last_pipeline_stage = 1;
+                         }},
+                    Case{"R477", 4,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 4;
+                           c.parallel.num_layers_in_first_pipeline_stage = 1;
+                         }},
+                    Case{"", 5,
+                         [](R& c) {
+                           c.parallel.pipeline_model_parallel_size = 5;
+                           c.parallel.account_for_embedding_in_pipeline_split = true;
+                           c.parallel.account_for_loss_in_pipeline_split = true;
+                         }},
+                    Case{"R003", 3, [](R&) {}}));
+
+TEST(ParallelLimits, AreToldApartFromMistakes) {
+  RunConfig config;
+  config.train.train_iters = 1;
+  config.dataset.data_path = {"x"};
+  config.parallel.tensor_model_parallel_size = 2;
+  config.world_size = 2;
+  const std::vector<Problem> problems = broken_rules(config);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_TRUE(problems[0].is_limit);
+  EXPECT_THAT(problems[0].line, HasSubstr("this version trains with tensor parallel size 1"));
+  EXPECT_THROW(check_rules(config), Error);
+}
+
+/// Vectors from the docstring of Megatron-Core's parser.
+TEST(PipelineLayout, IsUnrolled) {
+  const auto stages = parse_pipeline_layout("Ettt|(tt|)*29,m|L");
+  ASSERT_EQ(stages.size(), 32u);
+  EXPECT_EQ(stages[0].embedding, 1);
+  EXPECT_EQ(stages[0].decoders, 3);
+  for (size_t i = 1; i < 30; ++i) EXPECT_EQ(stages[i].decoders, 2);
+  EXPECT_EQ(stages[30].mtp, 1);
+  EXPECT_EQ(stages[31].loss, 1);
+  EXPECT_EQ(misplaced_layer(stages), "");
+  EXPECT_EQ(parse_pipeline_layout("E t*3 | (t*2|)*2 L").size(), 4u);
+}
+
+TEST(PipelineLayout, RefusesWhatIsNoLayout) {
+  for (const char* text : {"Ex", "E(tt", "E(tt)L", "E()*2L", "E((t)*2)*2L", "Et*L", "Et*0L", "Et*-1L", "*3",
+                           "Et*99999999L", "(t*60000)*60000", "EtLt", "tE", "mt"})
+    EXPECT_THROW(parse_pipeline_layout(text), Error) << text;
+  for (const char* text : {"t|L", "EtE|tL", "Et|t", "Et|m|mL", "Et|tLL"}) try {
+      EXPECT_NE(misplaced_layer(parse_pipeline_layout(text)), "") << text;
+    } catch (const Error&) {
+    }
+}
+
+}  // namespace
+}  // namespace rialto::config
