@@ -77,6 +77,7 @@ def test_ranks_are_one_process(model, data, shelf, tmp_path):
     two = run(tmp_path / "two", 2, {**values, "ddp.bucket_size": 3000})
     assert_close_runs(two, one)
     assert_same_numbers(run(tmp_path / "plain", 2, {**values, **OVERLAP, **PLAIN}), two)
+    assert_close_runs(run(tmp_path / "four", 4, {**values, "ddp.bucket_size": 3000}), one)
 
 
 def assert_same_numbers(got, want):

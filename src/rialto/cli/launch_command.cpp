@@ -51,7 +51,7 @@ void add_launch(CLI::App& app, Context& context) {
   command->add_option("-n,--num-ranks", options->num_ranks, "processes to start; their number divides the global batch")
       ->required();
   command->prefix_command();  // the rest is rialto-train's
-  command->footer(R"(Example: rialto launch -n 4 train llama_1b train.train_iters=100
+  command->footer(R"(Example: rialto launch -n 4 train quickstart dataset.data_path=[data/train] train.train_iters=100
 Each rank takes its share of the global batch. SIGTERM, SIGINT and SIGUSR1 are passed on to every rank, once. When one
 rank fails, the others are ended, and its message and exit code are the command's.)");
   command->callback([command, options, &context] {
