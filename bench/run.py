@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Rialto against named peers, always as a ratio in the same run on the same machine: `./dev bench [NAME]`.
 
-NAME: startup, convert, decode, verify, proof, train, memory, loop (default: all). --write puts the tables into docs/benchmarks.md. Nothing here gates a test.
+NAME: startup, config, convert, decode, verify, proof, train, memory, loop (default: all). --write puts the tables into docs/benchmarks.md. Nothing here gates a test.
 """
 import argparse
 import datetime
@@ -26,6 +26,12 @@ def bench_startup():
             ["rialto --version", f"{version * 1e3:.1f} ms", "<= 20 ms"],
             ["rialto inspect, Llama-3.2-1B shape", f"{inspect * 1e3:.1f} ms", "<= 100 ms"]]
     return table("Start-up", ["command", "median of 15", "must reach"], rows)
+
+
+def bench_config():
+    import bench_config as config
+
+    return config.run()
 
 
 def bench_train():
@@ -54,7 +60,7 @@ def bench_bridge(name):
     return measure
 
 
-BENCHES = {"startup": bench_startup, **{name: bench_bridge(name) for name in ("convert", "decode", "verify", "proof")}, "train": bench_train, "memory": bench_memory, "loop": bench_loop}
+BENCHES = {"startup": bench_startup, "config": bench_config, **{name: bench_bridge(name) for name in ("convert", "decode", "verify", "proof")}, "train": bench_train, "memory": bench_memory, "loop": bench_loop}
 
 
 def cpu_name():

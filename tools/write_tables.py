@@ -23,6 +23,7 @@ def main(rialto):
     keys, rules = printed("config", "explain", "--markdown").split("\n\n", 1)
     put("docs/training/configuration.md", "keys", keys)
     put("docs/training/configuration.md", "rules", rules)
+    put("docs/training/recipes.md", "recipes", printed("recipes", "--markdown"))
 
 
 if __name__ == "__main__":

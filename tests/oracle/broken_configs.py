@@ -5,6 +5,7 @@ program's own list of keys, so a new key gets its rows by itself; combinations a
 """
 import json
 import re
+import shutil
 import subprocess
 
 SOUND = """model:
@@ -160,6 +161,9 @@ def combinations(folder):
         ("experts without a choice", model(num_moe_experts=4), ["model"]),
         ("latent keys without latent attention", model(kv_lora_rank=16), ["kv_lora_rank", "says nothing"]),
         ("router keys without experts", model(moe_router_topk=3), ["moe_router_topk", "says nothing"]),
+        ("the spread of weights said in two ways", model(init_method="{_target_: torch.nn.init.normal_, mean: 0.0, std: 0.5}"), ["model.init_method", "R046", ":3]"]),
+        ("the spread of residual weights", model(output_layer_init_method="{_target_: torch.nn.init.normal_, std: 0.02}"), ["R049", "num_layers"]),
+        ("weights with a mean", model(init_method="{_target_: torch.nn.init.normal_, mean: 0.1, std: 0.02}"), ["model.init_method", "does not act here"]),
         ("a family that is none", model(family="lama"), ["family"]),
         ("a size of nothing", model(num_layers=0), ["num_layers"]),
         ("a negative width", model(hidden_size=-64), ["hidden_size"]),
@@ -197,3 +201,20 @@ def overlays(rialto, folder):
     """(what, YAML, words)"""
     keys = keys_of(rialto)
     return [*unknown_keys(keys), *wrong_types(keys), *out_of_range(keys), *keys_that_do_not_act(keys), *in_the_wrong_section(), *combinations(folder)]
+
+
+def alone(program, folder):
+    """Fills `folder`: a copy of `rialto` that has no rialto-train beside it, a sound base.yaml and its data. Returns the copy."""
+    shutil.copy(program, folder / "rialto")
+    for ending in ("idx", "bin"):
+        (folder / f"data.{ending}").write_bytes(b"")
+    (folder / "base.yaml").write_text(SOUND.format(data=folder / "data", save=folder / "run"))
+    return folder / "rialto"
+
+
+def written(folder, number, yaml):
+    """A file with the row's YAML laid over base.yaml; the line of a section's first key is 3."""
+    inner = folder / f"row{number}"
+    inner.mkdir()
+    (inner / "row.yaml").write_text(yaml if yaml.startswith("- ") or "defaults" in yaml else f"defaults: ../base.yaml\n{yaml}")
+    return inner / "row.yaml"

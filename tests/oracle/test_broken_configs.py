@@ -11,25 +11,13 @@ import pytest
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """A folder with a copy of `rialto` that has no rialto-train beside it, a sound base.yaml and its data."""
     folder = tmp_path_factory.mktemp("broken")
-    shutil.copy(programs.folder() / "rialto", folder / "rialto")
-    for ending in ("idx", "bin"):
-        (folder / f"data.{ending}").write_bytes(b"")
-    (folder / "base.yaml").write_text(broken_configs.SOUND.format(data=folder / "data", save=folder / "run"))
+    broken_configs.alone(programs.folder() / "rialto", folder)
     return folder
 
 
 def train(alone, *words, prefix=()):
     return subprocess.run([*prefix, alone / "rialto", "train", *words], capture_output=True, text=True, env={"PATH": ""}, cwd=alone, timeout=60)
-
-
-def complaint(alone, number, yaml):
-    folder = alone / f"row{number}"
-    folder.mkdir()
-    # The line of a section's first key is 3.
-    (folder / "row.yaml").write_text(yaml if yaml.startswith("- ") else f"defaults: ../base.yaml\n{yaml}" if "defaults" not in yaml else yaml)
-    return train(alone, folder / "row.yaml")
 
 
 def faults(done, words):
@@ -55,7 +43,7 @@ def test_each_of_500_broken_configurations_is_refused_before_anything_starts(alo
     assert len(rows) + len(broken_configs.OVERRIDES) >= 500
     assert len({(what, yaml) for what, yaml, _ in rows}) == len(rows)
     with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(lambda row: complaint(alone, row[0], row[1][1]), enumerate(rows)))
+        done = list(pool.map(lambda row: train(alone, broken_configs.written(alone, row[0], row[1][1])), enumerate(rows)))
         by_words = list(pool.map(lambda row: train(alone, "base.yaml", *row[1]), broken_configs.OVERRIDES))
     failed = [f"{what}: {fault}\n  {text!r}\n  {one.stderr[:400]}" for (what, text, words), one in zip([*rows, *broken_configs.OVERRIDES], [*done, *by_words])
               if (fault := faults(one, words))]

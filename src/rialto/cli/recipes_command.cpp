@@ -17,7 +17,10 @@ Json list_recipes() {
     list.push_back({{"name", recipe.name},
                     {"what", config::summary(recipe)},
                     {"model", config.recipe.model},
-                    {"gpus", config.recipe.gpus.value_or(1)}});
+                    {"gpus", config.recipe.gpus.value_or(1)},
+                    {"layout", config::layout_text(config.parallel)},
+                    {"seq_length", config.model.seq_length() ? Json(*config.model.seq_length()) : Json(nullptr)},
+                    {"global_batch_size", config.train.global_batch_size}});
   }
   return list;
 }
@@ -29,6 +32,21 @@ std::string recipes_to_text(const Json& list) {
                         row["model"].get<std::string>(), row["what"].get<std::string>());
   return text;
 }
+
+/// Of the published models.
+std::string recipes_markdown(const Json& list) {
+  std::string text = "| recipe | model | GPUs | layout | sequence | global batch |\n|---|---|---|---|---|---|\n";
+  for (const Json& row : list)
+    if (!row["model"].get<std::string>().empty())
+      text += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", row["name"].get<std::string>(),
+                          row["model"].get<std::string>(), row["gpus"].get<int64_t>(), row["layout"].get<std::string>(),
+                          row["seq_length"].get<int64_t>(), row["global_batch_size"].get<int64_t>());
+  return text;
+}
+
+struct RecipesOptions {
+  bool json = false, markdown = false;
+};
 
 void add_show(CLI::App& parent, bool& json, Context& context) {
   CLI::App* command = parent.add_subcommand("show", "A recipe with everything that it stands on, as YAML that loads");
@@ -55,22 +73,23 @@ void add_show(CLI::App& parent, bool& json, Context& context) {
 
 void add_recipes(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("recipes", "The built-in training recipes");
-  const auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "As JSON");
+  const auto options = std::make_shared<RecipesOptions>();
+  command->add_flag("--json", options->json, "As JSON");
+  command->add_flag("--markdown", options->markdown, "The table of docs/training/recipes.md");
   command->require_subcommand(0, 1);
   command->footer(R"(Examples:
   rialto recipes                                           every recipe
   rialto recipes show llama32_1b_pretrain                  one, resolved
   rialto config show llama32_1b_pretrain                   the same with every default)");
-  command->callback([json, &context] {
+  command->callback([options, &context] {
     if (context.action) return;  // a subcommand was chosen
-    context.action = [json] {
+    context.action = [options] {
       const Json list = list_recipes();
-      print_report(*json, list, recipes_to_text(list));
+      print_report(options->json, list, options->markdown ? recipes_markdown(list) : recipes_to_text(list));
       return 0;
     };
   });
-  add_show(*command, *json, context);
+  add_show(*command, options->json, context);
 }
 
 }  // namespace rialto::cli

@@ -58,6 +58,14 @@ constexpr Target kTargets[] = {
     {"tensor_inspect", "megatron.bridge.training.config.TensorInspectConfig"},
 };
 
+bool is_number(const Node& value) { return value.kind == Node::Kind::kInt || value.kind == Node::Kind::kFloat; }
+
+/// Random weights have none here.
+bool has_mean(const Node& value) {
+  const Node* mean = value.find("mean");
+  return mean && !same_value(*mean, parse_yaml_value("0.0"));
+}
+
 /// `name`: one class, or several with "|" between them.
 bool is_target(const Node& value, std::string_view name) {
   const Node* target = value.kind == Node::Kind::kMap ? value.find("_target_") : &value;
@@ -136,7 +144,8 @@ bool accepts(const KnownKey& key, const Node& value) {
   if (empty && key.bridge_default == "null") return true;
   if (same_value(value, parse_yaml_value(key.bridge_default))) return true;
   if (key.also.empty()) return false;
-  if (key.also.starts_with('@')) return is_target(value, key.also.substr(1));
+  if (key.also == "#") return is_number(value);
+  if (key.also.starts_with('@')) return is_target(value, key.also.substr(1)) && !has_mean(value);
   return same_value(value, parse_yaml_value(key.also));
 }
 
@@ -144,7 +153,13 @@ std::string accepted_values(const KnownKey& key) {
   if (key.also == "*") return "anything";
   const std::string text(key.bridge_default);
   if (key.also.empty()) return text;
+  if (key.also == "#") return fmt::format("{} or a number", text);
   return fmt::format("{} or {}", text, key.also.starts_with('@') ? key.also.substr(1) : key.also);
+}
+
+std::optional<double> stated_number(const KnownKey& key, const Node& value) {
+  const Node* number = key.also == "#" ? &value : key.also.starts_with('@') ? value.find("std") : nullptr;
+  return number && is_number(*number) ? std::optional<double>(read_float(*number)) : std::nullopt;
 }
 
 bool is_known_target(std::string_view section, std::string_view target) {

@@ -2,6 +2,7 @@
 // asks for nothing, so that Bridge's files load as they are, and refused by name with a reason at any other.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,8 +40,9 @@ struct KnownKey {
   std::string_view key;
   std::string_view bridge_default;  ///< YAML; null is accepted besides
   Why why;
-  /// One more value that is accepted because it changes nothing here: YAML, "*" for any value, or "@a.b|c.d" for a
-  /// map whose `_target_` is one of these.
+  /// One more value that is accepted because it changes nothing here: YAML, "*" for any value, "#" for a number, or
+  /// "@a.b|c.d" for a map whose `_target_` is one of these. The number, and the map's `std`, are kept for rules to
+  /// compare (RunConfig::stated).
   std::string_view also = {};
 };
 
@@ -60,6 +62,9 @@ bool accepts(const KnownKey& key, const Node& value);
 
 /// What accepts() takes, in words: "false or true".
 std::string accepted_values(const KnownKey& key);
+
+/// The number that an accepted value says: itself for "#", the map's `std` for "@a.b"; none otherwise.
+std::optional<double> stated_number(const KnownKey& key, const Node& value);
 
 /// True when `_target_` of a section may be this class. Names are looked up here and never imported.
 bool is_known_target(std::string_view section, std::string_view target);

@@ -8,7 +8,7 @@ namespace {
 using enum Why;
 
 constexpr KnownKey kTrainKeys[] = {
-    {"empty_unused_memory_level", "0", kGpu},
+    {"empty_unused_memory_level", "0", kGpu, "*"},
     {"check_weight_hash_across_dp_replicas_interval", "null", kParallel},
     {"train_sync_interval", "null", kParallel},
     {"exit_signal_handler_for_dataloader", "false", kLoop},
@@ -121,8 +121,8 @@ constexpr KnownKey kDistKeys[] = {
 };
 
 constexpr KnownKey kRngKeys[] = {
-    {"te_rng_tracker", "false", kGpu},
-    {"inference_rng_tracker", "false", kGpu},
+    {"te_rng_tracker", "false", kRandom, "true"},
+    {"inference_rng_tracker", "false", kRandom, "true"},
     {"data_parallel_random_init", "false", kParallel},
 };
 

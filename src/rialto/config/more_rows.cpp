@@ -82,11 +82,14 @@ void add_known_keys(std::vector<KeyRow>& rows) {
   for (const KnownSection& section : known_sections()) {
     for (const KnownKey& key : section.keys) {
       if (has_row(rows, section.name, key.key)) continue;  // it acts
-      const auto read = [known = &key](RunConfig&, const Node& node) {
-        if (accepts(*known, node)) return;
+      const auto read = [section = section.name, known = &key](RunConfig& config, const Node& node) {
         const bool list = node.kind == Node::Kind::kMap || node.kind == Node::Kind::kList;
-        refuse(node, fmt::format("does not act here: {}", reason(known->why)), list ? "another" : node.text,
-               accepted_values(*known));
+        if (!accepts(*known, node))
+          refuse(node, fmt::format("does not act here: {}", reason(known->why)), list ? "another" : node.text,
+                 accepted_values(*known));
+        const std::string name = fmt::format("{}.{}", section, known->key);
+        config.stated.erase(name);
+        if (const auto number = stated_number(*known, node)) config.stated[name] = *number;
       };
       rows.push_back({section.name,
                       key.key,

@@ -37,8 +37,8 @@ void remove(RunConfig& config, const KeyRow& row, const Override& change) {
     throw Error(ErrorKind::kConfig, change.where, fmt::format("'{}' has another value", change.name),
                 {.got = change.value->text, .want = row.write(config)});
   }
-  if (!row.acts()) return;
-  Node value = parse_yaml_value(row.write(defaults));
+  if (row.is_class) return;
+  Node value = parse_yaml_value(row.known ? "null" : row.write(defaults));
   value.file = change.where;
   row.read(config, value);
 }

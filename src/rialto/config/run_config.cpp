@@ -81,6 +81,7 @@ std::string write_portable_sections(const RunConfig& config) {
   for (std::string* path : {&copy.logger.metrics_jsonl, &copy.logger.save_config_filepath, &copy.logger.tensorboard_dir,
                             &copy.profiling.profile_dir})
     path->clear();
+  copy.checkpoint.save_rng = false;  // Bridge looks for a random state in the checkpoint when the record says true
   // The model section that is saved has the longest position there.
   if (!copy.dataset.seq_length) copy.dataset.seq_length = copy.model.seq_length();
   copy.tokenizer.tokenizer_model = portable(copy.tokenizer.tokenizer_model);

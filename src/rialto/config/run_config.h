@@ -199,6 +199,7 @@ struct RunConfig {
   RecipeSection recipe;
   std::string mixed_precision = "bf16_mixed";  ///< name of a preset
   std::map<std::string, std::string> places;   ///< "file:line" or the override that said a key last, by the key's name
+  std::map<std::string, double> stated;        ///< numbers of keys that do not act, which rules compare (known_keys.h)
   int64_t world_size = 1;                      ///< processes of the run: no key, whoever starts them says it
 
   /// Copies of the model, each with micro-batches of its own; 1 when the ranks do not divide so.
@@ -249,6 +250,9 @@ Error located_error(const RunConfig& config, std::string_view key, std::string_v
 void check_rules(const RunConfig& config);
 /// The same for problems of any kind; returns when there are none.
 void throw_problems(const std::vector<Problem>& problems);
+
+/// The sizes above 1, as the field writes them: "TP4 PP4 VPP5 CP2 EP8". The experts' tensor size is left out.
+std::string layout_text(const ParallelKeys& parallel);
 
 /// Help text for every key that acts, grouped by section.
 std::string describe_run_config();

@@ -17,7 +17,8 @@ std::vector<Field<CheckpointSection>> checkpoint_fields() {
       field("ckpt_step", &C::ckpt_step, "iteration to load; unset: the newest good one"),
       field("save_optim", &C::save_optim, "save the optimizer's state"),
       field("load_optim", &C::load_optim, "resume with the optimizer's state"),
-      field("save_rng", &C::save_rng, "a note: no random state exists beyond the seeds"),
+      field("save_rng", &C::save_rng,
+            "a note: random numbers are functions of rng.seed and the position, so there is no state to save"),
       field(
           "separate_expert_optimizer", &C::separate_expert_optimizer,
           "the optimizer's groups as a Megatron run with expert parallelism resumes them; false: as one without does"),

@@ -1,4 +1,7 @@
 // Keys of `model:`: what the model is (model_keys.h), and what a run does with it.
+#include <algorithm>
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "rialto/config/model_keys.h"
@@ -59,6 +62,30 @@ std::vector<Field<ModelSection>> model_fields() {
   };
 }
 
+/// How Bridge's files say again what model.init_method_std says, with Megatron's factor for residual projections.
+struct StatedInit {
+  std::string_view rule, key;
+  bool residual;
+};
+constexpr StatedInit kStatedInits[] = {{"R046", "model.init_method", false},
+                                       {"R047", "model.embedding_init_method", false},
+                                       {"R048", "model.embedding_init_method_std", false},
+                                       {"R049", "model.output_layer_init_method", true}};
+
+std::optional<Finding> agrees_with_init_std(const RunConfig& config, const StatedInit& row) {
+  const auto stated = config.stated.find(std::string(row.key));
+  const Node *spread = config.model.find("init_method_std"), *layers = config.model.find("num_layers");
+  if (stated == config.stated.end() || (row.residual && !layers)) return {};
+  double want = spread ? read_float(*spread) : spec::ModelSpec{}.init_std;
+  if (row.residual) want /= std::sqrt(2.0 * static_cast<double>(std::max<int64_t>(1, read_int(*layers))));
+  if (std::abs(stated->second - want) <= 1e-9 * std::abs(want)) return {};
+  return Finding{"the spread of random weights is said in two ways",
+                 {.got = fmt::format("{}", stated->second),
+                  .want = fmt::format("{}, which follows from model.init_method_std{}", want,
+                                      row.residual ? " and model.num_layers" : ""),
+                  .hint = "leave the key out"}};
+}
+
 }  // namespace
 
 void add_model_rows(std::vector<KeyRow>& rows) {
@@ -75,6 +102,11 @@ void add_model_rules(std::vector<Rule>& rules) {
   rules.push_back(number_rule("R043", "model.moe_z_loss_coeff", [](C c) { return c.model.moe_z_loss_coeff; }, 0, 1e6));
   rules.push_back(number_rule(
       "R044", "model.moe_router_bias_update_rate", [](C c) { return c.model.moe_router_bias_update_rate; }, 0, 1e6));
+  for (const StatedInit& row : kStatedInits)
+    rules.push_back({row.rule, row.key,
+                     fmt::format("model.init_method_std{} as its spread, when it is set",
+                                 row.residual ? " / sqrt(2 * model.num_layers)" : ""),
+                     [&row](C config) { return agrees_with_init_std(config, row); }});
   rules.push_back(number_rule(
       "R045", "model.mtp_loss_scaling_factor", [](C c) { return c.model.mtp_loss_scaling_factor; }, 0, 1e6));
 }

@@ -1,4 +1,6 @@
 // Keys of `model:` that spread it over ranks. Their rules are in parallel_rules.cpp.
+#include <fmt/format.h>
+
 #include "rialto/config/section_tables.h"
 
 namespace rialto::config {
@@ -28,6 +30,17 @@ void add_parallel_rows(std::vector<KeyRow>& rows) {
        field("expert_tensor_parallel_size", &P::expert_tensor_parallel_size,
              "ranks that share each expert; unset: tensor_model_parallel_size"),
        field("sequence_parallel", &P::sequence_parallel, "tensor-parallel ranks split norms and dropout by sequence")});
+}
+
+std::string layout_text(const ParallelKeys& parallel) {
+  std::string text;
+  for (const auto& [name, size] : {std::pair{"TP", parallel.tensor_model_parallel_size},
+                                   {"PP", parallel.pipeline_model_parallel_size},
+                                   {"VPP", parallel.virtual_pipeline_model_parallel_size.value_or(1)},
+                                   {"CP", parallel.context_parallel_size},
+                                   {"EP", parallel.expert_model_parallel_size}})
+    if (size > 1) text += fmt::format("{}{}{}", text.empty() ? "" : " ", name, size);
+  return text;
 }
 
 }  // namespace rialto::config

@@ -8,13 +8,15 @@ namespace rialto::config {
 namespace {
 
 std::optional<Finding> whole_micro_batches(const RunConfig& config) {
-  const int64_t micro = evaluation_micro_batch(config);
+  const int64_t micro = evaluation_micro_batch(config), copies = config.data_parallel_size();
   const auto& global = config.validation.eval_global_batch_size;
   if (!config.validation.eval_micro_batch_size && !global) return {};
   const int64_t batch = global.value_or(config.train.global_batch_size);
-  if (micro < 1 || batch < 1 || batch % micro == 0) return {};
+  if (micro < 1 || batch < 1 || batch % (micro * copies) == 0) return {};
   return Finding{"the evaluation's batch is not a whole number of micro-batches",
-                 {.got = fmt::format("{} with micro-batches of {}", batch, micro), .want = "a multiple"}};
+                 {.got = fmt::format("{} with micro-batches of {}{}", batch, micro,
+                                     copies == 1 ? "" : fmt::format(" on {} copies of the model", copies)),
+                  .want = fmt::format("a multiple of {}", micro * copies)}};
 }
 
 }  // namespace
@@ -42,8 +44,8 @@ void add_validation_rules(std::vector<Rule>& rules) {
       "R121", "validation.eval_global_batch_size", [](C c) { return c.validation.eval_global_batch_size; }, 1));
   rules.push_back(integer_rule(
       "R122", "validation.eval_micro_batch_size", [](C c) { return c.validation.eval_micro_batch_size; }, 1));
-  rules.push_back({"R123", "validation.eval_global_batch_size", "a multiple of validation.eval_micro_batch_size",
-                   whole_micro_batches});
+  rules.push_back({"R123", "validation.eval_global_batch_size",
+                   "a multiple of validation.eval_micro_batch_size times the data-parallel size", whole_micro_batches});
 }
 
 }  // namespace rialto::config

@@ -8,6 +8,7 @@
 
 namespace rialto::resolve {
 
+/// How the channels of queries and keys turn.
 struct SectionRopes {
   spec::Rope global;
   std::optional<spec::Rope> local;  ///< of layers with a window, where the family has another for them

@@ -188,6 +188,39 @@ TEST(ConfigCommand, DocumentationHoldsTheTables) {
       << "run ./dev tables";
   EXPECT_NE(page.find("<!-- rules:begin -->\n" + tables.substr(middle) + "<!-- rules:end -->"), page.npos)
       << "run ./dev tables";
+  EXPECT_NE(read_text_file(RIALTO_SOURCE_DIR "/docs/training/recipes.md")
+                .find("<!-- recipes:begin -->\n" + rialto("recipes --markdown").out + "<!-- recipes:end -->"),
+            std::string::npos)
+      << "run ./dev tables";
+}
+
+/// A file with every section and key that Megatron Bridge writes. What acts has the file's value; the rest asks for
+/// nothing.
+TEST(ConfigCommand, ABridgeFileIsReadAsItIs) {
+  const std::string file = RIALTO_SOURCE_DIR "/tests/unit/cli/bridge_run_config.yaml";
+  const Ran shown = rialto("config show " + file);
+  ASSERT_EQ(shown.code, 0) << shown.err;
+  const Node ours = parse_yaml(shown.out, "shown"), theirs = read_yaml_file(file);
+  size_t compared = 0;
+  for (size_t s = 0; s < ours.items.size(); ++s) {
+    const Node& section = ours.items[s];
+    const Node* said = theirs.find(ours.keys[s]);
+    if (section.kind != Node::Kind::kMap || !said || said->kind != Node::Kind::kMap) continue;
+    for (size_t i = 0; i < section.items.size(); ++i) {
+      const Node* value = said->find(section.keys[i]);
+      if (!value || value->kind == Node::Kind::kNull) continue;
+      EXPECT_TRUE(same_value(section.items[i], *value)) << ours.keys[s] << "." << section.keys[i];
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 90u);
+  const TempDir data;
+  for (const char* ending : {"x.idx", "x.bin"}) std::ofstream(data / ending) << "";
+  const Ran checked =
+      rialto("config check " + file +
+             " train.train_iters=10 checkpoint.save_interval=5 dataset.data_path=" + (data / "x").string());
+  EXPECT_EQ(checked.code, 0) << checked.out;
+  EXPECT_THAT(checked.out, testing::Not(HasSubstr("this version does not run it")));
 }
 
 }  // namespace

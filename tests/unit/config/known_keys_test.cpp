@@ -6,14 +6,17 @@
 #include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
+#include "rialto/config/overrides.h"
 #include "rialto/config/reader.h"
 #include "rialto/config/sections.h"
 #include "tests/unit/config/bridge_keys.h"
+#include "tests/unit/config/good_config.h"
 
 namespace rialto::config {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string message(const std::string& yaml) {
@@ -112,6 +115,48 @@ TEST(KnownKeysTest, ValuesAreComparedAsValues) {
   EXPECT_THAT(message("env_vars: {A: 1}\n"), HasSubstr("env_vars: does not act here"));
   EXPECT_THAT(message("model: {distribute_saved_activations: true}\n"),
               HasSubstr("saved activations are not shared out"));
+}
+
+/// What Megatron derives from init_method_std may stand beside it, with the same numbers.
+TEST(KnownKeysTest, InitialisersAgreeWithTheirSpread) {
+  const auto rules_of = [](const std::string& init) {
+    RunConfig config = good();
+    read_document(config, parse_yaml("model: {num_layers: 8, init_method_std: 0.006, " + init + "}\n", "f"), nullptr);
+    std::vector<std::string> out;
+    for (const Problem& problem : broken_rules(config)) out.push_back(problem.rule + " " + problem.key);
+    return out;
+  };
+  const auto normal = [](const char* key, double std) {
+    return fmt::format("{}: {{_args_: [], _partial_: true, _target_: torch.nn.init.normal_, mean: 0.0, std: {}}}", key,
+                       std);
+  };
+  EXPECT_THAT(rules_of(normal("init_method", 0.006)), testing::IsEmpty());
+  EXPECT_THAT(rules_of(normal("init_method", 0.02)), ElementsAre("R046 model.init_method"));
+  EXPECT_THAT(rules_of(normal("embedding_init_method", 0.006)), testing::IsEmpty());
+  EXPECT_THAT(rules_of(normal("embedding_init_method", 0.005)), ElementsAre("R047 model.embedding_init_method"));
+  EXPECT_THAT(rules_of("embedding_init_method_std: 0.006"), testing::IsEmpty());
+  EXPECT_THAT(rules_of("embedding_init_method_std: 0.02"), ElementsAre("R048 model.embedding_init_method_std"));
+  EXPECT_THAT(rules_of(normal("output_layer_init_method", 0.0015)), testing::IsEmpty()) << "0.006 / sqrt(2 * 8)";
+  EXPECT_THAT(rules_of(normal("output_layer_init_method", 0.006)), ElementsAre("R049 model.output_layer_init_method"));
+  EXPECT_THAT(message("model: {init_method: {_target_: torch.nn.init.normal_, mean: 0.5, std: 0.02}}\n"),
+              HasSubstr("does not act here"));
+  EXPECT_THAT(message("model: {embedding_init_method_std: many}\n"), HasSubstr("null or a number"));
+  RunConfig config = good();
+  read_document(config, parse_yaml("model: {embedding_init_method_std: 1}\n", "f"), nullptr);
+  apply_override(config, parse_override("~model.embedding_init_method_std", ""));
+  EXPECT_THAT(broken_rules(config), testing::IsEmpty()) << "taken back";
+}
+
+/// They choose among ways to the same numbers.
+TEST(KnownKeysTest, FlagsThatChangeNoNumberAreHarmless) {
+  for (const char* yaml :
+       {"model: {attention_backend: {_args_: [1], _call_: true, _target_: "
+        "megatron.core.transformer.enums.AttnBackend}}",
+        "model: {gradient_accumulation_fusion: false, cross_entropy_loss_fusion: false, cross_entropy_fusion_impl: te}",
+        "model: {masked_softmax_fusion: false, bias_dropout_fusion: true, moe_router_fusion: true}",
+        "model: {transformer_impl: local, use_te_rng_tracker: true, cuda_graph_warmup_steps: 5}",
+        "train: {empty_unused_memory_level: 1}", "rng: {te_rng_tracker: true}"})
+    EXPECT_EQ(message(std::string(yaml) + "\n"), "accepted") << yaml;
 }
 
 TEST(KnownKeysTest, ClassesAreLookedUp) {

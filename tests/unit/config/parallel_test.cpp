@@ -181,7 +181,8 @@ INSTANTIATE_TEST_SUITE_P(
                            c.parallel.account_for_embedding_in_pipeline_split = true;
                            c.parallel.account_for_loss_in_pipeline_split = true;
                          }},
-                    Case{"R003", 3, [](R&) {}}));
+                    Case{"R123", 2, [](R& c) { c.validation.eval_global_batch_size = 3; }},
+                    Case{"", 2, [](R& c) { c.validation.eval_global_batch_size = 6; }}, Case{"R003", 3, [](R&) {}}));
 
 TEST(ParallelLimits, AreToldApartFromMistakes) {
   RunConfig config;

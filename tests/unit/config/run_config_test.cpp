@@ -11,6 +11,7 @@
 #include "rialto/base/error.h"
 #include "rialto/config/recipes.h"
 #include "rialto/config/sections.h"
+#include "tests/unit/config/good_config.h"
 
 namespace rialto::config {
 namespace {
@@ -169,6 +170,15 @@ TEST_F(RunConfigTest, ARecordedRunIsReproduced) {
     again.model_precision = config.model_precision;
     EXPECT_EQ(write_run_config(again), write_run_config(config)) << recipe.name;
   }
+}
+
+/// Bridge loads a random state where the record says so, and there is none.
+TEST(RecordedRunTest, NeverPromisesARandomState) {
+  RunConfig config = good();
+  config.checkpoint.save_rng = true;  // Bridge's default
+  EXPECT_NO_THROW(check_rules(config));
+  EXPECT_THAT(write_run_config(config), HasSubstr("save_rng: true"));
+  EXPECT_THAT(write_portable_sections(config), HasSubstr("save_rng: false"));
 }
 
 TEST(RecipesTest, EveryRecipeIsReadByName) {
