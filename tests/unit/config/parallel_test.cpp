@@ -75,6 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
                          }},
                     Case{"R461", 2, [](R& c) { c.parallel.expert_model_parallel_size = 4; }, true},
                     Case{"R462", 5, [](R& c) { c.parallel.context_parallel_size = 5; }},
+                    Case{"R462", 16, [](R& c) { c.parallel.context_parallel_size = 16; }},  // once, but not twice
                     Case{"", 3,
                          [](R& c) {
                            c.parallel.context_parallel_size = 3;
