@@ -136,7 +136,7 @@ def combinations(folder):
         ("missing tokenizer", text("tokenizer.tokenizer_model"), ["tokenizer.tokenizer_model", "no such file", ":3]"]),
         ("missing model", text("checkpoint.pretrained_checkpoint"), ["checkpoint.pretrained_checkpoint", "no such file", ":3]"]),
         ("tensor size", model(tensor_model_parallel_size=3), ["model.tensor_model_parallel_size", "R460"]),
-        ("tensor limit", model(tensor_model_parallel_size=2), ["model.tensor_model_parallel_size", "R051"]),
+        ("tensor limit", model(tensor_model_parallel_size=2, attention_dropout=0.1), ["model.tensor_model_parallel_size", "R051"]),
         ("pipeline limit", model(pipeline_model_parallel_size=2), ["model.pipeline_model_parallel_size", "R052"]),
         ("pipeline split", model(pipeline_model_parallel_size=3), ["model.pipeline_model_parallel_size", "R477"]),
         ("context limit", model(context_parallel_size=2), ["model.context_parallel_size", "R053"]),

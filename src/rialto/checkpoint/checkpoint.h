@@ -58,7 +58,7 @@ struct SaveOptions {
   std::optional<fs::path> tokenizer;      ///< the model came from nowhere: with a derived config
   bool replace = false;
   model::BlockRecipes* recipes = nullptr;  ///< with the state of delayed FP8 scaling; null or without state: none
-  comm::Mesh mesh = {};  ///< the ranks that call save() together; the optimizer may be sharded over dp
+  comm::Mesh mesh = {};  ///< the ranks that call save() together: weights may be split over tp, the optimizer over dp
   bool separate_expert_optimizer = false;  ///< for a Megatron run with expert parallelism; the model has experts
 };
 /// Weights, main parameters, moments, scheduler and train state; see docs/checkpoint.md.

@@ -18,15 +18,6 @@
 namespace rialto::checkpoint {
 namespace {
 
-void require_whole(const model::Weight& weight) {
-  for (size_t i = 0; i < weight.param.view.size(); ++i) {
-    if (weight.box.lo[i] != 0 || weight.box.hi[i] != weight.param.view[i]) {
-      throw Error(ErrorKind::kInternal, weight.param.name,
-                  "this version saves from one rank, which holds whole parameters");
-    }
-  }
-}
-
 void add_tensor(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, const at::Tensor& tensor) {
   writer.add_chunk(chunk, [&](const store::ByteSink& sink) { push_bytes(tensor, sink); });
 }
@@ -36,23 +27,39 @@ void alias_all(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, c
   for (const std::string& alias : names.aliases) writer.add_alias(chunk, alias);
 }
 
-constexpr auto kDp = comm::Axis::kDp;
+constexpr auto kDp = comm::Axis::kDp, kTp = comm::Axis::kTp;
 
-/// The state `name` of a whole weight. A sharded optimizer's is put together on every rank, in memory for one weight.
+/// Summed as integers: one rank alone is not 0 at each element, and its bits stay what they are, -0 too.
+void join_bits(const at::Tensor& fp32, const comm::Mesh& mesh, comm::Axis axis) {
+  at::Tensor bits = fp32.view(at::kInt);
+  comm::all_reduce_sum(bits, mesh, axis);
+}
+
+/// The whole parameter of which this rank holds `part`, in the parameter's shape; on every rank, in memory for one.
+at::Tensor whole_of(const model::Weight& weight, const at::Tensor& part, const comm::Mesh& mesh) {
+  if (!weight.param.tp_axis || mesh.size(kTp) == 1) return part;
+  const at::Tensor whole = at::zeros(weight.param.view, part.options().dtype(at::kFloat));
+  at::Tensor box = whole;
+  for (size_t axis = 0; axis < weight.box.lo.size(); ++axis)
+    box = box.narrow(static_cast<int64_t>(axis), weight.box.lo[axis], weight.box.hi[axis] - weight.box.lo[axis]);
+  box.copy_(part.view(box.sizes()));
+  join_bits(whole, mesh, kTp);
+  return whole.view(weight.param.shape).to(part.scalar_type());
+}
+
+/// The state `name` of a whole weight, likewise: an optimizer may be sharded, and the weight split.
 at::Tensor whole_state(const optim::Optimizer& optimizer, const char* name, const model::Weight& weight,
                        const comm::Mesh& mesh) {
   const int64_t begin = weight.offset, end = weight.offset + weight.size;
-  if (!optimizer.is_sharded()) return optimizer.read(name, {begin, end});
+  if (!optimizer.is_sharded()) return whole_of(weight, optimizer.read(name, {begin, end}), mesh);
   const at::Tensor values =
       at::zeros({weight.size}, at::TensorOptions().dtype(at::kFloat).device(weight.data.device()));
   for (const optim::Range& range : optimizer.owned()) {
     const optim::Range part{std::max(begin, range.begin), std::min(end, range.end)};
     if (part.size() > 0) values.narrow(0, part.begin - begin, part.size()).copy_(optimizer.read(name, part));
   }
-  // Summed as integers: one rank alone is not 0 at each element, and its bits stay what they are, -0 too.
-  at::Tensor bits = values.view(at::kInt);
-  comm::all_reduce_sum(bits, mesh, kDp);
-  return values;
+  join_bits(values, mesh, kDp);
+  return whole_of(weight, values, mesh);
 }
 
 /// `param` is what Megatron's distributed optimizer asks for, `fp32_param` what its plain bf16 optimizer does.
@@ -74,12 +81,14 @@ void add_optimizer_state(store::CheckpointWriter& writer, const model::Weight& w
     add_tensor(writer, named(name), whole_state(optimizer, name, weight, mesh));
 }
 
-/// Gives the writing rank what this one owns, in the order of add_optimizer_state.
-void help_save(const model::Weights& weights, const optim::Optimizer& optimizer, const comm::Mesh& mesh) {
+/// Gives the writing rank what this one holds, in the order of save().
+void help_save(const model::Weights& weights, const optim::Optimizer* optimizer, const comm::Mesh& mesh) {
+  for (const model::Weight& weight : weights.all()) whole_of(weight, weight.data, mesh);
+  if (optimizer == nullptr) return;
   for (const model::Weight& weight : weights.all()) {
     if (weight.param.buffer || weight.frozen) continue;
-    if (!optimizer.main_is_weights()) whole_state(optimizer, "param", weight, mesh);
-    for (const char* name : optimizer.state_names(weight)) whole_state(optimizer, name, weight, mesh);
+    if (!optimizer->main_is_weights()) whole_state(*optimizer, "param", weight, mesh);
+    for (const char* name : optimizer->state_names(weight)) whole_state(*optimizer, name, weight, mesh);
   }
 }
 
@@ -89,8 +98,8 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
               const optim::Optimizer* optimizer, const TrainingState& state, const Json& scheduler,
               Progress* progress) {
   const fs::path folder = options.root / store::iter_name(state.iteration);
-  if (options.mesh.index(kDp) != 0) {
-    if (optimizer != nullptr && optimizer->is_sharded()) help_save(weights, *optimizer, options.mesh);
+  if (options.mesh.index(kDp) != 0 || options.mesh.index(kTp) != 0) {
+    help_save(weights, optimizer, options.mesh);
     return folder;
   }
   Progress& shown = progress ? *progress : silent();
@@ -98,8 +107,8 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
   shown.begin(fmt::format("save iteration {}", state.iteration), weights.all().size(), "tensors");
   uint64_t done = 0;
   for (const model::Weight& weight : weights.all()) {
-    require_whole(weight);
-    add_tensor(writer, store::chunk_of(weight.param, dtype_of(weight.data.scalar_type())), weight.data);
+    add_tensor(writer, store::chunk_of(weight.param, dtype_of(weight.data.scalar_type())),
+               whole_of(weight, weight.data, options.mesh));
     shown.update(++done);
   }
   if (optimizer != nullptr) {

@@ -47,12 +47,15 @@ void add_launch(CLI::App& app, Context& context) {
     int num_ranks = 0;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("launch", "Train in several processes of this machine, data parallel");
-  command->add_option("-n,--num-ranks", options->num_ranks, "processes to start; their number divides the global batch")
+  CLI::App* command =
+      app.add_subcommand("launch", "Train in several processes of this machine, data and tensor parallel");
+  command
+      ->add_option("-n,--num-ranks", options->num_ranks,
+                   "processes to start: tensor parallel size x copies of the model")
       ->required();
   command->prefix_command();  // the rest is rialto-train's
   command->footer(R"(Example: rialto launch -n 4 train quickstart dataset.data_path=[data/train] train.train_iters=100
-Each rank takes its share of the global batch. SIGTERM, SIGINT and SIGUSR1 are passed on to every rank, once. When one
+Each copy of the model takes its share of the global batch. SIGTERM, SIGINT and SIGUSR1 are passed on to every rank, once. When one
 rank fails, the others are ended, and its message and exit code are the command's.)");
   command->callback([command, options, &context] {
     context.action = [command, options] { return launch(options->num_ranks, command->remaining()); };

@@ -85,18 +85,24 @@ void all_reduce_sum(std::vector<double>& values, const Mesh& mesh, Axis axis) {
   std::copy_n(sums.const_data_ptr<double>(), values.size(), values.begin());
 }
 
-bool any(bool value, const Mesh& mesh, Axis axis) {
+void all_reduce_sum(std::vector<double>& values, const Mesh& mesh) {
+  for (const Axis axis : kAxes) all_reduce_sum(values, mesh, axis);
+}
+
+bool any(bool value, const Mesh& mesh) {
   std::vector<double> count{value ? 1.0 : 0.0};
-  all_reduce_sum(count, mesh, axis);
+  all_reduce_sum(count, mesh);
   return count[0] > 0;
 }
 
-void barrier(const Mesh& mesh, Axis axis, const char* what) {
-  if (mesh.size(axis) == 1) return;
-  Group& group = mesh.group(axis);
-  at::Tensor one = at::ones({1}, at::TensorOptions().device(group.device()));
-  group.all_reduce(one, Reduce::kSum, what)->wait();
-  (void)one.cpu();  // on a GPU wait() orders streams only
+void barrier(const Mesh& mesh, const char* what) {
+  for (const Axis axis : kAxes) {
+    if (mesh.size(axis) == 1) continue;
+    Group& group = mesh.group(axis);
+    at::Tensor one = at::ones({1}, at::TensorOptions().device(group.device()));
+    group.all_reduce(one, Reduce::kSum, what)->wait();
+    (void)one.cpu();  // on a GPU wait() orders streams only
+  }
 }
 
 }  // namespace rialto::comm

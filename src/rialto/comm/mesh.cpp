@@ -8,7 +8,6 @@
 namespace rialto::comm {
 namespace {
 
-constexpr Axis kAxes[] = {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp};
 constexpr const char* kNames[] = {"tp", "cp", "dp", "pp"};
 
 int& along(spec::Coords& coords, Axis axis) {
@@ -29,13 +28,14 @@ int& along(spec::Coords& coords, Axis axis) {
 
 Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(layout), world_(std::move(world)) {
   const int processes = world_ ? world_->size() : 1;
-  if (layout.world() != processes || layout.world() != layout.dp) {
-    throw Error(ErrorKind::kConfig, "parallel",
-                layout.world() != layout.dp ? "this version runs data parallel only"
-                                            : "the layout does not fit the number of processes",
-                {.got = fmt::format("tp {} cp {} dp {} pp {} with {} processes", layout.tp, layout.cp, layout.dp,
-                                    layout.pp, processes),
-                 .want = fmt::format("tp 1 cp 1 dp {} pp 1", processes)});
+  const bool runs = layout.world() == layout.dp * layout.tp;
+  if (layout.world() != processes || !runs) {
+    throw Error(
+        ErrorKind::kConfig, "parallel",
+        runs ? "the layout does not fit the number of processes" : "this version runs data and tensor parallel only",
+        {.got = fmt::format("tp {} cp {} dp {} pp {} with {} processes", layout.tp, layout.cp, layout.dp, layout.pp,
+                            processes),
+         .want = fmt::format("tp x dp = {}, cp 1, pp 1", processes)});
   }
   if (!world_) return;
   coords_ = spec::coords_of(layout_, world_->rank());

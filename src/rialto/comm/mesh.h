@@ -13,13 +13,14 @@
 namespace rialto::comm {
 
 enum class Axis { kTp, kCp, kDp, kPp };
+inline constexpr Axis kAxes[] = {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp};
 
 class Mesh {
  public:
   Mesh() = default;  ///< one rank
   /// `world` has layout.world() processes; null: one. Rank order: spec::rank_of. Collective: makes a group for each
-  /// axis longer than 1. Throws kConfig when the sizes differ, and for tp, cp or pp over 1, which are computed with,
-  /// not run.
+  /// axis longer than 1. Throws kConfig when the sizes differ, and for cp or pp over 1, which are computed with, not
+  /// run.
   explicit Mesh(const spec::Layout& layout, std::shared_ptr<World> world = {});
   int size(Axis axis) const;
   int index(Axis axis) const;
@@ -56,9 +57,14 @@ void all_reduce_sum(at::Tensor& x, const Mesh& mesh, Axis axis);
 void all_reduce_max(at::Tensor& x, const Mesh& mesh, Axis axis);
 /// Sums of host numbers, element by element, in fp64.
 void all_reduce_sum(std::vector<double>& values, const Mesh& mesh, Axis axis);
+
+// Over every rank of the mesh, axis by axis.
+
+/// Sums of host numbers, each found by one rank or summed over all.
+void all_reduce_sum(std::vector<double>& values, const Mesh& mesh);
 /// True when it is true on any rank.
-bool any(bool value, const Mesh& mesh, Axis axis);
-/// Returns when every rank of `axis` has come.
-void barrier(const Mesh& mesh, Axis axis, const char* what);
+bool any(bool value, const Mesh& mesh);
+/// Returns when every rank has come.
+void barrier(const Mesh& mesh, const char* what);
 
 }  // namespace rialto::comm

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "rialto/config/pipeline_layout.h"
+#include "rialto/config/precision.h"
 #include "rialto/config/section_tables.h"
 
 namespace rialto::config {
@@ -249,6 +250,47 @@ Found experts_need_sequence_parallel(C c, M m) {
                   .want = "model.sequence_parallel=true"}};
 }
 
+/// What this version computes on whole layers only.
+Found alone_with_some(C c) {
+  if (c.parallel.tensor_model_parallel_size <= 1) return {};
+  const auto with = [&]() -> std::string {
+    if (!precision_of(c).fp8_recipe.empty()) return "mixed_precision " + c.mixed_precision;
+    if (c.memory.attention_dropout > 0) return fmt::format("model.attention_dropout {}", c.memory.attention_dropout);
+    if (c.logger.sample_tokens > 0) return fmt::format("logger.sample_tokens {}", c.logger.sample_tokens);
+    if (c.optimizer.optimizer == "muon") return "optimizer.optimizer muon";
+    return "";
+  }();
+  if (with.empty()) return {};
+  return Finding{"this version does not split layers with it",
+                 {.got = fmt::format("{} with {}", c.parallel.tensor_model_parallel_size, with), .want = "1"}};
+}
+
+Found whole_sequences(C c) {
+  if (!c.parallel.sequence_parallel) return {};
+  return Finding{"this version's tensor-parallel ranks each see the whole sequence", {.got = "true", .want = "false"}};
+}
+
+Found every_rank_has_groups(C c, M m) {
+  const int64_t size = c.parallel.tensor_model_parallel_size;
+  if (!sizes_make_sense(c) || size == 1) return {};
+  for (const spec::Layer& layer : m.layers) {
+    const auto* attention = std::get_if<spec::Attention>(&layer.mixer);
+    if (!attention || attention->num_groups % size == 0) continue;
+    return Finding{"this version does not share a key/value head between ranks",
+                   {.got = fmt::format("{} with tensor_model_parallel_size {}", attention->num_groups, size),
+                    .want = "a divisor of the key/value heads"}};
+  }
+  return {};
+}
+
+Found no_prediction_blocks(C c, M m) {
+  if (c.parallel.tensor_model_parallel_size <= 1 || m.mtp.empty()) return {};
+  return Finding{
+      "this version does not split blocks of multi-token prediction",
+      {.got = fmt::format("{} with tensor_model_parallel_size {}", m.mtp.size(), c.parallel.tensor_model_parallel_size),
+       .want = "none, or tensor_model_parallel_size 1"}};
+}
+
 Rule one_process_rule(std::string_view id, std::string_view key, std::string_view axis,
                       std::function<int64_t(C)> size) {
   return {id, key, "1",
@@ -293,12 +335,13 @@ void add_parallel_rules(std::vector<Rule>& rules) {
                    "unset when num_layers_in_* or account_for_* say the split", one_way_to_split});
   rules.push_back({"R468", "model.pipeline_model_parallel_layout",
                    "E, t, m, L over pipeline size x chunks stages, apart by |", layout_is_read});
-  rules.push_back(one_process_rule("R051", "model.tensor_model_parallel_size", "tensor",
-                                   [](C c) { return c.parallel.tensor_model_parallel_size; }));
+  rules.push_back({"R051", "model.tensor_model_parallel_size",
+                   "1 with FP8, attention_dropout, logger.sample_tokens or muon", alone_with_some, true});
   rules.push_back(one_process_rule("R052", "model.pipeline_model_parallel_size", "pipeline",
                                    [](C c) { return c.parallel.pipeline_model_parallel_size; }));
   rules.push_back(one_process_rule("R053", "model.context_parallel_size", "context",
                                    [](C c) { return c.parallel.context_parallel_size; }));
+  rules.push_back({"R492", "model.sequence_parallel", "false", whole_sequences, true});
   rules.push_back(one_process_rule("R490", "model.expert_model_parallel_size", "expert",
                                    [](C c) { return c.parallel.expert_model_parallel_size; }));
   rules.push_back(one_process_rule("R491", "model.expert_tensor_parallel_size", "expert tensor",
@@ -316,6 +359,9 @@ std::vector<ModelRule> parallel_model_rules() {
       {"R476", "model.sequence_parallel", "true for experts under tensor parallelism", experts_need_sequence_parallel},
       {"R477", "model.pipeline_model_parallel_size", "such that the layers divide over its stages", layers_divide},
       {"R478", "model.pipeline_model_parallel_layout", "with as many t and m as the model has", layout_has_the_layers},
+      {"R479", "model.tensor_model_parallel_size", "a divisor of the key/value heads", every_rank_has_groups, true},
+      {"R480", "model.tensor_model_parallel_size", "1 with blocks of multi-token prediction", no_prediction_blocks,
+       true},
   };
 }
 

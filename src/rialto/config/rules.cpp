@@ -47,7 +47,7 @@ std::vector<Problem> broken_rules(const RunConfig& config, const spec::ModelSpec
   };
   for (const Rule& rule : rules()) add(rule, rule.check(config), rule.is_limit);
   if (model)
-    for (const ModelRule& rule : model_rules()) add(rule, rule.check(config, *model), false);
+    for (const ModelRule& rule : model_rules()) add(rule, rule.check(config, *model), rule.is_limit);
   std::ranges::stable_sort(problems, {}, &Problem::rule);
   return problems;
 }
@@ -66,7 +66,7 @@ void throw_problems(const std::vector<Problem>& problems) {
   throw Error(ErrorKind::kConfig, "", fmt::format("{} mistakes: {}", problems.size(), all));
 }
 
-void check_rules(const RunConfig& config) { throw_problems(broken_rules(config)); }
+void check_rules(const RunConfig& config, const spec::ModelSpec* model) { throw_problems(broken_rules(config, model)); }
 
 std::string rules_markdown() {
   std::string text = "| rule | key | must be |\n|---|---|---|\n";

@@ -31,6 +31,7 @@ struct ModelRule {
   std::string_view id, key;
   std::string says;
   std::function<std::optional<Finding>(const RunConfig&, const spec::ModelSpec&)> check;
+  bool is_limit = false;
 };
 
 /// In the order of their numbers.

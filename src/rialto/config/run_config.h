@@ -247,7 +247,7 @@ std::vector<Problem> broken_rules(const RunConfig& config, const spec::ModelSpec
 /// An error about a key: its place (file:line, an override), where something said it, comes first.
 Error located_error(const RunConfig& config, std::string_view key, std::string_view what, const ErrorParts& parts);
 /// Throws kConfig when a rule is broken: one line with all of them.
-void check_rules(const RunConfig& config);
+void check_rules(const RunConfig& config, const spec::ModelSpec* model = nullptr);
 /// The same for problems of any kind; returns when there are none.
 void throw_problems(const std::vector<Problem>& problems);
 

@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "rialto/comm/mesh.h"
 #include "rialto/kernels/activation.h"
 #include "rialto/kernels/dropout.h"
 #include "rialto/kernels/gemm.h"
@@ -55,7 +56,8 @@ at::Tensor activate(const Recorder& recorder, const at::Tensor& x, const kernels
 /// Keeps nothing: the gradient's factors are made again from their counters.
 at::Tensor dropout(const Recorder& recorder, const at::Tensor& x_TH, const kernels::Dropout& dropout);
 
-/// Rows of the table: tokens [T] -> [T,H], times `scale` rounded to the table's dtype.
+/// Rows of the table: tokens [T] -> [T,H], times `scale` rounded to the table's dtype. A rank that holds a part of the
+/// vocabulary gives zeros for the other tokens.
 at::Tensor embedding(const Recorder& recorder, const at::Tensor& tokens_T, const Weight& table, double scale = 1);
 
 /// How hidden states become logits.
@@ -68,8 +70,10 @@ struct Head {
 at::Tensor head_logits(const at::Tensor& x_TH, const Head& head);
 
 /// Sum over tokens of weight * cross entropy of the head's logits, fp32 scalar. Works in chunks of tokens: the logits
-/// of one chunk live at a time, and both gradients are computed while they do.
+/// of one chunk live at a time, and both gradients are computed while they do. Over tensor-parallel ranks each holds
+/// the logits of its part of the vocabulary, and x's gradient is that part's: collective, and the same sum on each.
 at::Tensor linear_cross_entropy(const Recorder& recorder, const at::Tensor& x_TH, const Head& head,
-                                const at::Tensor& labels_T, const at::Tensor& loss_weights_T);
+                                const at::Tensor& labels_T, const at::Tensor& loss_weights_T,
+                                const comm::Mesh& mesh = {});
 
 }  // namespace rialto::model

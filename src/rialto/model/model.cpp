@@ -50,7 +50,8 @@ struct Model::Impl {
 
   at::Tensor embed(const at::Tensor& tokens_BS) const {
     check_stage(embedding, "embedding");
-    return model::embedding(recorder, tokens_BS.reshape({-1}), *embedding, embedding_scale);
+    return comm::reduce_from(model::embedding(recorder, tokens_BS.reshape({-1}), *embedding, embedding_scale), mesh,
+                             comm::Axis::kTp);
   }
   /// With dropout. `place`: "embedding", or a depth's own.
   at::Tensor embed(const at::Tensor& tokens_BS, const Pass& pass, const std::string& place) const {
@@ -97,7 +98,8 @@ struct Model::Impl {
   }
   at::Tensor token_losses(const at::Tensor& normed_TH, const at::Tensor& labels_BS,
                           const at::Tensor& loss_weights_BS) const {
-    return linear_cross_entropy(recorder, normed_TH, head, labels_BS.reshape({-1}), loss_weights_BS.reshape({-1}));
+    return linear_cross_entropy(recorder, comm::copy_to(normed_TH, mesh, comm::Axis::kTp), head,
+                                labels_BS.reshape({-1}), loss_weights_BS.reshape({-1}), mesh);
   }
 
   /// Sum over depths of their token losses, times the factor of each, to be divided by `main_weight`; every depth's own
@@ -179,6 +181,9 @@ at::Tensor Model::blocks(at::Tensor hidden_BSH, const AttentionContext& context)
 }
 
 at::Tensor Model::logits(const at::Tensor& hidden_BSH) const {
+  if (impl_->mesh.size(comm::Axis::kTp) > 1)
+    throw Error(ErrorKind::kInternal, "model",
+                "a tensor-parallel rank has the logits of its part of the vocabulary only");
   return head_logits(impl_->final_normed(hidden_BSH), impl_->head).view({hidden_BSH.size(0), hidden_BSH.size(1), -1});
 }
 

@@ -25,6 +25,11 @@ struct Weight {
   bool frozen = false;   ///< always for buffers
 };
 
+/// True for a rank that holds some rows of a vocabulary, not all.
+inline bool is_part_of_vocabulary(const Weight& weight) {
+  return !weight.param.shape.empty() && weight.data.size(0) != weight.param.shape.front();
+}
+
 class Weights {
  public:
   /// Allocates (zeroed) every parameter that `coords` holds. `training` also allocates fp32 gradients.

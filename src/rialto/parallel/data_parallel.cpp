@@ -3,7 +3,9 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,13 +16,44 @@
 namespace rialto::parallel {
 namespace {
 
-constexpr auto kDp = comm::Axis::kDp;
+constexpr auto kDp = comm::Axis::kDp, kTp = comm::Axis::kTp;
 
 at::Tensor part_of(const at::Tensor& flat, const Range& range) {
   return flat.narrow(0, range.begin, range.end - range.begin);
 }
 
 }  // namespace
+
+/// Norms of single heads: each tensor-parallel rank has the gradient from its own heads, and all need the sum.
+class DataParallel::HeadNorms {
+ public:
+  HeadNorms(const model::Weights& weights, const comm::Mesh& mesh) : mesh_(mesh) {
+    if (mesh.size(kTp) == 1) return;
+    for (const model::Weight& weight : weights.all())
+      if (weight.param.tensor_parallel_sum && weight.main_grad.defined()) weights_.push_back(&weight);
+    // Prediction blocks come behind the last layer.
+    std::ranges::stable_sort(weights_, std::greater(), [](const model::Weight* w) { return layer_of(*w); });
+  }
+  /// Sums those of layers from `layer` on that were not summed yet.
+  void sum_from(int64_t layer) {
+    for (; next_ < weights_.size() && layer_of(*weights_[next_]) >= layer; ++next_) {
+      at::Tensor grad = weights_[next_]->main_grad;
+      comm::all_reduce_sum(grad, mesh_, kTp);
+    }
+  }
+  void finish() {
+    sum_from(-1);
+    next_ = 0;
+  }
+
+ private:
+  static int64_t layer_of(const model::Weight& weight) {
+    return weight.param.stack == spec::Stack::kMtp ? INT64_MAX : weight.param.layer;
+  }
+  const comm::Mesh& mesh_;
+  std::vector<const model::Weight*> weights_;
+  size_t next_ = 0;
+};
 
 /// Starts reductions strictly in the order of buckets, so that all ranks start the same ones in the same order.
 class DataParallel::Reducer final : public model::GradWatch {
@@ -31,6 +64,7 @@ class DataParallel::Reducer final : public model::GradWatch {
 
   void done_from(int64_t layer) override {
     if (!armed_) return;
+    owner_.head_norms_->sum_from(layer);
     while (next_ < owner_.buckets_.size() && owner_.buckets_[next_].first_layer >= layer) start_next();
   }
 
@@ -74,7 +108,7 @@ class DataParallel::Reducer final : public model::GradWatch {
 };
 
 DataParallel::DataParallel(model::Weights& weights, const comm::Mesh& mesh, const Options& options)
-    : weights_(weights), mesh_(mesh), options_(options) {
+    : weights_(weights), mesh_(mesh), options_(options), head_norms_(std::make_unique<HeadNorms>(weights, mesh_)) {
   if (mesh.size(kDp) == 1) return;
   buckets_ = plan_buckets(weights, options.bucket_size, mesh.size(kDp));
   reducer_ = std::make_unique<Reducer>(*this, weights.flat_grad());
@@ -98,11 +132,42 @@ void DataParallel::expect_last_backward() {
 }
 
 void DataParallel::reduce_gradients() {
+  head_norms_->finish();
   if (reducer_) reducer_->finish();
 }
 
 double DataParallel::grad_norm() const {
-  if (!reducer_) return optim::grad_norm(weights_);
+  if (mesh_.size(kTp) == 1) return std::sqrt(sum_of_squares());
+  const double replicated = sum_of_replicated_squares();
+  // One of the ranks says what all of them have: they would round it differently where they own other parts.
+  std::vector<double> total{sum_of_squares() - replicated + (mesh_.index(kTp) == 0 ? replicated : 0)};
+  comm::all_reduce_sum(total, mesh_, kTp);
+  return std::sqrt(total[0]);
+}
+
+double DataParallel::sum_of_replicated_squares() const {
+  // As in sum_of_squares.
+  const std::vector<Range> owned = reducer_ ? owned_ranges(buckets_, mesh_.index(kDp), mesh_.size(kDp))
+                                            : std::vector<Range>{{0, weights_.flat_size()}};
+  std::vector<double> sum{0};
+  for (const model::Weight& weight : weights_.all()) {
+    if (weight.param.tp_axis || !weight.main_grad.defined()) continue;
+    for (const Range& range : owned) {
+      const Range part{std::max(range.begin, weight.offset), std::min(range.end, weight.offset + weight.size)};
+      if (part.begin >= part.end) continue;
+      for (const double squares : optim::squares_of_blocks(part_of(weights_.flat_grad(), part))) sum[0] += squares;
+    }
+  }
+  comm::all_reduce_sum(sum, mesh_, kDp);
+  return sum[0];
+}
+
+double DataParallel::sum_of_squares() const {
+  double total = 0;
+  if (!reducer_) {
+    for (const double sum : optim::squares_of_blocks(weights_.flat_grad())) total += sum;
+    return total;
+  }
   // Every rank sums the blocks that it owns, also where it has all gradients: so the sums do not depend on sharding.
   const int rank = mesh_.index(kDp), size = mesh_.size(kDp);
   std::vector<double> sums;
@@ -116,9 +181,8 @@ double DataParallel::grad_norm() const {
     }
   }
   comm::all_reduce_sum(sums, mesh_, kDp);  // each has one rank that is not 0: exact
-  double total = 0;
   for (const double sum : sums) total += sum;
-  return std::sqrt(total);
+  return total;
 }
 
 void DataParallel::sum_over_owners(std::vector<double>& values) const {

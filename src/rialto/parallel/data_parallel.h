@@ -1,5 +1,5 @@
-// Data parallelism of one run: ranks that hold the same weights and each compute a share of the global batch. With one
-// rank every function is the identity.
+// Data parallelism of one run: ranks that hold the same weights and each compute a share of the global batch; beside
+// them, what tensor-parallel ranks add to gradients. With one rank every function is the identity.
 #pragma once
 
 #include <memory>
@@ -39,11 +39,11 @@ class DataParallel {
 
   /// Of the next backward pass the gradients are reduced: it is the last one of an iteration.
   void expect_last_backward();
-  /// Starts what the backward pass did not and waits for all. Then flat_grad holds the sum over ranks; with
-  /// shard_optimizer in the owned ranges only. Throws kInternal naming bucket and rank when check_for_nan_in_grad finds
-  /// something.
+  /// Starts what the backward pass did not and waits for all. Then flat_grad holds the sum over ranks (of norms that
+  /// tensor-parallel ranks use for their own heads, over those too); with shard_optimizer in the owned ranges only.
+  /// Throws kInternal naming bucket and rank when check_for_nan_in_grad finds something.
   void reduce_gradients();
-  /// Of the reduced gradients. The same bits on every rank, with and without shard_optimizer.
+  /// Of the reduced gradients, over all of the model. The same bits on every rank, with and without shard_optimizer.
   double grad_norm() const;
 
   /// Adds up what each rank found in the gradients that it owns; with every gradient on every rank it is there already.
@@ -56,10 +56,14 @@ class DataParallel {
 
  private:
   class Reducer;
+  class HeadNorms;
+  double sum_of_squares() const;             ///< of this rank's part of the model
+  double sum_of_replicated_squares() const;  ///< of what tensor-parallel ranks all hold
   model::Weights& weights_;
   comm::Mesh mesh_;
   Options options_;
   std::vector<Bucket> buckets_;
+  std::unique_ptr<HeadNorms> head_norms_;
   std::unique_ptr<Reducer> reducer_;
   std::vector<std::unique_ptr<comm::Pending>> gathering_;
 };

@@ -13,10 +13,13 @@ void add_qk_norms(Table& table, const Scope& at, const Attention& attention) {
   if (!attention.qk_norm) return;
   for (const auto& [stem, heads] : {std::pair("self_attention.q_layernorm.", attention.num_heads),
                                     {"self_attention.k_layernorm.", attention.num_groups}}) {
-    if (attention.qk_norm_width == QkNormWidth::kFull)
+    if (attention.qk_norm_width == QkNormWidth::kFull) {
       table.norm(at, stem, heads * attention.head_dim, *attention.qk_norm, {}, 0);
-    else
-      table.norm(at, stem, attention.head_dim, *attention.qk_norm);
+      continue;
+    }
+    const size_t first = table.params.size();
+    table.norm(at, stem, attention.head_dim, *attention.qk_norm);
+    for (size_t i = first; i < table.params.size(); ++i) table.params[i].tensor_parallel_sum = true;
   }
 }
 

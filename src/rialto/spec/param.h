@@ -67,6 +67,7 @@ struct Param {
 
   // training
   bool weight_decay = true;            ///< false for norms and biases
+  bool tensor_parallel_sum = false;    ///< used by each TP rank's heads: its gradient is their sum over TP
   bool sequence_parallel_sum = false;  ///< gradient summed over TP under sequence parallelism
   Init init = Init::kNormal;
 };
@@ -85,7 +86,8 @@ std::vector<ExtraState> extra_state_table(const ModelSpec& model);
 std::vector<int> stages_of(const Param& param, const ModelSpec& model, const Layout& layout);
 
 /// The share of `param` that a rank at `coords` holds, as a box of its view; rank memory is that box, row-major.
-/// nullopt: not on this rank's stage. Throws kShape when tp does not divide the split axis.
+/// nullopt: not on this rank's stage. The rows of a vocabulary need not divide: the last ranks hold fewer. Throws
+/// kShape when tp does not divide another split axis.
 std::optional<Extent> rank_box(const Param& param, const ModelSpec& model, const Layout& layout, const Coords& coords);
 
 /// Trainable elements, counted once.

@@ -61,12 +61,13 @@ std::optional<Extent> rank_box(const Param& param, const ModelSpec& model, const
   if (!param.tp_axis) return box;
   const auto [index, size] = tensor_share(param, layout, coords);
   const auto axis = static_cast<size_t>(*param.tp_axis);
-  if (param.view[axis] % size != 0)
+  const bool vocabulary = param.stack == Stack::kEmbedding || param.stack == Stack::kHead;
+  if (!vocabulary && param.view[axis] % size != 0)
     throw Error(ErrorKind::kShape, param.name, "does not split evenly over tensor-parallel ranks",
                 {.got = fmt::format("{} of {} over {} ranks", param.view[axis], to_text(param.view), size)});
-  const int64_t part = param.view[axis] / size;
-  box.lo[axis] = index * part;
-  box.hi[axis] = (index + 1) * part;
+  const int64_t part = (param.view[axis] + size - 1) / size;
+  box.lo[axis] = std::min(index * part, param.view[axis]);
+  box.hi[axis] = std::min(box.lo[axis] + part, param.view[axis]);
   return box;
 }
 

@@ -152,7 +152,7 @@ std::optional<End> Loop::reason_to_stop() const {
     return end;
   };
   // A signal may have come to one rank, or to all at different iterations, and clocks differ.
-  const auto any = [&](bool mine) { return comm::any(mine, setup_.mesh, comm::Axis::kDp); };
+  const auto any = [&](bool mine) { return comm::any(mine, setup_.mesh); };
   if (any(hooks_.stop_requested && hooks_.stop_requested())) return stop(End::kStopped, "on request");
   if (const auto limit = config_.train.exit_duration_in_mins; limit && any(minutes() > *limit))
     return stop(End::kExitDuration, fmt::format("after {} minutes", *limit));

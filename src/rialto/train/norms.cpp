@@ -22,9 +22,16 @@ double sum_of_squares(const at::Tensor& tensor) {
   return sum;
 }
 
+/// Adds up what tensor-parallel ranks found in their parts of each weight; of what all hold, the first one counts.
+void sum_over_parts(std::vector<double>& values, const model::Weights& weights, const comm::Mesh& mesh) {
+  for (size_t w = 0; w < values.size(); ++w)
+    if (!weights.all()[w].param.tp_axis && mesh.index(comm::Axis::kTp) != 0) values[w] = 0;
+  comm::all_reduce_sum(values, mesh, comm::Axis::kTp);
+}
+
 /// `count` of every weight's gradient, added over the parts that ranks own; 0 for frozen weights.
 std::vector<double> over_gradients(const model::Weights& weights, const parallel::DataParallel& ranks,
-                                   const std::function<double(const at::Tensor&)>& count) {
+                                   const comm::Mesh& mesh, const std::function<double(const at::Tensor&)>& count) {
   const std::vector<parallel::Range> owned = ranks.owned().value_or(std::vector<parallel::Range>{{0, INT64_MAX}});
   std::vector<double> sums;
   for (const model::Weight& weight : weights.all()) {
@@ -37,30 +44,35 @@ std::vector<double> over_gradients(const model::Weights& weights, const parallel
     }
   }
   ranks.sum_over_owners(sums);
+  sum_over_parts(sums, weights, mesh);
   return sums;
 }
 
 }  // namespace
 
-double weights_norm(const model::Weights& weights) {
+double weights_norm(const model::Weights& weights, const comm::Mesh& mesh) {
   const at::NoGradGuard no_grad;
-  double sum = 0;
+  std::vector<double> sums;
   for (const model::Weight& weight : weights.all())
-    if (!weight.param.buffer) sum += sum_of_squares(weight.data);
+    sums.push_back(weight.param.buffer ? 0 : sum_of_squares(weight.data));
+  sum_over_parts(sums, weights, mesh);
+  double sum = 0;
+  for (const double squares : sums) sum += squares;
   return std::sqrt(sum);
 }
 
-int64_t zeros_in_gradient(const model::Weights& weights, const parallel::DataParallel& ranks) {
+int64_t zeros_in_gradient(const model::Weights& weights, const parallel::DataParallel& ranks, const comm::Mesh& mesh) {
   const auto zeros = [](const at::Tensor& part) {
     return static_cast<double>(part.numel() - at::count_nonzero(part).item<int64_t>());
   };
   double sum = 0;
-  for (const double count : over_gradients(weights, ranks, zeros)) sum += count;
+  for (const double count : over_gradients(weights, ranks, mesh, zeros)) sum += count;
   return static_cast<int64_t>(sum);
 }
 
-std::map<std::string, double> gradient_norms(const model::Weights& weights, const parallel::DataParallel& ranks) {
-  const std::vector<double> sums = over_gradients(weights, ranks, sum_of_squares);
+std::map<std::string, double> gradient_norms(const model::Weights& weights, const parallel::DataParallel& ranks,
+                                             const comm::Mesh& mesh) {
+  const std::vector<double> sums = over_gradients(weights, ranks, mesh, sum_of_squares);
   std::map<std::string, double> norms;
   double total = 0;
   for (size_t w = 0; w < sums.size(); ++w) {

@@ -17,14 +17,14 @@ namespace {
 /// Each rank's phases; collective.
 std::vector<std::map<std::string, double>> of_all_ranks(const std::map<std::string, double>& phases_ms,
                                                         const comm::Mesh& mesh) {
-  const auto index = static_cast<size_t>(mesh.index(comm::Axis::kDp));
-  const auto count = static_cast<size_t>(mesh.size(comm::Axis::kDp));
+  const auto index = static_cast<size_t>(spec::rank_of(mesh.layout(), mesh.coords()));
+  const auto count = static_cast<size_t>(mesh.layout().world());
   std::vector<double> times(count * kNumPhases);
   const auto name = [](size_t phase) { return std::string(name_of(static_cast<Phase>(phase))); };
   for (size_t phase = 0; phase < kNumPhases; ++phase)
     if (const auto found = phases_ms.find(name(phase)); found != phases_ms.end())
       times[index * kNumPhases + phase] = found->second;
-  comm::all_reduce_sum(times, mesh, comm::Axis::kDp);
+  comm::all_reduce_sum(times, mesh);
   std::vector<std::map<std::string, double>> ranks(count);
   for (size_t i = 0; i < times.size(); ++i)
     if (times[i] > 0) ranks[i / kNumPhases][name(i % kNumPhases)] = times[i];
@@ -54,15 +54,16 @@ void Reporter::step(StepRecord record, const Setup& setup) {
   record.memory = memory_use(device_);
   if (config_.logger.log_params_norm) {
     setup.parallel->await_weights();
-    record.params_norm = weights_norm(weights);
+    record.params_norm = weights_norm(weights, setup.mesh);
   }
-  if (config_.optimizer.log_num_zeros_in_grad) record.num_zeros = zeros_in_gradient(weights, *setup.parallel);
+  if (config_.optimizer.log_num_zeros_in_grad)
+    record.num_zeros = zeros_in_gradient(weights, *setup.parallel, setup.mesh);
   if (metrics_) metrics_->append(to_json(record));
   if (hooks_.on_train_step_end) hooks_.on_train_step_end(record);
   std::map<std::string, double> norms;  // of all ranks: each must come here, though one alone writes
   if (config_.logger.log_l2_norm_grad_to_tensorboard && !config_.logger.tensorboard_dir.empty() &&
       TensorBoard::due(config_.logger, record.iteration))
-    norms = gradient_norms(weights, *setup.parallel);
+    norms = gradient_norms(weights, *setup.parallel, setup.mesh);
   if (tensorboard_) tensorboard_->step(record, norms);
   logged_.elapsed_ms += record.elapsed_ms;
   logged_.flops += record.flops;

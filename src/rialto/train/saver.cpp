@@ -38,7 +38,7 @@ Json megatron_args(const Setup& setup) {
 
 bool weights_finite(const Setup& setup) {
   const bool finite = optim::all_finite(setup.weights->flat_data()) && setup.optimizer->main_is_finite();
-  return !comm::any(!finite, setup.mesh, comm::Axis::kDp);
+  return !comm::any(!finite, setup.mesh);
 }
 
 Saver::Saver(const config::RunConfig& config, const Hooks& hooks, Setup& setup)
@@ -62,7 +62,7 @@ void Saver::save() {
   newest_ = checkpoint::save(ops_, options(), setup_.model_spec, *setup_.weights,
                              config_.checkpoint.save_optim ? setup_.optimizer.get() : nullptr, setup_.state, scheduler,
                              hooks_.progress);
-  comm::barrier(setup_.mesh, comm::Axis::kDp, "the end of a save");
+  comm::barrier(setup_.mesh, "the end of a save");
   saved_iteration_ = setup_.state.iteration;
   if (hooks_.on_checkpoint_save) hooks_.on_checkpoint_save(saved_iteration_, *newest_);
 }

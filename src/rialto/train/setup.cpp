@@ -261,11 +261,14 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   Progress& progress = hooks.progress ? *hooks.progress : silent();
   Setup setup;
   setup.device = parse_device(hooks.device);
-  setup.mesh = comm::Mesh(spec::Layout{.dp = static_cast<int>(given.world_size)}, hooks.world);
+  setup.mesh = comm::Mesh(spec::Layout{.tp = static_cast<int>(given.parallel.tensor_model_parallel_size),
+                                       .dp = static_cast<int>(given.data_parallel_size())},
+                          hooks.world);
   setup.phases = Phases(setup.device, given.logger.timing_log_level > 0, given.profiling.nvtx_ranges);
   const Origin origin = find_origin(given, progress);
   refuse_foreign_folder(given, origin);
   setup.model_spec = make_model_spec(given, origin);
+  config::check_rules(given, &setup.model_spec);
   setup.flops.emplace(setup.model_spec);
   refuse_separate_experts_of_none(given, setup.model_spec);
   setup.seq_length = sequence_length(given, setup.model_spec);

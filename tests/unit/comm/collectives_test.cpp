@@ -54,8 +54,8 @@ TEST(Collectives, ValuesAndTransposes) {
                         part.backward(brought(rank, 2));
                         for (int r = 0; r < 4; ++r) EXPECT_TRUE(at::equal(x.grad().narrow(0, 2 * r, 2), brought(r, 2)));
 
-                        EXPECT_TRUE(any(rank == 2, mesh, kDp));
-                        EXPECT_FALSE(any(false, mesh, kDp));
+                        EXPECT_TRUE(any(rank == 2, mesh));
+                        EXPECT_FALSE(any(false, mesh));
                         at::Tensor told = at::full({3}, rank + 5.0);
                         mesh.group(kDp).broadcast(told, 2, "a test")->wait();
                         EXPECT_TRUE(at::equal(told, at::full({3}, 7.0)));
@@ -111,7 +111,7 @@ TEST(Collectives, ALostRankIsNamedByTheOthers) {
                         const Mesh mesh = mesh_of(world);
                         if (world->rank() == 1) _exit(0);
                         try {
-                          barrier(mesh, kDp, "the end of a test");
+                          barrier(mesh, "the end of a test");
                           ADD_FAILURE() << "went on alone";
                         } catch (const Error& error) {
                           EXPECT_EQ(error.kind(), ErrorKind::kComm);

@@ -189,13 +189,38 @@ TEST(ParallelLimits, AreToldApartFromMistakes) {
   RunConfig config;
   config.train.train_iters = 1;
   config.dataset.data_path = {"x"};
-  config.parallel.tensor_model_parallel_size = 2;
+  config.parallel.pipeline_model_parallel_size = 2;
   config.world_size = 2;
   const std::vector<Problem> problems = broken_rules(config);
   ASSERT_EQ(problems.size(), 1u);
   EXPECT_TRUE(problems[0].is_limit);
-  EXPECT_THAT(problems[0].line, HasSubstr("this version trains with tensor parallel size 1"));
+  EXPECT_THAT(problems[0].line, HasSubstr("this version trains with pipeline parallel size 1"));
   EXPECT_THROW(check_rules(config), Error);
+}
+
+TEST(ParallelLimits, OfTensorParallelRanks) {
+  const auto limits = [](const std::function<void(RunConfig&)>& set, const spec::ModelSpec& model) {
+    RunConfig config;
+    config.train = {.micro_batch_size = 1, .global_batch_size = 64, .train_iters = 10, .exit_interval = {}};
+    config.dataset.data_path = {"data"};
+    config.parallel.tensor_model_parallel_size = config.world_size = 2;
+    if (set) set(config);
+    std::vector<std::string> out;
+    for (const Problem& problem : broken_rules(config, &model))
+      if (problem.is_limit) out.push_back(problem.rule);
+    return out;
+  };
+  spec::ModelSpec model = toy(false);
+  EXPECT_THAT(limits({}, model), testing::IsEmpty());
+  EXPECT_THAT(limits([](RunConfig& c) { c.memory.attention_dropout = 0.1; }, model), ElementsAre("R051"));
+  EXPECT_THAT(limits([](RunConfig& c) { c.logger.sample_tokens = 4; }, model), ElementsAre("R051"));
+  EXPECT_THAT(limits([](RunConfig& c) { c.mixed_precision = "bf16_with_mxfp8_mixed"; }, model), ElementsAre("R051"));
+  EXPECT_THAT(limits([](RunConfig& c) { c.parallel.sequence_parallel = true; }, model), ElementsAre("R492"));
+  model.mtp.push_back({.layer = model.layers.back()});
+  EXPECT_THAT(limits({}, model), ElementsAre("R480"));
+  model.mtp.clear();
+  std::get<spec::Attention>(model.layers[3].mixer).num_groups = 1;
+  EXPECT_THAT(limits({}, model), ElementsAre("R479"));
 }
 
 /// Vectors from the docstring of Megatron-Core's parser.

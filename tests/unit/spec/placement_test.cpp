@@ -1,4 +1,6 @@
 // Stages, ranks and the boxes that ranks hold: together they tile the model, whatever the layout.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "rialto/base/error.h"
@@ -74,14 +76,26 @@ TEST(Placement, TiedEmbeddingIsOnBothEnds) {
 
 TEST(Placement, UnevenSplitNamesTheParameter) {
   const ModelSpec model = test::toy_model();
-  const Param param = param_table(model).front();  // 50 rows
+  const std::vector<Param> params = param_table(model);
+  const auto qkv = std::ranges::find_if(params, [](const Param& p) { return p.name.ends_with("linear_qkv.weight"); });
   try {
-    rank_box(param, model, {.tp = 4}, {});
+    rank_box(*qkv, model, {.tp = 64}, {});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kShape);
-    EXPECT_NE(std::string(error.what()).find("embedding.word_embeddings.weight"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("linear_qkv.weight"), std::string::npos);
   }
+}
+
+TEST(Placement, AVocabularyNeedNotDivide) {
+  const ModelSpec model = test::toy_model();
+  const Param param = param_table(model).front();  // 50 rows
+  std::vector<std::pair<int64_t, int64_t>> rows;
+  for (int tp = 0; tp < 4; ++tp) {
+    const Extent box = rank_box(param, model, {.tp = 4}, {.tp = tp}).value();
+    rows.emplace_back(box.lo[0], box.hi[0]);
+  }
+  EXPECT_EQ(rows, (std::vector<std::pair<int64_t, int64_t>>{{0, 13}, {13, 26}, {26, 39}, {39, 50}}));
 }
 
 }  // namespace

@@ -1,0 +1,86 @@
+"""Tensor parallel: ranks that share each layer are one process, alone and beside data parallel, saved and resumed."""
+import pytest
+import torch
+
+import programs
+import toys
+import training_runs
+from test_data_parallel import BATCH, LATE, assert_close_runs, assert_same_numbers, launch, run
+from test_resume import RANDOM_MODEL, data  # noqa: F401  (a fixture)
+
+TP2 = {"model.tensor_model_parallel_size": 2}
+# Four groups of two heads: what two and four ranks can share. The vocabulary (211) divides by neither.
+DENSE = {**RANDOM_MODEL, "model.num_attention_heads": 8, "model.num_query_groups": 4}
+MODELS = {
+    "untied": DENSE,
+    "tied": {**DENSE, "model.share_embeddings_and_output_weights": True},
+    "norms of heads": "qwen3",
+    "biases": "qwen2",
+    "windows": "gemma3",
+    "caps": toys.Toy("gemma2-shared", "gemma2", {"num_key_value_heads": 2}),
+    "not gated": "nemotron",
+}
+
+
+def values_of(model, data, shelf, **more):  # noqa: F811
+    start = MODELS[model]
+    if not isinstance(start, dict):
+        start = {"checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME[start] if isinstance(start, str) else start)}
+    return {**data, **BATCH, **start, "validation.eval_interval": 2, "validation.eval_iters": 2, "logger.log_params_norm": True, **more}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_ranks_are_one_process(model, data, shelf, tmp_path):  # noqa: F811
+    values = values_of(model, data, shelf)
+    one = run(tmp_path / "one", 1, values)
+    assert_close_runs(run(tmp_path / "two", 2, {**values, **TP2}), one)
+    if model != "norms of heads":
+        return
+    both = run(tmp_path / "both", 4, {**values, **TP2, **LATE})
+    assert_close_runs(both, one)
+    assert_same_numbers(run(tmp_path / "plain", 4, {**values, **TP2, "ddp.bucket_size": LATE["ddp.bucket_size"], "optimizer.use_distributed_optimizer": False}), both)
+
+
+def test_four_ranks_with_dropout_and_recompute(data, shelf, tmp_path):  # noqa: F811
+    values = values_of("tied", data, shelf, **{"model.hidden_dropout": 0.1, "model.recompute_granularity": "selective",
+                                               "model.recompute_modules": ["mlp", "core_attn", "layernorm"]})
+    one = run(tmp_path / "one", 1, values)
+    assert_close_runs(run(tmp_path / "four", 4, {**values, "model.tensor_model_parallel_size": 4}), one)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16_mixed"])
+def test_a_run_goes_on_with_any_sharing(precision, data, tmp_path):  # noqa: F811
+    values = {**data, **BATCH, **DENSE, "train.train_iters": 4, "mixed_precision": precision}
+    straight = run(tmp_path / "straight", 2, {**values, **TP2})
+    for name, first, second in (("same", (2, TP2), (2, TP2)), ("joined", (2, TP2), (1, {})), ("split", (1, {}), (4, TP2))):
+        folder = tmp_path / name
+        for part, (ranks, more) in enumerate((first, second)):
+            own = {**values, **more, "checkpoint.save": folder, "checkpoint.load": folder, "train.exit_interval": 2}
+            (launch if ranks > 1 else lambda f, _, v: training_runs.train(f, v))(tmp_path / f"{name}-{part}", ranks, own)
+        got = training_runs.records(folder / "metrics.jsonl"), folder / "iter_0000004"
+        if name == "same":
+            assert_same_numbers(got, straight)
+        elif precision == "fp32":
+            assert_close_runs(got, straight)
+
+
+def test_what_is_not_split_is_refused(data, shelf, tmp_path):  # noqa: F811
+    for more, words in (({"model.num_query_groups": 1}, "R479"), ({"model.attention_dropout": 0.1}, "R051"), ({"model.num_attention_heads": 9, "model.num_query_groups": 3}, "R470"),
+                        ({"model.ffn_hidden_size": 57}, "R472"), ({"logger.sample_tokens": 3}, "R051"),
+                        ({"mixed_precision": "bf16_with_fp8_current_scaling_mixed"}, "R051"), ({"model.sequence_parallel": True}, "R492")):
+        done = launch(tmp_path / words, 2, {**data, **BATCH, **DENSE, **TP2, **more}, exit_code=2)
+        assert words in done.stderr + done.stdout, (more, done.stderr)
+    experts = {**data, **BATCH, **TP2, "checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME["mixtral"])}
+    programs.refused(launch(tmp_path / "experts", 2, experts, exit_code=2), "R476")
+
+
+def test_initial_weights_do_not_depend_on_the_ranks(data, tmp_path):  # noqa: F811
+    """Rates of 0 leave them as they were drawn."""
+    still = {**data, **BATCH, **DENSE, "optimizer.lr": 1e-30, "optimizer.weight_decay": 0.0, "train.train_iters": 1}
+    one, four = (run(tmp_path / str(n), n, {**still, "model.tensor_model_parallel_size": n}) for n in (1, 4))
+    import torch_dist
+    ours, theirs = torch_dist.tensors(four[1]), torch_dist.tensors(one[1])
+    weights = [key for key in theirs if not key.startswith("optimizer.")]
+    assert len(weights) == 9
+    for key in weights:
+        assert torch.equal(ours[key], theirs[key]), key
