@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
+import types
 import warnings
 
 warnings.simplefilter("ignore")
@@ -57,6 +58,17 @@ class Worker:
         state = dist_checkpointing.load(state, path, strict="raise_unexpected")
         self.trainee.gpt.load_state_dict(state["model"], strict=False)
         self.trainee.optimizer.reload_model_params()
+
+    def rates(self, schedule, samples, groups):
+        """[learning rate of each group..., weight decay] that Megatron's scheduler sets at these counts of samples."""
+        optimizer = types.SimpleNamespace(param_groups=[{"wd_mult": 1.0, **group} for group in groups])
+        scheduler = OptimizerParamScheduler(optimizer, **schedule)
+        out = []
+        for count in samples:
+            scheduler.num_steps = count
+            scheduler.step(0)
+            out.append([*(group["lr"] for group in optimizer.param_groups), optimizer.param_groups[0]["weight_decay"]])
+        return out
 
     def save(self, path, iteration, samples, decay_samples):
         if dist.get_rank() == 0:

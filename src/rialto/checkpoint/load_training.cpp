@@ -44,10 +44,23 @@ std::optional<std::string> main_prefix(const store::CheckpointReader& reader, co
   return std::nullopt;
 }
 
+/// Megatron-LM and we record the name in `args`; a checkpoint without it is read by the state that it has.
+void check_same_optimizer(const formats::TorchFile& common, const std::string& where, optim::Kind kind) {
+  const formats::PickleValue* args = common.value->get("args");
+  const formats::PickleValue* name = args != nullptr && args->state ? args->state->get("optimizer") : nullptr;
+  if (name == nullptr || name->kind != formats::PickleValue::Kind::kString || name->text == optim::name_of(kind))
+    return;
+  throw Error(ErrorKind::kConfig, "optimizer.optimizer", fmt::format("{} was saved by another optimizer", where),
+              {.got = optim::name_of(kind),
+               .want = name->text,
+               .hint = "checkpoint.load_optim=false starts with a fresh optimizer"});
+}
+
 void load_optimizer(const store::CheckpointReader& reader, model::Weights& weights, optim::Optimizer& optimizer,
                     Progress& shown) {
   const std::string where = reader.path().string(), common_path = (reader.path() / "common.pt").string();
   const formats::TorchFile common = read_common(reader.path());
+  check_same_optimizer(common, where, optimizer.options().kind);
   shown.begin("load optimizer", weights.all().size(), "tensors");
   uint64_t done = 0;
   for (const model::Weight& weight : weights.all()) {

@@ -117,7 +117,7 @@ std::string_view reason(Why why) {
     case kNote:
       return "it is a note that changes nothing";
     case kOptimizer:
-      return "the optimizer is AdamW with fp32 state here";
+      return "gradients and fp32 main parameters have no other type here, and matrices are whole";
     case kParallel:
       return "it comes with other ways of parallel training; data parallel is what this version runs";
     case kPrecision:
@@ -129,7 +129,7 @@ std::string_view reason(Why why) {
     case kReader:
       return "data is read in the process itself, by sample number, without a cache";
     case kSchedule:
-      return "schedules are given in iterations, with a constant weight decay, here";
+      return "it is computed from the keys that say lengths in iterations or samples";
     case kTokenizer:
       return "tokenizers are Hugging Face folders with a tokenizer.json here";
     case kWatch:

@@ -77,19 +77,35 @@ struct OptimizerSection {
   std::string optimizer = "adam";
   double lr = 3e-4, min_lr = 0, weight_decay = 0.1, adam_beta1 = 0.9, adam_beta2 = 0.95, adam_eps = 1e-8,
          clip_grad = 1.0;
+  std::optional<double> grad_norm_skip_threshold, decoupled_lr, decoupled_min_lr;
+  bool apply_wd_to_qk_layernorm = false, decoupled_weight_decay = true;
+  double sgd_momentum = 0.9, lion_beta1 = 0.95, lion_beta2 = 0.98;
+  double muon_momentum = 0.95, muon_extra_scale_factor = 1;
+  bool muon_use_nesterov = false, muon_split_qkv = true;
+  std::string muon_scale_mode = "spectral", muon_fp32_matmul_prec = "medium";
+  int64_t muon_num_ns_steps = 5;
   bool use_distributed_optimizer = true;
   bool log_num_zeros_in_grad = false;
   std::optional<double> loss_scale;  ///< unset: dynamic with fp16, none otherwise
   double initial_loss_scale = 4294967296.0, min_loss_scale = 1, loss_scale_window = 1000;
   int64_t hysteresis = 2;
+  bool use_precision_aware_optimizer = false, store_param_remainders = true;
+  std::string exp_avg_dtype = "float32", exp_avg_sq_dtype = "float32";  ///< torch's names
+  bool optimizer_cpu_offload = false;
+  double optimizer_offload_fraction = 0;
 };
 struct SchedulerSection {
-  std::string lr_decay_style = "cosine";  ///< constant, linear, cosine, WSD
-  std::optional<int64_t> lr_decay_iters, lr_wsd_decay_iters;
+  std::string lr_decay_style = "cosine";  ///< constant, linear, cosine, inverse-square-root, WSD
+  std::optional<int64_t> lr_decay_iters, lr_wsd_decay_iters, lr_decay_samples, lr_wsd_decay_samples;
   std::string lr_wsd_decay_style = "exponential";
-  int64_t lr_warmup_iters = 0;
+  int64_t lr_warmup_iters = 0, lr_warmup_samples = 0;
+  std::optional<double> lr_warmup_fraction;  ///< of the decay
   double lr_warmup_init = 0;
-  bool override_opt_param_scheduler = false;  ///< resume although the schedule differs from the checkpoint's
+  std::optional<double> start_weight_decay, end_weight_decay;
+  std::string weight_decay_incr_style = "constant";
+  std::string no_weight_decay_cond_type;            ///< "" or qwen3_next
+  bool use_checkpoint_opt_param_scheduler = false;  ///< resume with the checkpoint's schedule
+  bool override_opt_param_scheduler = false;        ///< resume although the schedule differs from the checkpoint's
 };
 struct DatasetSection {
   std::vector<std::string> data_path;  ///< .bin/.idx prefix
@@ -208,6 +224,14 @@ struct RunConfig {
     return ranks > 0 && world_size % ranks == 0 ? world_size / ranks : 1;
   }
 };
+
+/// Lengths of the schedules, in samples, whichever keys say them. A run of num_epochs has a length once
+/// with_train_iters() has worked it out; before that its `run` is 0.
+struct ScheduleLengths {
+  int64_t run = 0, decay = 0, wsd_decay = 0;
+  double warmup = 0;  ///< whole, or a fraction of the decay
+};
+ScheduleLengths schedule_lengths(const RunConfig& config);
 
 /// Where a configuration comes from; each line wins over those before it.
 struct ConfigSources {

@@ -1,8 +1,10 @@
-// Megatron's learning-rate formulas. Source: megatron/core/optimizer_param_scheduler.py, get_lr.
+// Megatron's formulas. Source: megatron/core/optimizer_param_scheduler.py, get_lr and get_wd.
 #include "rialto/optim/schedule.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include "rialto/base/error.h"
@@ -26,22 +28,50 @@ double wsd_coefficient(WsdStyle style, double ratio) {
   return 1.0;
 }
 
-[[noreturn]] void unknown_style(const char* key, const std::string& got, const std::vector<std::string>& known) {
+template <class Style>
+using Names = std::vector<std::pair<std::string, Style>>;
+
+const Names<DecayStyle> kDecayStyles = {{"constant", DecayStyle::kConstant},
+                                        {"linear", DecayStyle::kLinear},
+                                        {"cosine", DecayStyle::kCosine},
+                                        {"inverse-square-root", DecayStyle::kInverseSquareRoot},
+                                        {"WSD", DecayStyle::kWsd}};
+const Names<WsdStyle> kWsdStyles = {{"linear", WsdStyle::kLinear},
+                                    {"cosine", WsdStyle::kCosine},
+                                    {"exponential", WsdStyle::kExponential},
+                                    {"minus_sqrt", WsdStyle::kMinusSqrt}};
+const Names<IncrStyle> kIncrStyles = {
+    {"constant", IncrStyle::kConstant}, {"linear", IncrStyle::kLinear}, {"cosine", IncrStyle::kCosine}};
+
+template <class Style>
+Style parse(const char* key, const std::string& got, const Names<Style>& styles) {
   std::string want;
-  for (const std::string& name : known) want += (want.empty() ? "" : ", ") + name;
+  std::vector<std::string> known;
+  for (const auto& [name, style] : styles) {
+    if (name == got) return style;
+    known.push_back(name);
+    want += (want.empty() ? "" : ", ") + name;
+  }
   const std::string near = nearest(got, known);
   throw Error(ErrorKind::kConfig, key, "unknown style",
               {.got = "'" + got + "'", .want = want, .hint = near.empty() ? "" : "did you mean '" + near + "'?"});
 }
 
+template <class Style>
+std::string name_in(const Names<Style>& styles, Style style) {
+  return std::ranges::find(styles, style, &std::pair<std::string, Style>::second)->first;
+}
+
 }  // namespace
 
 double LrSchedule::lr_at(int64_t samples) const {
-  const auto now = static_cast<double>(samples), warmup = static_cast<double>(warmup_samples);
-  if (warmup_samples > 0 && samples <= warmup_samples) return init_lr + (max_lr - init_lr) * now / warmup;
+  const auto now = static_cast<double>(samples);
+  if (warmup_samples > 0 && now <= warmup_samples) return init_lr + (max_lr - init_lr) * now / warmup_samples;
   if (style == DecayStyle::kConstant) return max_lr;
   if (samples > decay_samples) return min_lr;
-  const double ratio = (now - warmup) / (static_cast<double>(decay_samples) - warmup);
+  if (style == DecayStyle::kInverseSquareRoot)
+    return std::max(min_lr, max_lr * std::sqrt(std::max(warmup_samples, 1.0)) / std::sqrt(std::max(now, 1.0)));
+  const double ratio = (now - warmup_samples) / (static_cast<double>(decay_samples) - warmup_samples);
   double coefficient = 1.0;
   if (style == DecayStyle::kLinear) coefficient = 1.0 - ratio;
   if (style == DecayStyle::kCosine) coefficient = cosine(ratio);
@@ -55,20 +85,18 @@ double LrSchedule::lr_at(int64_t samples) const {
   return min_lr + coefficient * (max_lr - min_lr);
 }
 
-DecayStyle parse_decay_style(const std::string& name) {
-  if (name == "constant") return DecayStyle::kConstant;
-  if (name == "linear") return DecayStyle::kLinear;
-  if (name == "cosine") return DecayStyle::kCosine;
-  if (name == "WSD") return DecayStyle::kWsd;
-  unknown_style("scheduler.lr_decay_style", name, {"constant", "linear", "cosine", "WSD"});
+double WeightDecaySchedule::at(int64_t samples) const {
+  if (style == IncrStyle::kConstant || samples > incr_samples) return end;
+  const double ratio = static_cast<double>(samples) / static_cast<double>(incr_samples);
+  return start + (style == IncrStyle::kLinear ? ratio : cosine(1 - ratio)) * (end - start);
 }
 
-WsdStyle parse_wsd_style(const std::string& name) {
-  if (name == "linear") return WsdStyle::kLinear;
-  if (name == "cosine") return WsdStyle::kCosine;
-  if (name == "exponential") return WsdStyle::kExponential;
-  if (name == "minus_sqrt") return WsdStyle::kMinusSqrt;
-  unknown_style("scheduler.lr_wsd_decay_style", name, {"linear", "cosine", "exponential", "minus_sqrt"});
+DecayStyle parse_decay_style(const std::string& name) { return parse("scheduler.lr_decay_style", name, kDecayStyles); }
+WsdStyle parse_wsd_style(const std::string& name) { return parse("scheduler.lr_wsd_decay_style", name, kWsdStyles); }
+IncrStyle parse_incr_style(const std::string& name) {
+  return parse("scheduler.weight_decay_incr_style", name, kIncrStyles);
 }
+std::string name_of(DecayStyle style) { return name_in(kDecayStyles, style); }
+std::string name_of(IncrStyle style) { return name_in(kIncrStyles, style); }
 
 }  // namespace rialto::optim

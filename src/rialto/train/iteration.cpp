@@ -6,7 +6,6 @@
 
 #include "rialto/train/batches.h"
 #include "rialto/train/documents.h"
-#include "rialto/train/schedule_state.h"
 #include "rialto/train/update.h"
 
 namespace rialto::train {
@@ -62,7 +61,7 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
   const double exact_flops = sum_over_ranks(batch, setup);
   StepRecord& record = outcome.record;
   record.iteration = state.iteration + 1;
-  const optim::Rates rates = rates_at(setup.config, setup.schedule, state.scheduled_samples);
+  const optim::Rates rates = setup.schedule.at(state.scheduled_samples);
   record.learning_rate = rates.lr;
   record.global_batch_size = outcome.sizes.running;
   record.num_tokens = batch.num_tokens;
@@ -75,8 +74,8 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
     }
     const Update update = update_weights(setup, rates);
     record.grad_norm = update.grad_norm;
-    outcome.overflowed = !update.stepped && setup.loss_scaler;
-    if (!update.stepped && !setup.loss_scaler) outcome.trouble = Trouble::kNonfiniteNorm;
+    outcome.overflowed = update.trouble == Trouble::kNonfiniteNorm && setup.loss_scaler;
+    if (!outcome.overflowed) outcome.trouble = update.trouble;
   };
   parallel::DataParallel& ranks = *setup.parallel;
   ranks.await_weights();
@@ -121,7 +120,7 @@ void finish_iteration(Setup& setup, IterationOutcome& outcome) {
   }
   record.consumed_samples = state.consumed_train_samples;
   record.skipped_samples = state.skipped_train_samples;
-  record.next_learning_rate = setup.schedule.lr_at(state.scheduled_samples);
+  record.next_learning_rate = setup.schedule.lr.lr_at(state.scheduled_samples);
   record.phases_ms = setup.phases.take();
   record.elapsed_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - outcome.start).count();

@@ -58,7 +58,7 @@ void Saver::save() {
                 "the weights are not finite, so they are not saved",
                 {.got = {}, .want = {}, .hint = newest_ ? "the newest good checkpoint is " + newest_->string() : ""});
   }
-  const Json scheduler = scheduler_state(setup_.config, setup_.schedule, setup_.state.scheduled_samples);
+  const Json scheduler = scheduler_state(setup_.schedule, setup_.state.scheduled_samples);
   newest_ = checkpoint::save(ops_, options(), setup_.model_spec, *setup_.weights,
                              config_.checkpoint.save_optim ? setup_.optimizer.get() : nullptr, setup_.state, scheduler,
                              hooks_.progress);
@@ -75,7 +75,9 @@ checkpoint::SaveOptions Saver::options() const {
   options.run_keys_yaml = config::write_run_keys(config_);
   options.args = megatron_args(setup_);
   options.optimizer = setup_.optimizer->options();
-  options.rates = rates_at(setup_.config, setup_.schedule, setup_.state.scheduled_samples);
+  options.rates = setup_.schedule.at(setup_.state.scheduled_samples);
+  if (config_.optimizer.decoupled_lr)
+    options.decoupled_lr = optim::Bounds{setup_.schedule.decoupled_lr.max_lr, setup_.schedule.decoupled_lr.min_lr};
   options.hf_source = setup_.hf_source;
   // What the first save took from the HF folder is carried from save to save: the folder may change or go meanwhile.
   options.previous_iter = newest_ && fs::exists(*newest_) ? newest_ : setup_.native_source;

@@ -191,10 +191,10 @@ void load(const config::RunConfig& config, const Origin& origin, const Hooks& ho
     case Start::kResume:
       if (config.checkpoint.load_optim) {
         load_run_state(origin.source->path, setup, hooks.progress);
-        if (!config.scheduler.override_opt_param_scheduler) {
-          check_schedule_unchanged(origin.source->path,
-                                   scheduler_state(config, setup.schedule, setup.state.scheduled_samples));
-        }
+        if (config.scheduler.use_checkpoint_opt_param_scheduler)
+          take_schedule_of(origin.source->path, setup.schedule);
+        else if (!config.scheduler.override_opt_param_scheduler)
+          check_schedule_unchanged(origin.source->path, setup.schedule);
       } else {
         checkpoint::load_weights(*origin.source, *setup.weights, hooks.progress);
         setup.optimizer->reset_main_from_weights();

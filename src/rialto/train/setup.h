@@ -29,7 +29,7 @@ struct Setup {
   std::unique_ptr<optim::Optimizer> optimizer;
   std::optional<optim::LossScaler> loss_scaler;                         ///< none: gradients are those of the loss
   std::unique_ptr<data::GptDataset> train_data, valid_data, test_data;  ///< null where nothing is asked of them
-  optim::LrSchedule schedule;
+  optim::Schedule schedule;
   checkpoint::TrainingState state;
   std::optional<fs::path> resumed_from;              ///< iter folder
   std::optional<fs::path> hf_source, native_source;  ///< what rialto_source/ is taken from

@@ -18,6 +18,7 @@ double median(std::vector<double> values) {
 }  // namespace
 
 Remedy remedy(const config::ResilienceSection& section, Trouble trouble) {
+  if (trouble == Trouble::kLargeNorm) return Remedy::kSkip;  // what its key says
   const std::string& name = trouble == Trouble::kSpike ? section.on_spike : section.on_nonfinite;
   if (name == "skip") return Remedy::kSkip;
   if (name == "rewind") return Remedy::kRewind;
@@ -42,6 +43,8 @@ std::string describe(Trouble trouble, const config::ResilienceSection& section, 
       return "the loss is not finite";
     case Trouble::kNonfiniteNorm:
       return "the gradient's norm is not finite";
+    case Trouble::kLargeNorm:
+      return "the gradient's norm is above optimizer.grad_norm_skip_threshold";
     case Trouble::kSpike:
       return fmt::format("the loss is more than {} times {:.4g}, the median of the last {}", section.spike_factor,
                          median(recent), recent.size());

@@ -9,7 +9,7 @@
 
 namespace rialto::train {
 
-enum class Trouble { kNonfiniteLoss, kNonfiniteNorm, kSpike };
+enum class Trouble { kNonfiniteLoss, kNonfiniteNorm, kLargeNorm, kSpike };
 enum class Remedy { kStop, kSkip, kRewind };
 
 Remedy remedy(const config::ResilienceSection& section, Trouble trouble);

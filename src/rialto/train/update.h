@@ -1,13 +1,16 @@
 // The end of an iteration: from finished gradients to moved weights.
 #pragma once
 
+#include <optional>
+
 #include "rialto/train/setup.h"
+#include "rialto/train/trouble.h"
 
 namespace rialto::train {
 
 struct Update {
-  double grad_norm = 0;  ///< before clipping, without the loss scale
-  bool stepped = false;  ///< false: the norm is not finite, and nothing moved
+  double grad_norm = 0;            ///< before clipping, without the loss scale
+  std::optional<Trouble> trouble;  ///< with the norm: then nothing moved
 };
 
 /// Norm, clipping, optimizer step; with a loss scale, its factor is taken out first and moves afterwards. The gradients

@@ -68,7 +68,7 @@ TEST(ConfigCommand, ExplainTellsAKey) {
   EXPECT_THAT(rialto("config explain train.eval_iters").out,
               AllOf(HasSubstr("stored as validation.eval_iters"), HasSubstr("R011")));
   EXPECT_THAT(rialto("config explain scheduler").out,
-              AllOf(HasSubstr("scheduler.lr_decay_style"), HasSubstr("scheduler.lr_warmup_fraction")));
+              AllOf(HasSubstr("scheduler.lr_decay_style"), HasSubstr("scheduler.lr_warmup_steps")));
   EXPECT_THAT(rialto("config explain").out, AllOf(HasSubstr("train "), HasSubstr("keys act")));
   const Ran wrong = rialto("config explain train.globl_batch_size");
   EXPECT_EQ(wrong.code, 2);

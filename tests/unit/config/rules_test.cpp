@@ -184,6 +184,94 @@ INSTANTIATE_TEST_SUITE_P(
                c.optimizer.min_loss_scale = 0x1p40;
              }}));
 
+INSTANTIATE_TEST_SUITE_P(
+    Optimizers, RulesTest,
+    testing::Values(
+        Case{"optimizer.decoupled_lr", [](RunConfig& c) { c.optimizer.decoupled_lr = -1; }},
+        Case{"optimizer.decoupled_lr",
+             [](RunConfig& c) {
+               c.optimizer.min_lr = 1e-4;
+               c.optimizer.decoupled_lr = 1e-5;
+             }},
+        Case{"optimizer.decoupled_min_lr", [](RunConfig& c) { c.optimizer.decoupled_min_lr = 1e-5; }},
+        Case{"optimizer.decoupled_min_lr",
+             [](RunConfig& c) {
+               c.optimizer.decoupled_lr = 1e-5;
+               c.optimizer.decoupled_min_lr = 1e-4;
+             }},
+        Case{"optimizer.sgd_momentum", [](RunConfig& c) { c.optimizer.sgd_momentum = 1; }},
+        Case{"optimizer.lion_beta1", [](RunConfig& c) { c.optimizer.lion_beta1 = -0.1; }},
+        Case{"optimizer.lion_beta2", [](RunConfig& c) { c.optimizer.lion_beta2 = 1; }},
+        Case{"optimizer.muon_momentum", [](RunConfig& c) { c.optimizer.muon_momentum = NAN; }},
+        Case{"optimizer.muon_num_ns_steps", [](RunConfig& c) { c.optimizer.muon_num_ns_steps = 6; }},
+        Case{"optimizer.muon_scale_mode", [](RunConfig& c) { c.optimizer.muon_scale_mode = "spectrum"; }},
+        Case{"optimizer.muon_fp32_matmul_prec", [](RunConfig& c) { c.optimizer.muon_fp32_matmul_prec = "low"; }},
+        Case{"optimizer.muon_extra_scale_factor", [](RunConfig& c) { c.optimizer.muon_extra_scale_factor = -1; }},
+        Case{"optimizer.use_distributed_optimizer", [](RunConfig& c) { c.optimizer.optimizer = "muon"; }},
+        Case{"optimizer.use_precision_aware_optimizer",
+             [](RunConfig& c) {
+               c.optimizer.optimizer = "sgd";
+               c.optimizer.use_precision_aware_optimizer = true;
+             }},
+        Case{"optimizer.exp_avg_dtype", [](RunConfig& c) { c.optimizer.exp_avg_dtype = "bfloat16"; }},
+        Case{"optimizer.exp_avg_sq_dtype",
+             [](RunConfig& c) {
+               c.optimizer.use_precision_aware_optimizer = true;
+               c.optimizer.exp_avg_sq_dtype = "float16";
+             }},
+        Case{"optimizer.optimizer_cpu_offload",
+             [](RunConfig& c) {
+               c.optimizer.optimizer = "muon";
+               c.optimizer.use_distributed_optimizer = false;
+               c.optimizer.optimizer_cpu_offload = true;
+             }},
+        Case{"optimizer.optimizer_offload_fraction", [](RunConfig& c) { c.optimizer.optimizer_offload_fraction = 2; }},
+        Case{"optimizer.decoupled_weight_decay",
+             [](RunConfig& c) {
+               c.optimizer.optimizer = "lion";
+               c.optimizer.decoupled_weight_decay = false;
+             }},
+        Case{"optimizer.grad_norm_skip_threshold", [](RunConfig& c) { c.optimizer.grad_norm_skip_threshold = 0; }},
+        Case{"optimizer.optimizer", [](RunConfig& c) { c.optimizer.optimizer = "dist_muon"; }}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Schedules, RulesTest,
+    testing::Values(
+        Case{"scheduler.lr_decay_samples", [](RunConfig& c) { c.scheduler.lr_decay_samples = 0; }},
+        Case{"scheduler.lr_warmup_samples", [](RunConfig& c) { c.scheduler.lr_warmup_samples = -1; }},
+        Case{"scheduler.lr_decay_samples",
+             [](RunConfig& c) {
+               c.scheduler.lr_decay_samples = 100;
+               c.scheduler.lr_warmup_iters = 2;
+             }},
+        Case{"scheduler.lr_warmup_fraction", [](RunConfig& c) { c.scheduler.lr_warmup_fraction = 1; }},
+        Case{"scheduler.lr_warmup_fraction",
+             [](RunConfig& c) {
+               c.scheduler.lr_warmup_fraction = 0.1;
+               c.scheduler.lr_warmup_iters = 2;
+             }},
+        Case{"scheduler.lr_wsd_decay_iters",
+             [](RunConfig& c) {
+               c.scheduler.lr_decay_style = "WSD";
+               c.scheduler.lr_decay_samples = 100;
+               c.scheduler.lr_wsd_decay_samples = 101;
+             }},
+        Case{"scheduler.weight_decay_incr_style", [](RunConfig& c) { c.scheduler.weight_decay_incr_style = "sine"; }},
+        Case{"scheduler.start_weight_decay", [](RunConfig& c) { c.scheduler.weight_decay_incr_style = "linear"; }},
+        Case{"scheduler.start_weight_decay", [](RunConfig& c) { c.scheduler.start_weight_decay = 0.1; }},
+        Case{"scheduler.start_weight_decay",
+             [](RunConfig& c) {
+               c.scheduler.weight_decay_incr_style = "cosine";
+               c.scheduler.start_weight_decay = 0.2;
+               c.scheduler.end_weight_decay = 0.1;
+             }},
+        Case{"scheduler.use_checkpoint_opt_param_scheduler",
+             [](RunConfig& c) {
+               c.scheduler.use_checkpoint_opt_param_scheduler = c.scheduler.override_opt_param_scheduler = true;
+             }},
+        Case{"scheduler.no_weight_decay_cond_type",
+             [](RunConfig& c) { c.scheduler.no_weight_decay_cond_type = "qwen"; }}));
+
 TEST(RuleTableTest, NumbersAreOrderedAndNamedInMessages) {
   std::string last = "R000";
   for (const Rule& rule : rules()) {

@@ -66,6 +66,32 @@ TEST(LrSchedule, WsdHoldsThenAnneals) {
   EXPECT_DOUBLE_EQ(at_half(WsdStyle::kMinusSqrt), 0.2 + 0.8 * (1 - std::sqrt(0.5)));
 }
 
+TEST(LrSchedule, InverseSquareRootFollowsTheWarmUp) {
+  const LrSchedule s = schedule(DecayStyle::kInverseSquareRoot);
+  EXPECT_DOUBLE_EQ(s.lr_at(10), 1);
+  EXPECT_DOUBLE_EQ(s.lr_at(40), std::sqrt(10.0) / std::sqrt(40.0));
+  LrSchedule high = s;
+  high.min_lr = 0.6;
+  EXPECT_DOUBLE_EQ(high.lr_at(40), 0.6);
+  EXPECT_DOUBLE_EQ(s.lr_at(111), 0.2);
+}
+
+TEST(WeightDecaySchedule, GrowsToItsEnd) {
+  WeightDecaySchedule s{.start = 0.1, .end = 0.5, .incr_samples = 100, .style = IncrStyle::kLinear};
+  EXPECT_DOUBLE_EQ(s.at(0), 0.1);
+  EXPECT_DOUBLE_EQ(s.at(25), 0.2);
+  EXPECT_DOUBLE_EQ(s.at(101), 0.5);
+  s.style = IncrStyle::kCosine;
+  EXPECT_DOUBLE_EQ(s.at(25), 0.1 + 0.4 * 0.5 * (std::cos(M_PI * 0.75) + 1));
+}
+
+TEST(Schedule, GroupsHaveRatesOfTheirOwn) {
+  Schedule s{.lr = schedule(DecayStyle::kLinear), .decoupled_lr = schedule(DecayStyle::kLinear), .weight_decay = {}};
+  s.decoupled_lr.max_lr = 0.5;
+  EXPECT_DOUBLE_EQ(s.at(60).lr, 0.2 + 0.8 / 2);
+  EXPECT_DOUBLE_EQ(s.at(60).decoupled_lr, 0.2 + 0.3 / 2);
+}
+
 TEST(LrSchedule, WithoutWarmUpStartsAtTheTop) {
   LrSchedule s = schedule(DecayStyle::kCosine);
   s.warmup_samples = 0;

@@ -205,5 +205,35 @@ TEST(Optimizer, RemaindersOffloadAndSmallMomentsAreReal) {
   }
 }
 
+TEST(Optimizer, EmbeddingAndHeadHaveTheDecoupledRate) {
+  for (const char* name :
+       {"embedding.word_embeddings.weight", "output_layer.weight", "decoder.layers.0.mlp.linear_fc1.weight"}) {
+    model::Weights weights = toy_weights(toy_spec({}), at::kFloat);
+    Optimizer sgd(weights, {.kind = Kind::kSgd, .sgd_momentum = 0});
+    random_gradients(weights, 1);
+    const Weight& w = weights.at(name);
+    const at::Tensor before = w.data.detach().clone();
+    sgd.step({.lr = 0.01, .decoupled_lr = 0.1, .weight_decay = 0}, 1);
+    const double lr = std::string(name).starts_with("decoder") ? 0.01 : 0.1;
+    expect_close(w.data.detach(), before - w.main_grad * lr, 1e-6, name);
+  }
+}
+
+TEST(Optimizer, MuonStepsAreOrthogonalMatrices) {
+  model::Weights weights = toy_weights(toy_spec({}), at::kFloat);
+  Optimizer muon(weights, {.kind = Kind::kMuon, .muon = {.bf16_products = false}});
+  random_gradients(weights, 1);
+  const Weight& w = weights.at("decoder.layers.0.mlp.linear_fc2.weight");
+  const at::Tensor before = w.data.detach().clone();
+  muon.step({.lr = 0.01, .decoupled_lr = 0.01, .weight_decay = 0}, 1);
+  const double scale = 0.01 * std::sqrt(static_cast<double>(std::max(w.data.size(0), w.data.size(1))));
+  const at::Tensor step = (before - w.data.detach()) / scale;
+  const at::Tensor square = w.data.size(0) > w.data.size(1) ? at::mm(step.t(), step) : at::mm(step, step.t());
+  // Five steps leave singular values near 1, not at it.
+  EXPECT_LT((square - at::eye(square.size(0))).abs().max().item<double>(), 0.4);
+  EXPECT_EQ(muon.state_names(w).size(), 1u);
+  EXPECT_EQ(muon.state_names(weights.at("embedding.word_embeddings.weight")).size(), 2u);
+}
+
 }  // namespace
 }  // namespace rialto::optim

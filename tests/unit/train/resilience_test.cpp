@@ -1,6 +1,7 @@
 // What a run does about losses that are not finite and about spikes: stop, skip, go back; also across a resume.
 #include <ATen/TensorOperators.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -134,6 +135,37 @@ TEST_F(ResilienceTest, ASkippedSpikeMovesNothingAndIsNotRemembered) {
   train(without, {});
   const auto a = state("spikes", 8), b = state("passed_over", 8);
   EXPECT_EQ(a, b);
+}
+
+TEST_F(ResilienceTest, ALargeNormIsSkippedByItsThreshold) {
+  config::RunConfig config = plain("norms");
+  train(config, bad_data(21, 50));
+  std::vector<double> norms;
+  for (const Json& record : records("norms"))
+    if (record["kind"] == "train") norms.push_back(record["grad norm"].get<double>());
+  ASSERT_EQ(norms.size(), 8u);
+  const double others = std::max(*std::max_element(norms.begin(), norms.begin() + 5), norms[6]);
+  ASSERT_GT(norms[5], 2 * others) << "the sixth iteration must stand out";
+
+  config = plain("skipped");
+  config.optimizer.grad_norm_skip_threshold = 1.5 * others;
+  std::vector<std::string> said;
+  Hooks hooks = bad_data(21, 50);
+  hooks.print = [&](std::string_view text) { said.emplace_back(text); };
+  train(config, hooks);
+  EXPECT_THAT(
+      said, testing::Contains("iteration 6: the gradient's norm is above optimizer.grad_norm_skip_threshold; skipped"));
+  EXPECT_EQ(story("skipped")[5], "skipped 6");
+  config::RunConfig without = plain("passed_over");
+  without.train.iterations_to_skip = {5};
+  train(without, {});
+  const auto a = state("skipped", 8), b = state("passed_over", 8);
+  EXPECT_EQ(a, b);
+
+  config.resilience.max_skipped_iterations = 1;
+  config.optimizer.grad_norm_skip_threshold = 1e-9;
+  config.checkpoint.save = config.checkpoint.load = (folder_ / "stuck").string();
+  EXPECT_THAT(message(config, {}), AllOf(HasSubstr("iteration 2"), HasSubstr("max_skipped_iterations=1 is reached")));
 }
 
 TEST_F(ResilienceTest, GoingBackLeavesTheDataOut) {
