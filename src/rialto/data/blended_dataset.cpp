@@ -70,12 +70,23 @@ std::vector<int64_t> BlendedDataset::counts(int64_t count) const {
   return out;
 }
 
-Sample BlendedDataset::get(int64_t index) const {
+size_t BlendedDataset::checked(int64_t index) const {
   if (index < 0 || index >= size())
     throw Error(ErrorKind::kInternal, kName, "has no such sample",
                 {.got = std::to_string(index), .want = fmt::format("below {}", size())});
-  const auto at = static_cast<size_t>(index);
+  return static_cast<size_t>(index);
+}
+
+Sample BlendedDataset::get(int64_t index) const {
+  const size_t at = checked(index);
   return datasets_[static_cast<size_t>(sources_[at])]->get(samples_[at]);
+}
+
+SampleStart BlendedDataset::start(int64_t index) const {
+  const size_t at = checked(index);
+  SampleStart start = datasets_[static_cast<size_t>(sources_[at])]->start(samples_[at]);
+  start.source = sources_[at];
+  return start;
 }
 
 std::vector<Consumed> BlendedDataset::consumed(int64_t count) const {

@@ -23,11 +23,13 @@ class BlendedDataset : public Dataset {
 
   int64_t size() const override { return static_cast<int64_t>(sources_.size()); }
   Sample get(int64_t index) const override;
+  SampleStart start(int64_t index) const override;
   std::vector<Consumed> consumed(int64_t count) const override;
   std::span<const int16_t> source_index() const { return sources_; }
   std::span<const int64_t> sample_index() const { return samples_; }
 
  private:
+  size_t checked(int64_t index) const;
   void open(HeldArrays held);
   std::vector<int64_t> counts(int64_t count) const;  ///< samples of each source among the first `count`
 

@@ -23,11 +23,19 @@ struct Consumed {
   double epochs = 0;  ///< tokens over those of the documents that are used
 };
 
+/// Where a sample's first token stands.
+struct SampleStart {
+  int64_t source = 0;    ///< of a blend, in its order
+  int64_t document = 0;  ///< number in the source's token file
+  int64_t offset = 0;    ///< tokens into the document
+};
+
 class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
   virtual Sample get(int64_t index) const = 0;  ///< index in [0, size)
+  virtual SampleStart start(int64_t index) const = 0;
   /// Where the samples [0, count) came from, a row for each source. Throws kInternal when there are fewer.
   virtual std::vector<Consumed> consumed(int64_t count) const = 0;
 };

@@ -71,6 +71,16 @@ struct GptDataset::Impl {
     shuffle = as_array<int64_t>(held.arrays.at(2));
   }
 
+  /// The place in `samples` of the sample that is given out under this number.
+  size_t sample_of(int64_t index) const {
+    const auto size = static_cast<int64_t>(shuffle.size());
+    if (index < 0 || index >= size) {
+      throw Error(ErrorKind::kInternal, options.prefix.string(), "has no such sample",
+                  {.got = std::to_string(index), .want = "below " + std::to_string(size)});
+    }
+    return static_cast<size_t>(shuffle[static_cast<size_t>(index)]);
+  }
+
   /// seq_length + 1 tokens from the sample's start, across documents.
   std::vector<int32_t> read(size_t sample) const {
     std::vector<int32_t> out(static_cast<size_t>(options.seq_length) + 1);
@@ -119,12 +129,14 @@ std::vector<Consumed> GptDataset::consumed(int64_t count) const {
            static_cast<double>(tokens) / static_cast<double>(impl_->tokens_per_epoch)}};
 }
 
+SampleStart GptDataset::start(int64_t index) const {
+  const size_t sample = impl_->sample_of(index);
+  const auto place = static_cast<size_t>(impl_->samples[2 * sample]);
+  return {.document = impl_->documents[place], .offset = impl_->samples[2 * sample + 1]};
+}
+
 Sample GptDataset::get(int64_t index) const {
-  if (index < 0 || index >= size()) {
-    throw Error(ErrorKind::kInternal, impl_->options.prefix.string(), "has no such sample",
-                {.got = std::to_string(index), .want = "below " + std::to_string(size())});
-  }
-  const std::vector<int32_t> text = impl_->read(static_cast<size_t>(impl_->shuffle[static_cast<size_t>(index)]));
+  const std::vector<int32_t> text = impl_->read(impl_->sample_of(index));
   Sample sample;
   sample.tokens.assign(text.begin(), text.end() - 1);
   sample.labels.assign(text.begin() + 1, text.end());

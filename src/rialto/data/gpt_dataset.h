@@ -34,6 +34,7 @@ class GptDataset : public Dataset {
   ~GptDataset() override;
   int64_t size() const override;
   Sample get(int64_t index) const override;
+  SampleStart start(int64_t index) const override;
   std::vector<Consumed> consumed(int64_t count) const override;
   std::span<const int32_t> document_index() const;
   std::span<const int64_t> sample_index() const;  ///< pairs: (position in document_index, offset)

@@ -5,6 +5,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/config/batch_sizes.h"
+#include "rialto/data/ledger.h"
 
 namespace rialto::train {
 namespace {
@@ -38,6 +39,18 @@ void open_data(data::DatasetOpener& opener, Setup& setup) {
   const int64_t evaluated = config::evaluation_samples(config);
   setup.valid_data = opener.open(data::Part::kValid, evaluated);
   if (opener.has(data::Part::kTest)) setup.test_data = opener.open(data::Part::kTest, evaluated);
+}
+
+std::optional<std::string> changed_data(const Setup& setup) {
+  if (!setup.resumed_from) return std::nullopt;
+  const fs::path path = setup.resumed_from->parent_path() / data::kLedgerName;
+  if (!fs::exists(path)) return std::nullopt;
+  const int64_t iteration = setup.state.iteration, samples = setup.state.consumed_train_samples;
+  for (const data::LedgerEntry& then : data::read_ledger(path)) {
+    if (then.iteration == iteration && then.samples == samples)
+      return data::difference(then, data::ledger_entry(*setup.train_data, iteration, samples));
+  }
+  return std::nullopt;
 }
 
 }  // namespace rialto::train

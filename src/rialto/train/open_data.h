@@ -13,4 +13,8 @@ data::DatasetOpener data_opener(const config::RunConfig& config, const Hooks& ho
 /// setup.test_data where there is data for it. Throws kConfig, kInput; kIo when the index cache cannot be written.
 void open_data(data::DatasetOpener& opener, Setup& setup);
 
+/// How the data of a resumed run differs from what its ledger says was read, in words; nullopt: it does not, or there
+/// is no ledger. Throws kInput for a damaged one.
+std::optional<std::string> changed_data(const Setup& setup);
+
 }  // namespace rialto::train

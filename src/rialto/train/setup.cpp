@@ -231,6 +231,10 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   if (setup.resumed_from)
     progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));
   open_data(opener, setup);
+  if (const auto change = changed_data(setup))
+    progress.notice(
+        fmt::format("the training data has changed since iteration {}: {}; samples may be read again or never",
+                    setup.state.iteration, *change));
   if (hooks.world)
     hooks.world->agree("starting point", fmt::format("iteration {}, {} samples", setup.state.iteration,
                                                      setup.state.consumed_train_samples));

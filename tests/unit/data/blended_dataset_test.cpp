@@ -22,6 +22,7 @@ class Numbered : public Dataset {
     sample.tokens = {source_ * 100 + static_cast<int32_t>(index)};
     return sample;
   }
+  SampleStart start(int64_t index) const override { return {.document = index}; }
   std::vector<Consumed> consumed(int64_t count) const override { return {{std::to_string(source_), count, count, 0}}; }
 
  private:
