@@ -14,8 +14,8 @@ import training_runs
 from test_resume import RANDOM_MODEL, assert_same_checkpoint, documents
 
 # The interrupted process resumes at 4, trains to 8 and saves it, so that each operation is one of that save or just before it.
-# Renames: the metrics file, the iteration's folder, the two trackers.
-PLACES = [(op, when, n) for op, numbers in {"create": [2], "write": [1], "sync": [2, 8], "rename": [1, 2, 3, 4], "sync_dir": [1]}.items()
+# Renames: the metrics file, the ledger, the iteration's folder, the two trackers.
+PLACES = [(op, when, n) for op, numbers in {"create": [2], "write": [1], "sync": [2, 8], "rename": [1, 2, 3, 4, 5], "sync_dir": [1]}.items()
           for n in numbers for when in ("before", "after")]
 RANDOM_TIMES = 4
 
@@ -68,6 +68,7 @@ def assert_recovers(run, root):
     assert f'"first_iteration":{found},' in done.stdout.replace(" ", "")
     assert_same_checkpoint(run.folder / "reference" / "iter_0000012", root / "iter_0000012")
     assert training_runs.records(root / "metrics.jsonl") == training_runs.records(run.folder / "reference" / "metrics.jsonl")
+    assert (root / "ledger.jsonl").read_text() == (run.folder / "reference" / "ledger.jsonl").read_text()
     assert not list(root.glob(".tmp*")), "what a killed save left is cleared away by the next"
 
 

@@ -1,129 +1,19 @@
-"""Data preparation against its references, live: Megatron's GPTDataset (indices and samples) and IndexedDataset, the
-Python tokenizers package (encoding, training), transformers' AutoTokenizer."""
+"""Data preparation against its references, live: Megatron's IndexedDataset, the Python tokenizers package (encoding,
+training), transformers' AutoTokenizer."""
 import collections
 import json
 import math
 import os
 import random
-import subprocess
 import zlib
 
 import numpy
 import pytest
 import tokenizers
-from megatron.core.datasets.blended_megatron_dataset_builder import BlendedMegatronDatasetBuilder
-from megatron.core.datasets.gpt_dataset import GPTDataset, GPTDatasetConfig
 from megatron.core.datasets.indexed_dataset import IndexedDataset, IndexedDatasetBuilder
 
+from megatron_data import ask, build_one
 from programs import refused, rialto, rialto_json
-
-TOOL = os.path.join(os.environ.get("RIALTO_BIN", ""), "data_tool")
-EOD = 0
-
-
-def ask(*requests):
-    """The tool's answers."""
-    text = json.dumps(requests)
-    done = subprocess.run([TOOL], input=text, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-class Ids:
-    """What Megatron's dataset wants of a tokenizer."""
-    vocab_size = 1000
-    eod = EOD
-    unique_identifiers = collections.OrderedDict(kind="ids")
-
-
-def write_corpus(prefix, draw):
-    """Documents of uneven lengths, empty and one-token ones among them, most of them ended by EOD."""
-    builder = IndexedDatasetBuilder(f"{prefix}.bin", dtype=numpy.uint16)
-    for _ in range(draw.randint(8, 60)):
-        length = draw.choice([0, 1, 2, draw.randint(3, 40), draw.randint(20, 200)])
-        tokens = [draw.randint(1, 999) for _ in range(length)]
-        if tokens and draw.random() < 0.9:
-            tokens[-1] = EOD
-        builder.add_document(tokens, [len(tokens)])
-    builder.finalize(f"{prefix}.idx")
-
-
-def enough_tokens(lengths, first, last, seq_length):
-    return sum(lengths[first:last]) > seq_length
-
-
-def test_indices_and_samples_are_megatrons(tmp_path, seed, full):
-    """Random corpora, splits, seeds and numbers of samples (one epoch to several, the last one separate or not)."""
-    draw = random.Random(seed)
-    epochs_seen, separate_seen, compared = collections.Counter(), collections.Counter(), 0
-    for case in range(200 if full else 40):
-        prefix = tmp_path / f"c{case}"
-        write_corpus(prefix, draw)
-        corpus = IndexedDataset(str(prefix))  # its arrays die with it
-        lengths = corpus.sequence_lengths.tolist()
-        seq_length = draw.choice([2, 7, 16, 33])
-        random_seed = draw.choice([0, 1234, draw.randrange(2**32)])
-        split = draw.choice(["1", "9999,8,2", "5,3,2", "0.6, 0.4", "1,0,1"])
-        [ranges] = ask({"do": "split", "split": split, "documents": len(lengths)})
-        sizes = [draw.choice([None, 1, draw.randint(1, 50), draw.randint(50, 900)]) for _ in range(3)]
-        sizes = [n if a < b and enough_tokens(lengths, a, b, seq_length) else None for n, (a, b) in zip(sizes, ranges)]
-        flags = {name: draw.random() < 0.4 for name in ("eod_mask_loss", "reset_positions", "reset_mask")}
-        for part, (first, last) in enumerate(ranges):
-            if not enough_tokens(lengths, first, last, seq_length):
-                continue
-            # one part at a time: Megatron builds empty or too small parts wrongly or not at all
-            theirs = build_one(prefix, tmp_path / f"cache{case}-{part}", seq_length, random_seed, split, part, sizes[part], flags)
-            numbers = sorted({0, len(theirs) - 1, draw.randrange(len(theirs)), draw.randrange(len(theirs))})
-            [ours] = ask({"do": "indices", "prefix": str(prefix), "seq_length": seq_length, "num_samples": sizes[part] or 0,
-                          "seed": random_seed, "first": first, "last": last, "eod": EOD, "samples": numbers, **flags})
-            assert "error" not in ours, ours
-            assert ours["document"] == theirs.document_index.tolist()
-            assert ours["sample"] == theirs.sample_index.reshape(-1).tolist()
-            assert ours["shuffle"] == theirs.shuffle_index.tolist()
-            for number, sample in zip(numbers, ours["samples"]):
-                same_sample(sample, theirs[number], flags)
-            epochs = len(theirs.document_index) // (last - first)
-            epochs_seen[min(epochs, 3)] += 1
-            before_last = ((epochs - 1) * sum(lengths[first:last]) - 1) // seq_length
-            separate_seen[epochs > 1 and sorted(ours["shuffle"][:before_last]) == list(range(before_last))] += 1
-            compared += 1
-    assert compared >= 40 and min(epochs_seen[1], epochs_seen[2], epochs_seen[3]) > 0, (compared, epochs_seen)
-    assert separate_seen[True] > 0 and separate_seen[False] > 0
-
-
-def build_one(prefix, cache, seq_length, random_seed, split, part, size, flags):
-    """Megatron's dataset of one part of the split, through its builder (which rounds the split)."""
-    config = GPTDatasetConfig(
-        random_seed=random_seed, sequence_length=seq_length, blend=([str(prefix)], None), split=split,
-        path_to_cache=str(cache), tokenizer=Ids(), reset_position_ids=flags["reset_positions"],
-        reset_attention_mask=flags["reset_mask"], eod_mask_loss=flags["eod_mask_loss"])
-    config.split_matrix = [bounds if i == part else None for i, bounds in enumerate(config.split_matrix)]
-    return BlendedMegatronDatasetBuilder(GPTDataset, [size] * 3, lambda: True, config).build()[part]
-
-
-def same_sample(ours, theirs, flags):
-    assert ours["tokens"] == theirs["tokens"].tolist()
-    assert ours["labels"] == theirs["labels"].tolist()
-    assert ours["loss_weights"] == theirs["loss_mask"].tolist()
-    assert ours["positions"] == theirs["position_ids"].tolist()
-    # True in Megatron's mask: may not attend. Ours: causal, inside one document.
-    documents = numpy.array(ours["documents"])
-    allowed = numpy.tril(documents[:, None] == documents[None, :])
-    assert (allowed == ~theirs["attention_mask"][0].numpy()).all()
-
-
-@pytest.mark.parametrize("split", ["9999,8,2", "1,1,1", "1", "50,50,0", "0.5,0.25,0.25", "969, 30, 1", "7,0,3", "1,2"])
-def test_splits_round_as_megatrons(split):
-    from megatron.core.datasets.blended_megatron_dataset_config import convert_split_vector_to_split_matrix, parse_and_normalize_split
-    matrix = convert_split_vector_to_split_matrix(parse_and_normalize_split(split))
-    counts = [*range(1, 40), 99, 1000, 12345, 10**6 + 1]
-    for count, ranges in zip(counts, ask(*({"do": "split", "split": split, "documents": n} for n in counts))):
-        for bounds, (first, last) in zip(matrix, ranges):
-            if bounds is None:
-                assert first == last
-            else:
-                assert [first, last] == [int(round(bound * float(count))) for bound in bounds]
-
 
 # ---- tokenizers ----
 

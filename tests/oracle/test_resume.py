@@ -78,6 +78,8 @@ def test_ten_and_ten_are_twenty(precision, start, data, shelf, tmp_path, proves)
     assert [r["iteration"] for r in want if r["kind"] == "validation"] == [0, 4, 8, 12, 16, 20]
     assert half == [r for r in want if r["iteration"] <= STOP]
     assert got == want
+    ledgers = [(tmp_path / name / "ledger.jsonl").read_text().splitlines() for name in ("straight", "parts")]
+    assert ledgers[0] == ledgers[1][1:] and len(ledgers[1]) == 2, "one more save, the same data"
     losses = [r["lm loss"] for r in want if r["kind"] == "validation"]
     assert losses[-1] < losses[0], "nothing was learned, so nothing was tested"
     for m in range(1, blocks + 1):   # the default objective counts the blocks' losses; random tokens, so over some iterations

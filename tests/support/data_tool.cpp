@@ -2,6 +2,10 @@
 // output.
 //   {"do": "indices", prefix, seq_length, num_samples, seed, first, last, [eod, eod_mask_loss, reset_positions,
 //    reset_mask], samples: [numbers]}   -> {"document", "sample", "shuffle", "samples": [{tokens, ...}]}
+//   {"do": "open", set: [section.key=value], part, seq_length, eod, num_samples, samples}
+//                                       -> {"size", "samples", [of a blend: "source_index", "sample_index"]}
+//   {"do": "blending", weights, size} or {"do": "blending", sizes} -> [sources, samples]
+//   {"do": "normalized", weights}       -> weights
 //   {"do": "split", split, documents}   -> [[first, last], ...]
 //   {"do": "encode", path, text, special} -> ids;  {"do": "decode", path, ids, skip} -> text
 //   {"do": "stream", path, ids, skip}   -> list of pieces;  {"do": "vocab", path} -> number
@@ -13,12 +17,29 @@
 #include <memory>
 
 #include "rialto/base/json.h"
-#include "rialto/data/dataset.h"
+#include "rialto/data/blend.h"
+#include "rialto/data/blended_dataset.h"
+#include "rialto/data/blending_index.h"
 #include "rialto/data/entropy.h"
+#include "rialto/data/open_datasets.h"
+#include "rialto/data/split.h"
 #include "rialto/hub/tokenizer.h"
 
 namespace rialto {
 namespace {
+
+Json samples_of(const data::Dataset& dataset, const Json& request) {
+  Json out = Json::array();
+  for (const int64_t number : request.at("samples").get<std::vector<int64_t>>()) {
+    const data::Sample sample = dataset.get(number);
+    out.push_back({{"tokens", sample.tokens},
+                   {"labels", sample.labels},
+                   {"loss_weights", sample.loss_weights},
+                   {"positions", sample.positions},
+                   {"documents", sample.documents}});
+  }
+  return out;
+}
 
 Json indices(const Json& request) {
   data::GptDatasetOptions options;
@@ -37,16 +58,29 @@ Json indices(const Json& request) {
   answer["document"] = dataset.document_index();
   answer["sample"] = dataset.sample_index();
   answer["shuffle"] = dataset.shuffle_index();
-  answer["samples"] = Json::array();
-  for (const int64_t number : request.at("samples").get<std::vector<int64_t>>()) {
-    const data::Sample sample = dataset.get(number);
-    answer["samples"].push_back({{"tokens", sample.tokens},
-                                 {"labels", sample.labels},
-                                 {"loss_weights", sample.loss_weights},
-                                 {"positions", sample.positions},
-                                 {"documents", sample.documents}});
+  answer["samples"] = samples_of(dataset, request);
+  return answer;
+}
+
+Json open(const Json& request) {
+  const config::RunConfig config = config::read_run_config("", request.at("set").get<std::vector<std::string>>());
+  data::DatasetOpener opener(
+      config.dataset,
+      {.seq_length = request.at("seq_length"), .eod_token = request.at("eod").get<int32_t>(), .ops = &real_file_ops()});
+  const auto dataset = opener.open(static_cast<data::Part>(request.at("part").get<int>()), request.at("num_samples"));
+  Json answer{{"size", dataset->size()}, {"samples", samples_of(*dataset, request)}};
+  if (const auto* blend = dynamic_cast<const data::BlendedDataset*>(dataset.get())) {
+    answer["source_index"] = blend->source_index();
+    answer["sample_index"] = blend->sample_index();
   }
   return answer;
+}
+
+Json blending(const Json& request) {
+  const auto index = request.contains("sizes")
+                         ? data::blend_everything(request.at("sizes").get<std::vector<int64_t>>())
+                         : data::blend_by_weight(data::normalized(request.at("weights")), request.at("size"));
+  return {index.sources, index.samples};
 }
 
 const hub::Tokenizer& tokenizer(const Json& request) {
@@ -68,7 +102,10 @@ Json stream(const Json& request) {
 Json answer(const Json& request) {
   const std::string what = request.at("do");
   if (what == "indices") return indices(request);
-  if (what == "split") return data::split_documents(request.at("split"), request.at("documents"));
+  if (what == "open") return open(request);
+  if (what == "blending") return blending(request);
+  if (what == "normalized") return data::normalized(request.at("weights"));
+  if (what == "split") return data::split_sequences(request.at("split"), request.at("documents"));
   if (what == "encode")
     return tokenizer(request).encode(request.at("text").get<std::string>(), request.at("special").get<bool>());
   if (what == "decode")

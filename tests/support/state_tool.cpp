@@ -12,6 +12,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/checkpoint.h"
+#include "rialto/data/gpt_dataset.h"
 #include "rialto/generate/loaded_model.h"
 #include "rialto/optim/grad_norm.h"
 #include "rialto/optim/loss_scaler.h"

@@ -1,7 +1,8 @@
-// rialto data train-tokenizer | tokenize
+// rialto data train-tokenizer | tokenize | ledger
 #include <fmt/format.h>
 
 #include "rialto/cli/command.h"
+#include "rialto/data/ledger.h"
 #include "rialto/data/tokenize.h"
 
 namespace rialto::cli {
@@ -115,6 +116,48 @@ void add_tokenize(CLI::App& data, Context& context) {
   });
 }
 
+/// A run's ledger: the newest entry in full, and how far each save was.
+Json ledger_report(const fs::path& run) {
+  const std::vector<data::LedgerEntry> entries = data::read_ledger(run / data::kLedgerName);
+  if (entries.empty())
+    throw Error(ErrorKind::kInput, (run / data::kLedgerName).string(), "has no entry",
+                {.want = "a run that has saved"});
+  Json report = data::to_json(entries.back());
+  for (const data::LedgerEntry& entry : entries)
+    report["saves"].push_back({{"iteration", entry.iteration}, {"samples", entry.samples}});
+  return report;
+}
+
+std::string ledger_text(const Json& report) {
+  std::string text =
+      fmt::format("iteration {}, {} samples\n{:>12}  {:>14}  {:>10}  source\n", report["iteration"].get<int64_t>(),
+                  report["samples"].get<int64_t>(), "samples", "tokens", "epochs");
+  for (const Json& source : report["sources"])
+    text += fmt::format("{:>12}  {:>14}  {:>10.4f}  {}\n", source["samples"].get<int64_t>(),
+                        source["tokens"].get<int64_t>(), source["epochs"].get<double>(),
+                        source["source"].get<std::string>());
+  return text;
+}
+
+void add_ledger(CLI::App& data, Context& context) {
+  struct Options {
+    std::string run;
+    bool json = false;
+  };
+  CLI::App* command = data.add_subcommand("ledger", "Say what a run has taken out of its data so far");
+  const auto options = std::make_shared<Options>();
+  command->add_option("run", options->run, "folder that a run saves to")->required();
+  command->add_flag("--json", options->json, "Report as JSON");
+  command->footer("Example:\n  rialto data ledger runs/a");
+  command->callback([options, &context] {
+    context.action = [options] {
+      const Json report = ledger_report(options->run);
+      print_report(options->json, report, ledger_text(report));
+      return 0;
+    };
+  });
+}
+
 }  // namespace
 
 void add_data(CLI::App& app, Context& context) {
@@ -122,6 +165,7 @@ void add_data(CLI::App& app, Context& context) {
   command->require_subcommand(1);
   add_train_tokenizer(*command, context);
   add_tokenize(*command, context);
+  add_ledger(*command, context);
 }
 
 }  // namespace rialto::cli

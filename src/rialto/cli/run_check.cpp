@@ -63,14 +63,20 @@ class Check {
   }
 
   void check_paths() {
-    for (const auto& [key, paths] : {std::pair{"dataset.data_path", config_.dataset.data_path},
-                                     {"dataset.valid_data_path", config_.dataset.valid_data_path}}) {
-      for (const std::string& prefix : paths) {
+    const config::DatasetSection& data = config_.dataset;
+    for (const auto& [key, words] : {std::pair{"dataset.data_path", data.data_path},
+                                     {"dataset.train_data_path", data.train_data_path},
+                                     {"dataset.valid_data_path", data.valid_data_path},
+                                     {"dataset.test_data_path", data.test_data_path}}) {
+      for (const std::string& prefix : words) {
         if (is_number(prefix)) continue;
         for (const char* ending : {".idx", ".bin"})
           if (!exists(prefix + ending)) missing_file(key, prefix + ending, "the prefix of a .bin/.idx pair");
       }
     }
+    for (const auto& [key, file] : {std::pair{"dataset.data_args_path", data.data_args_path},
+                                    {"dataset.per_split_data_args_path", data.per_split_data_args_path}})
+      if (!file.empty() && !exists(file)) missing_file(key, file, "a file that names data");
     const std::string& tokenizer = config_.tokenizer.tokenizer_model;
     if (!tokenizer.empty() && !exists(tokenizer) && !hub::parse_hub_id(tokenizer))
       missing_file("tokenizer.tokenizer_model", tokenizer, "a Hugging Face folder with tokenizer.json");

@@ -16,15 +16,41 @@ namespace {
   throw Error(ErrorKind::kConfig, node.where(), what, {.got = std::move(got), .want = std::move(want)});
 }
 
-/// Bridge's `blend`: [prefixes, weights or null].
-void read_blend(RunConfig& config, const Node& node) {
+/// Bridge's blend, [prefixes, weights or null], as words: weight, prefix, ... or the prefixes alone.
+std::vector<std::string> blend_words(const Node& node) {
   const Node& pair = unwrapped(node);
-  if (pair.kind == Node::Kind::kNull) return;
-  const bool plain = pair.kind == Node::Kind::kList && !pair.items.empty() && pair.items.size() <= 2;
-  if (!plain) refuse(node, "wrong type", "", "[[prefix], null]");
-  if (pair.items.size() == 2 && pair.items[1].kind == Node::Kind::kList && pair.items[1].items.size() > 1)
-    refuse(node, "this version reads one dataset", "a weighted blend", "[[prefix], null]");
-  read_value(pair.items[0], config.dataset.data_path);
+  if (pair.kind == Node::Kind::kNull) return {};
+  constexpr const char* kWant = "[[prefix, ...], null] or [[prefix, ...], [weight, ...]]";
+  if (pair.kind != Node::Kind::kList || pair.items.empty() || pair.items.size() > 2)
+    refuse(node, "wrong type", "", kWant);
+  std::vector<std::string> prefixes, words;
+  read_value(pair.items[0], prefixes);
+  if (pair.items.size() == 1 || pair.items[1].kind == Node::Kind::kNull) return prefixes;
+  const Node& weights = unwrapped(pair.items[1]);
+  if (weights.kind != Node::Kind::kList || weights.items.size() != prefixes.size())
+    refuse(node, "needs a weight for each prefix", std::to_string(weights.items.size()),
+           std::to_string(prefixes.size()));
+  for (size_t i = 0; i < prefixes.size(); ++i) {
+    words.push_back(write_scalar(read_float(weights.items[i])));
+    words.push_back(prefixes[i]);
+  }
+  return words;
+}
+
+void read_blend(RunConfig& config, const Node& node) {
+  const std::vector<std::string> words = blend_words(node);
+  if (!words.empty()) config.dataset.data_path = words;
+}
+
+/// Bridge's blend_per_split: [train, valid, test], each a blend or null.
+void read_blend_per_split(RunConfig& config, const Node& node) {
+  const Node& parts = unwrapped(node);
+  if (parts.kind == Node::Kind::kNull) return;
+  if (parts.kind != Node::Kind::kList || parts.items.size() != 3)
+    refuse(node, "wrong type", "", "[blend or null, blend or null, blend or null]");
+  config.dataset.train_data_path = blend_words(parts.items[0]);
+  config.dataset.valid_data_path = blend_words(parts.items[1]);
+  config.dataset.test_data_path = blend_words(parts.items[2]);
 }
 
 bool has_row(const std::vector<KeyRow>& rows, std::string_view section, std::string_view key) {
@@ -50,6 +76,8 @@ void add_second_names(std::vector<KeyRow>& rows) {
   same_as("rialto", "family", "model.family");
   same_as("dataset", "blend", "dataset.data_path");
   rows.back().read = read_blend;
+  same_as("dataset", "blend_per_split", "dataset.train_data_path");
+  rows.back().read = read_blend_per_split;
   same_as("comm_overlap", "overlap_grad_reduce", "ddp.overlap_grad_reduce");
   same_as("comm_overlap", "overlap_param_gather", "ddp.overlap_param_gather");
   same_as("optimizer", "overlap_param_gather", "ddp.overlap_param_gather");

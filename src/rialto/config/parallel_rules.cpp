@@ -360,7 +360,7 @@ std::vector<ModelRule> parallel_model_rules() {
       {"R477", "model.pipeline_model_parallel_size", "such that the layers divide over its stages", layers_divide},
       {"R478", "model.pipeline_model_parallel_layout", "with as many t and m as the model has", layout_has_the_layers},
       {"R479", "model.tensor_model_parallel_size", "a divisor of the key/value heads", every_rank_has_groups, true},
-      {"R480", "model.tensor_model_parallel_size", "1 with blocks of multi-token prediction", no_prediction_blocks,
+      {"R481", "model.tensor_model_parallel_size", "1 with blocks of multi-token prediction", no_prediction_blocks,
        true},
   };
 }

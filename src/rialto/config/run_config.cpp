@@ -85,9 +85,12 @@ std::string write_portable_sections(const RunConfig& config) {
   // The model section that is saved has the longest position there.
   if (!copy.dataset.seq_length) copy.dataset.seq_length = copy.model.seq_length();
   copy.tokenizer.tokenizer_model = portable(copy.tokenizer.tokenizer_model);
-  for (auto* paths : {&copy.dataset.data_path, &copy.dataset.valid_data_path}) {
+  DatasetSection& data = copy.dataset;
+  for (auto* paths : {&data.data_path, &data.train_data_path, &data.valid_data_path, &data.test_data_path}) {
     for (std::string& path : *paths) path = portable(path);
   }
+  for (auto* path : {&data.data_args_path, &data.per_split_data_args_path}) *path = portable(*path);
+  data.path_to_cache.clear();
   return write_rows(copy, [](const KeyRow& row) { return row.section != "model" && row.section != "recipe"; });
 }
 

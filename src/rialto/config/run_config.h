@@ -108,11 +108,15 @@ struct SchedulerSection {
   bool override_opt_param_scheduler = false;        ///< resume although the schedule differs from the checkpoint's
 };
 struct DatasetSection {
-  std::vector<std::string> data_path;  ///< .bin/.idx prefix
-  std::vector<std::string> valid_data_path;
+  std::vector<std::string> data_path;  ///< .bin/.idx prefixes, or weight prefix weight prefix ...; `split` cuts them
+  std::string data_args_path;          ///< file with the words of data_path
+  std::vector<std::string> train_data_path, valid_data_path, test_data_path;  ///< a blend for each part
+  std::string per_split_data_args_path;                                       ///< JSON file of these three
   std::string split = "9999,8,2";
   std::optional<int64_t> seq_length;  ///< default: model.seq_length
   int64_t random_seed = 1234;
+  double mid_level_dataset_surplus = 0.005;
+  std::string path_to_cache;
   bool eod_mask_loss = false, reset_position_ids = false, reset_attention_mask = false;
 };
 struct TokenizerSection {

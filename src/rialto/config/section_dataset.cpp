@@ -1,6 +1,4 @@
 // Keys of `dataset:` and `tokenizer:`.
-#include <fmt/format.h>
-
 #include "rialto/config/section_tables.h"
 
 namespace rialto::config {
@@ -11,12 +9,21 @@ using Found = std::optional<Finding>;
 std::vector<Field<DatasetSection>> dataset_fields() {
   using D = DatasetSection;
   return {
-      field("data_path", &D::data_path, "prefix of the training .bin/.idx"),
-      field("valid_data_path", &D::valid_data_path, "prefix of held-out .bin/.idx; unset: `split` of data_path"),
-      field_or_default("split", &D::split,
-                       "parts of data_path for training, validation, test (when valid_data_path is unset)"),
+      field("data_path", &D::data_path,
+            "prefixes of .bin/.idx pairs that `split` cuts into parts, or weight, prefix, weight, prefix, ..."),
+      field("data_args_path", &D::data_args_path, "file with the words of data_path"),
+      field("train_data_path", &D::train_data_path, "the same for training alone; nothing is split then"),
+      field("valid_data_path", &D::valid_data_path,
+            "the same for evaluation; data_path is for training alone then, and nothing is split"),
+      field("test_data_path", &D::test_data_path, "the same for testing"),
+      field("per_split_data_args_path", &D::per_split_data_args_path,
+            "JSON file with the words of these three under train, valid and test"),
+      field_or_default("split", &D::split, "parts of data_path for training, validation, test"),
       field("seq_length", &D::seq_length, "tokens of a sample; unset: model.seq_length"),
       field("random_seed", &D::random_seed, "seed of the shuffle"),
+      field_or_default("mid_level_dataset_surplus", &D::mid_level_dataset_surplus,
+                       "share of samples that a blend's sources are built with beyond what their weight asks for"),
+      field("path_to_cache", &D::path_to_cache, "folder that keeps the indices; unset: built at each start"),
       field_or_default("eod_mask_loss", &D::eod_mask_loss, "end-of-document tokens carry no loss"),
       field_or_default("reset_position_ids", &D::reset_position_ids,
                        "positions restart after an end-of-document token"),
@@ -24,18 +31,26 @@ std::vector<Field<DatasetSection>> dataset_fields() {
   };
 }
 
+size_t train_sources(const DatasetSection& data) {
+  return size_t{!data.data_path.empty()} + !data.data_args_path.empty() + !data.train_data_path.empty() +
+         !data.per_split_data_args_path.empty();
+}
+
 Found has_data(const RunConfig& config) {
-  if (!config.dataset.data_path.empty()) return {};
+  if (train_sources(config.dataset) > 0) return {};
   return Finding{"no training data", {.got = "unset", .want = "the prefix of a .bin/.idx pair"}};
 }
 
-Rule one_dataset_rule(std::string_view id, std::string_view key, std::vector<std::string> DatasetSection::* paths) {
-  return {id, key, "at most one prefix", [paths](const RunConfig& config) -> Found {
-            const size_t count = (config.dataset.*paths).size();
-            if (count <= 1) return {};
-            return Finding{"this version reads one dataset",
-                           {.got = fmt::format("{} entries", count), .want = "one prefix"}};
-          }};
+Found one_way_to_name_data(const RunConfig& config) {
+  if (train_sources(config.dataset) <= 1) return {};
+  return Finding{"training data is named in more than one way",
+                 {.want = "one of data_path, data_args_path, train_data_path, per_split_data_args_path"}};
+}
+
+Found one_way_to_name_parts(const RunConfig& config) {
+  const DatasetSection& data = config.dataset;
+  if (data.per_split_data_args_path.empty() || (data.valid_data_path.empty() && data.test_data_path.empty())) return {};
+  return Finding{"this file names the data of every part", {.want = "valid_data_path and test_data_path unset"}};
 }
 
 }  // namespace
@@ -50,8 +65,11 @@ void add_dataset_rows(std::vector<KeyRow>& rows) {
 void add_dataset_rules(std::vector<Rule>& rules) {
   using C = const RunConfig&;
   rules.push_back({"R061", "dataset.data_path", "set", has_data});
-  rules.push_back(one_dataset_rule("R062", "dataset.data_path", &DatasetSection::data_path));
-  rules.push_back(one_dataset_rule("R063", "dataset.valid_data_path", &DatasetSection::valid_data_path));
+  rules.push_back({"R600", "dataset.data_path", "the one way in which training data is named", one_way_to_name_data});
+  rules.push_back({"R601", "dataset.per_split_data_args_path", "set without valid_data_path and test_data_path",
+                   one_way_to_name_parts});
+  rules.push_back(number_rule(
+      "R602", "dataset.mid_level_dataset_surplus", [](C c) { return c.dataset.mid_level_dataset_surplus; }, 0, 10));
   rules.push_back(integer_rule("R064", "dataset.seq_length", [](C c) { return c.dataset.seq_length; }, 1));
 }
 

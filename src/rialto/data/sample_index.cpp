@@ -1,18 +1,20 @@
 // Document, sample and shuffle index of a GPT dataset.
 #include "rialto/data/sample_index.h"
 
-#include <limits>
+#include <algorithm>
 #include <numeric>
 #include <string>
 
 #include "rialto/base/error.h"
+#include "rialto/base/parallel.h"
 #include "rialto/data/numpy_random.h"
 
 namespace rialto::data {
 namespace {
 
 constexpr const char* kWhere = "dataset";
-constexpr int64_t kExtraToken = 1;  // a sample reads one token more than its length: the last label
+constexpr size_t kBlock = 1u << 16;  // documents that one thread cuts at a time
+constexpr int64_t kExtraToken = 1;   // a sample reads one token more than its length: the last label
 
 /// How often the documents are gone through, and whether the last time is shuffled apart from the others.
 struct Epochs {
@@ -21,12 +23,21 @@ struct Epochs {
   int64_t samples_before_last = 0;
 };
 
+/// a * b. Throws kConfig when 64 bits are too few.
+int64_t product(int64_t a, int64_t b) {
+  int64_t out = 0;
+  if (__builtin_mul_overflow(a, b, &out))
+    throw Error(ErrorKind::kConfig, kWhere, "asks for more tokens than 64 bits can count",
+                {.got = std::to_string(a) + " times " + std::to_string(b)});
+  return out;
+}
+
 Epochs plan_epochs(int64_t tokens, int64_t seq_length, int64_t num_samples) {
   Epochs epochs;
-  const int64_t wanted = num_samples * seq_length + kExtraToken;
-  if (num_samples > 0 && wanted > tokens) epochs.count = (wanted + tokens - 1) / tokens;
+  const int64_t wanted = product(num_samples, seq_length) + kExtraToken;
+  if (num_samples > 0 && wanted > tokens) epochs.count = (wanted - 1) / tokens + 1;
   if (epochs.count == 1) return epochs;
-  epochs.samples_before_last = ((epochs.count - 1) * tokens - kExtraToken) / seq_length;
+  epochs.samples_before_last = (product(epochs.count - 1, tokens) - kExtraToken) / seq_length;
   const int64_t from_last = num_samples - epochs.samples_before_last;
   const int64_t per_epoch = (tokens - kExtraToken) / seq_length;
   epochs.separate_last = from_last < static_cast<int64_t>(0.80 * static_cast<double>(per_epoch));
@@ -35,34 +46,41 @@ Epochs plan_epochs(int64_t tokens, int64_t seq_length, int64_t num_samples) {
 
 void append_epochs(std::vector<int32_t>& documents, int64_t first, int64_t last, int64_t epochs,
                    NumpyRandomState& random) {
-  const size_t begin = documents.size();
-  for (int64_t epoch = 0; epoch < epochs; ++epoch) {
-    for (int64_t document = first; document < last; ++document) documents.push_back(static_cast<int32_t>(document));
-  }
-  random.shuffle(std::span(documents).subspan(begin));
+  const size_t begin = documents.size(), count = static_cast<size_t>(last - first);
+  documents.resize(begin + count * static_cast<size_t>(epochs));
+  const auto added = std::span(documents).subspan(begin);
+  for (size_t at = 0; at < added.size(); at += count)
+    std::iota(added.begin() + at, added.begin() + at + count, static_cast<int32_t>(first));
+  random.shuffle(added);
 }
 
-/// Cuts the documents, laid end to end, into runs of seq_length + 1 tokens that overlap by one.
+/// The starts of count samples, and the end of the last, in documents laid end to end: sample s starts at token
+/// s * seq_length, (place in `documents`, offset there). Blocks of documents are summed and then cut at once.
 std::vector<int64_t> cut_samples(std::span<const int32_t> lengths, std::span<const int32_t> documents,
                                  int64_t seq_length, int64_t total_tokens) {
+  const size_t blocks = (documents.size() + kBlock - 1) / kBlock;
+  const auto block_end = [&](size_t block) { return std::min(documents.size(), (block + 1) * kBlock); };
+  const auto length_at = [&](size_t place) { return int64_t{lengths[static_cast<size_t>(documents[place])]}; };
+  std::vector<int64_t> starts(blocks);  // of each block, in tokens
+  parallel_for(blocks, available_threads(), [&](size_t block) {
+    for (size_t place = block * kBlock; place < block_end(block); ++place) starts[block] += length_at(place);
+  });
+  std::exclusive_scan(starts.begin(), starts.end(), starts.begin(), int64_t{0});
+
   const int64_t count = (total_tokens - kExtraToken) / seq_length;
-  std::vector<int64_t> samples{0, 0};
-  samples.reserve(static_cast<size_t>(2 * (count + 1)));
-  size_t place = 0;
-  int64_t offset = 0;
-  for (int64_t sample = 0; sample < count; ++sample) {
-    int64_t remaining = seq_length + kExtraToken;
-    while (true) {
-      const int64_t length = lengths[static_cast<size_t>(documents[place])] - offset;
-      if (remaining <= length) break;
-      remaining -= length;
-      offset = 0;
-      ++place;  // stays inside: count samples never need more tokens than there are
+  std::vector<int64_t> samples(static_cast<size_t>(2 * (count + 1)));
+  parallel_for(blocks, available_threads(), [&](size_t block) {
+    int64_t begin = starts[block];
+    int64_t sample = std::max<int64_t>(1, (begin + seq_length - 1) / seq_length);  // sample 0 starts at (0, 0)
+    for (size_t place = block * kBlock; place < block_end(block) && sample <= count; ++place) {
+      const int64_t end = begin + length_at(place);
+      for (; sample <= count && sample * seq_length < end; ++sample) {
+        samples[static_cast<size_t>(2 * sample)] = static_cast<int64_t>(place);
+        samples[static_cast<size_t>(2 * sample + 1)] = sample * seq_length - begin;
+      }
+      begin = end;
     }
-    offset += remaining - kExtraToken;
-    samples.push_back(static_cast<int64_t>(place));
-    samples.push_back(offset);
-  }
+  });
   return samples;
 }
 
@@ -78,12 +96,12 @@ std::vector<int64_t> shuffle_samples(int64_t first_part, int64_t total, NumpyRan
 }  // namespace
 
 SampleIndices build_sample_indices(std::span<const int32_t> lengths, int64_t first, int64_t last, int64_t seq_length,
-                                   int64_t num_samples, int64_t seed) {
+                                   int64_t num_samples, int64_t seed, const std::string& where) {
   NumpyRandomState random(seed);
   const auto used = lengths.subspan(static_cast<size_t>(first), static_cast<size_t>(last - first));
   const int64_t tokens = std::accumulate(used.begin(), used.end(), int64_t{0});
   if (tokens < seq_length + kExtraToken) {
-    throw Error(ErrorKind::kConfig, kWhere, "has fewer tokens than one sample",
+    throw Error(ErrorKind::kConfig, where, "has fewer tokens than one sample",
                 {.got = std::to_string(tokens), .want = std::to_string(seq_length + kExtraToken)});
   }
   const Epochs epochs = plan_epochs(tokens, seq_length, num_samples);
@@ -91,7 +109,7 @@ SampleIndices build_sample_indices(std::span<const int32_t> lengths, int64_t fir
   indices.documents.reserve(used.size() * static_cast<size_t>(epochs.count));
   append_epochs(indices.documents, first, last, epochs.separate_last ? epochs.count - 1 : epochs.count, random);
   if (epochs.separate_last) append_epochs(indices.documents, first, last, 1, random);
-  indices.samples = cut_samples(lengths, indices.documents, seq_length, epochs.count * tokens);
+  indices.samples = cut_samples(lengths, indices.documents, seq_length, product(epochs.count, tokens));
   const auto total = static_cast<int64_t>(indices.samples.size()) / 2 - 1;
   indices.shuffle = shuffle_samples(epochs.separate_last ? epochs.samples_before_last : total, total, random);
   return indices;

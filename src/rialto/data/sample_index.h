@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace rialto::data {
@@ -14,8 +15,9 @@ struct SampleIndices {
 };
 
 /// `lengths`: tokens of every document of the dataset; the documents [first, last) are used. num_samples 0: one epoch.
-/// Throws kConfig when an epoch has fewer tokens than one sample, or the seed is outside numpy's range.
+/// Throws kConfig when an epoch has fewer tokens than one sample, or the seed is outside numpy's range; `where` is
+/// what its line names.
 SampleIndices build_sample_indices(std::span<const int32_t> lengths, int64_t first, int64_t last, int64_t seq_length,
-                                   int64_t num_samples, int64_t seed);
+                                   int64_t num_samples, int64_t seed, const std::string& where = "dataset");
 
 }  // namespace rialto::data

@@ -1,9 +1,10 @@
 // Megatron's split strings. Source: megatron/core/datasets/blended_megatron_dataset_config.py and _builder.py.
+#include "rialto/data/split.h"
+
 #include <array>
 #include <cmath>
 
 #include "rialto/base/error.h"
-#include "rialto/data/dataset.h"
 
 namespace rialto::data {
 namespace {
@@ -32,7 +33,7 @@ double take_weight(const std::string& split, std::string_view& text) {
 
 }  // namespace
 
-std::vector<std::pair<int64_t, int64_t>> split_documents(const std::string& split, int64_t num_documents) {
+std::vector<std::pair<int64_t, int64_t>> split_sequences(const std::string& split, int64_t num_sequences) {
   std::array<double, kNumSplits> weights{};
   std::string_view rest = split;
   size_t count = 0;
@@ -51,8 +52,8 @@ std::vector<std::pair<int64_t, int64_t>> split_documents(const std::string& spli
   double begin = 0;
   for (const double weight : weights) {
     const double end = begin + weight / sum;
-    const auto first = static_cast<int64_t>(std::nearbyint(begin * static_cast<double>(num_documents)));
-    const auto last = static_cast<int64_t>(std::nearbyint(end * static_cast<double>(num_documents)));
+    const auto first = static_cast<int64_t>(std::nearbyint(begin * static_cast<double>(num_sequences)));
+    const auto last = static_cast<int64_t>(std::nearbyint(end * static_cast<double>(num_sequences)));
     ranges.emplace_back(first, end > begin ? last : first);
     begin = end;
   }

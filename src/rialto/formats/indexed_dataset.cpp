@@ -1,50 +1,17 @@
 // Reads .bin/.idx through mapped memory. Everything the index says is checked once, when it is opened.
 #include "rialto/formats/indexed_dataset.h"
 
-#include <cerrno>
+#include <cstring>
 #include <limits>
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "rialto/base/error.h"
+#include "rialto/base/mapped_file.h"
 #include "rialto/formats/bytes.h"
 #include "rialto/formats/idx_format.h"
 
 namespace rialto::formats {
 
 namespace {
-
-/// A file mapped for reading.
-class Mapped {
- public:
-  explicit Mapped(const fs::path& path) {
-    const ReadFile checked(path);  // its errors name the path
-    size_ = checked.size();
-    if (size_ == 0) return;
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) throw Error(ErrorKind::kIo, path.string(), std::string("cannot open: ") + std::strerror(errno));
-    void* data = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd, 0);
-    const int code = errno;
-    ::close(fd);
-    if (data == MAP_FAILED)
-      throw Error(ErrorKind::kIo, path.string(), std::string("cannot map: ") + std::strerror(code));
-    data_ = static_cast<const std::byte*>(data);
-  }
-  Mapped(const Mapped&) = delete;
-  Mapped& operator=(const Mapped&) = delete;
-  ~Mapped() {
-    if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
-  }
-  const std::byte* data() const { return data_; }
-  uint64_t size() const { return size_; }
-
- private:
-  const std::byte* data_ = nullptr;
-  uint64_t size_ = 0;
-};
 
 size_t bytes_of_code(uint8_t code) {
   switch (code) {
@@ -149,7 +116,7 @@ struct IndexedDataset::Impl {
   }
 
   fs::path idx_path, bin_path;
-  Mapped idx, bin;
+  MappedFile idx, bin;
   uint8_t code = 0;
   size_t element = 0;
   uint64_t sequences = 0, documents = 0;

@@ -29,8 +29,7 @@ at::Tensor rows_of(int64_t rows, int64_t columns, at::ScalarType type) {
 
 }  // namespace
 
-model::Batch make_batch(const data::GptDataset& dataset, int64_t first, int64_t count, int64_t vocab,
-                        at::Device device) {
+model::Batch make_batch(const data::Dataset& dataset, int64_t first, int64_t count, int64_t vocab, at::Device device) {
   model::Batch batch;
   int64_t length = 0;
   for (int64_t row = 0; row < count; ++row) {
@@ -64,7 +63,7 @@ model::Batch make_batch(const data::GptDataset& dataset, int64_t first, int64_t 
   return batch;
 }
 
-GlobalBatch make_global_batch(const data::GptDataset& dataset, int64_t first, int64_t global_size, int64_t micro_size,
+GlobalBatch make_global_batch(const data::Dataset& dataset, int64_t first, int64_t global_size, int64_t micro_size,
                               int64_t vocab, at::Device device, const Share& share) {
   GlobalBatch batch;
   batch.num_micro_batches = static_cast<size_t>((global_size + micro_size - 1) / micro_size);

@@ -10,8 +10,7 @@ namespace rialto::train {
 
 /// Samples [first, first + count) as one micro-batch on `device`. Numbers past the dataset's end do not occur: it is
 /// built for as many samples as the run asks for. Throws kInput naming the sample when a token is not below `vocab`.
-model::Batch make_batch(const data::GptDataset& dataset, int64_t first, int64_t count, int64_t vocab,
-                        at::Device device);
+model::Batch make_batch(const data::Dataset& dataset, int64_t first, int64_t count, int64_t vocab, at::Device device);
 
 /// The micro-batches of one global batch in order, or one rank's share of them.
 struct GlobalBatch {
@@ -25,7 +24,7 @@ struct Share {
   int64_t index = 0, count = 1;
 };
 /// `share`: its micro-batches, dealt out in turn as Megatron does: of `count` neighbouring ones rank i gets the i-th.
-GlobalBatch make_global_batch(const data::GptDataset& dataset, int64_t first, int64_t global_size, int64_t micro_size,
+GlobalBatch make_global_batch(const data::Dataset& dataset, int64_t first, int64_t global_size, int64_t micro_size,
                               int64_t vocab, at::Device device, const Share& share = {});
 
 }  // namespace rialto::train

@@ -14,7 +14,7 @@ EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part) {
   const auto start = std::chrono::steady_clock::now();
   const config::RunConfig& config = setup.config;
   const bool test = part == EvalPart::kTest;
-  const data::GptDataset& dataset = test ? *setup.test_data : *setup.valid_data;
+  const data::Dataset& dataset = test ? *setup.test_data : *setup.valid_data;
   if (const auto& started = test ? hooks.on_test_start : hooks.on_eval_start) started(setup.state.iteration);
   const auto& step_start = test ? hooks.on_test_step_start : hooks.on_eval_step_start;
   const auto& step_end = test ? hooks.on_test_step_end : hooks.on_eval_step_end;

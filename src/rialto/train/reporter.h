@@ -9,7 +9,7 @@
 #include <string>
 
 #include "rialto/checkpoint/checkpoint.h"
-#include "rialto/train/metrics.h"
+#include "rialto/train/record_file.h"
 #include "rialto/train/records.h"
 #include "rialto/train/setup.h"
 #include "rialto/train/tensorboard.h"
@@ -40,7 +40,7 @@ class Reporter {
   const Hooks& hooks_;
   at::Device device_;
   std::optional<double> peak_tflops_;
-  std::optional<MetricsFile> metrics_;
+  std::optional<RecordFile> metrics_;
   std::optional<TensorBoard> tensorboard_;
   /// Sums since the last step line.
   struct {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/data/ledger.h"
 #include "rialto/train/schedule_state.h"
 
 namespace rialto::train {
@@ -58,6 +59,7 @@ void Saver::save() {
                 "the weights are not finite, so they are not saved",
                 {.got = {}, .want = {}, .hint = newest_ ? "the newest good checkpoint is " + newest_->string() : ""});
   }
+  write_ledger();
   const Json scheduler = scheduler_state(setup_.schedule, setup_.state.scheduled_samples);
   newest_ = checkpoint::save(ops_, options(), setup_.model_spec, *setup_.weights,
                              config_.checkpoint.save_optim ? setup_.optimizer.get() : nullptr, setup_.state, scheduler,
@@ -65,6 +67,16 @@ void Saver::save() {
   comm::barrier(setup_.mesh, "the end of a save");
   saved_iteration_ = setup_.state.iteration;
   if (hooks_.on_checkpoint_save) hooks_.on_checkpoint_save(saved_iteration_, *newest_);
+}
+
+void Saver::write_ledger() {
+  if (!hooks_.writes()) return;
+  if (!ledger_)
+    ledger_.emplace(ops_, fs::path(config_.checkpoint.save) / data::kLedgerName,
+                    std::max<int64_t>(0, saved_iteration_));
+  ledger_->append(data::to_json(
+      data::ledger_entry(*setup_.train_data, setup_.state.iteration, setup_.state.consumed_train_samples)));
+  ledger_->sync();
 }
 
 checkpoint::SaveOptions Saver::options() const {

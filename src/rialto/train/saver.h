@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "rialto/train/record_file.h"
 #include "rialto/train/setup.h"
 #include "rialto/train/train.h"
 
@@ -20,6 +21,7 @@ class Saver {
 
  private:
   checkpoint::SaveOptions options() const;
+  void write_ledger();  ///< ledger.jsonl beside the checkpoints: what the run has taken out of its data
 
   const config::RunConfig& config_;
   const Hooks& hooks_;
@@ -27,6 +29,7 @@ class Saver {
   Setup& setup_;
   int64_t saved_iteration_ = -1;
   std::optional<fs::path> newest_;
+  std::optional<RecordFile> ledger_;
 };
 
 /// True when every weight and main parameter is finite.

@@ -11,13 +11,13 @@
 #include "rialto/checkpoint/tensors.h"
 #include "rialto/config/batch_sizes.h"
 #include "rialto/config/precision.h"
-#include "rialto/formats/indexed_dataset.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/local_model.h"
 #include "rialto/hub/tokenizer.h"
 #include "rialto/resolve/resolve.h"
 #include "rialto/resolve/spelled_model.h"
 #include "rialto/train/memory.h"
+#include "rialto/train/open_data.h"
 #include "rialto/train/optimizer_options.h"
 #include "rialto/train/precision.h"
 #include "rialto/train/schedule_state.h"
@@ -101,75 +101,6 @@ int64_t sequence_length(const config::RunConfig& config, const spec::ModelSpec& 
                 {.got = std::to_string(*length), .want = fmt::format("at most {}", model.max_positions), .hint = {}});
   }
   return *length;
-}
-
-std::optional<int32_t> end_of_document(const config::RunConfig& config, const spec::ModelSpec& model) {
-  const config::DatasetSection& data = config.dataset;
-  if (!model.eos_token_ids.empty()) return static_cast<int32_t>(model.eos_token_ids.front());
-  if (data.eod_mask_loss || data.reset_position_ids || data.reset_attention_mask) {
-    throw Error(ErrorKind::kConfig, "dataset.eod_mask_loss", "no end-of-document token is known",
-                {.got = {}, .want = "tokenizer.tokenizer_model, or a model with eos_token_id", .hint = {}});
-  }
-  return std::nullopt;
-}
-
-data::GptDatasetOptions dataset_options(const config::RunConfig& config, const Setup& setup, const std::string& prefix,
-                                        int64_t num_samples) {
-  const config::DatasetSection& section = config.dataset;
-  data::GptDatasetOptions options;
-  options.prefix = prefix;
-  options.seq_length = setup.seq_length;
-  options.num_samples = num_samples;
-  options.seed = section.random_seed;
-  options.eod_token = end_of_document(config, setup.model_spec);
-  options.eod_mask_loss = section.eod_mask_loss;
-  options.reset_position_ids = section.reset_position_ids;
-  options.reset_attention_mask = section.reset_attention_mask;
-  return options;
-}
-
-/// The document ranges of training, validation and test when one data set is split; else empty.
-using Parts = std::vector<std::pair<int64_t, int64_t>>;
-
-Parts split_parts(const config::DatasetSection& section) {
-  if (!section.valid_data_path.empty()) return {};
-  const formats::IndexedDataset index(section.data_path.front());
-  return data::split_documents(section.split, static_cast<int64_t>(index.document_indices().size()) - 1);
-}
-
-data::GptDatasetOptions training_data(const config::RunConfig& config, const Setup& setup, const Parts& parts,
-                                      int64_t num_samples) {
-  auto options = dataset_options(config, setup, config.dataset.data_path.front(), num_samples);
-  if (!parts.empty()) std::tie(options.first_document, options.last_document) = parts.at(0);
-  return options;
-}
-
-void open_held_out_data(const config::RunConfig& config, const Parts& parts, Setup& setup) {
-  const config::DatasetSection& section = config.dataset;
-  const std::string& prefix = parts.empty() ? section.valid_data_path.front() : section.data_path.front();
-  auto options = dataset_options(config, setup, prefix, config::evaluation_samples(config));
-  if (!parts.empty()) {
-    std::tie(options.first_document, options.last_document) = parts.at(1);
-    if (options.first_document >= options.last_document) {
-      throw Error(ErrorKind::kConfig, "dataset.split", "leaves no document for evaluation",
-                  {.got = section.split,
-                   .want = {},
-                   .hint = "set dataset.valid_data_path, another split, or unset validation.eval_interval"});
-    }
-  }
-  setup.valid_data = std::make_unique<data::GptDataset>(options);
-  if (parts.empty() || parts.at(2).first >= parts.at(2).second) return;
-  std::tie(options.first_document, options.last_document) = parts.at(2);
-  setup.test_data = std::make_unique<data::GptDataset>(options);
-}
-
-void open_data(const config::RunConfig& config, Setup& setup) {
-  const Parts parts = split_parts(config.dataset);
-  const int64_t left = std::max<int64_t>(0, config.train.train_iters - setup.state.iteration);
-  const int64_t needed = std::max(config::planned_samples(config.train),
-                                  setup.state.consumed_train_samples + left * config.train.global_batch_size);
-  setup.train_data = std::make_unique<data::GptDataset>(training_data(config, setup, parts, needed));
-  if (config::evaluates(config)) open_held_out_data(config, parts, setup);
 }
 
 /// Those of delayed FP8 scaling, for a model that has it.
@@ -273,8 +204,8 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   refuse_separate_experts_of_none(given, setup.model_spec);
   setup.seq_length = sequence_length(given, setup.model_spec);
   if (hooks.on_data_init_start) hooks.on_data_init_start();
-  setup.config = config::with_train_iters(
-      given, [&] { return data::GptDataset(training_data(given, setup, split_parts(given.dataset), 0)).size(); });
+  data::DatasetOpener opener = data_opener(given, hooks, setup);
+  setup.config = config::with_train_iters(given, [&] { return opener.open(data::Part::kTrain, 0)->size(); });
   if (given.train.num_epochs) config::check_rules(setup.config);
   const config::RunConfig& config = setup.config;
   setup.schedule = make_schedule(config);
@@ -302,7 +233,11 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   load(config, origin, hooks, setup);
   if (setup.resumed_from)
     progress.notice(fmt::format("resuming {} at iteration {}", setup.resumed_from->string(), setup.state.iteration));
-  open_data(config, setup);
+  open_data(opener, setup);
+  if (const auto change = changed_data(setup))
+    progress.notice(
+        fmt::format("the training data has changed since iteration {}: {}; samples may be read again or never",
+                    setup.state.iteration, *change));
   if (hooks.world)
     hooks.world->agree("starting point", fmt::format("iteration {}, {} samples", setup.state.iteration,
                                                      setup.state.consumed_train_samples));

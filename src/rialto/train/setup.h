@@ -27,8 +27,8 @@ struct Setup {
   std::unique_ptr<model::Model> model;
   std::unique_ptr<parallel::DataParallel> parallel;
   std::unique_ptr<optim::Optimizer> optimizer;
-  std::optional<optim::LossScaler> loss_scaler;                         ///< none: gradients are those of the loss
-  std::unique_ptr<data::GptDataset> train_data, valid_data, test_data;  ///< null where nothing is asked of them
+  std::optional<optim::LossScaler> loss_scaler;                      ///< none: gradients are those of the loss
+  std::unique_ptr<data::Dataset> train_data, valid_data, test_data;  ///< null where nothing is asked of them
   optim::Schedule schedule;
   checkpoint::TrainingState state;
   std::optional<fs::path> resumed_from;              ///< iter folder

@@ -143,14 +143,17 @@ TEST(ConfigCommand, CheckTellsLimitsApart) {
 TEST(ConfigCommand, CheckNamesMissingFilesWithTheirPlace) {
   const TempDir dir;
   std::ofstream(dir / "my.yaml") << "defaults: [tiny_llama]\ndataset:\n  data_path: [" << (dir / "none").string()
-                                 << "]\ntokenizer:\n  tokenizer_model: /none/tokenizer\ncheckpoint:\n"
+                                 << "]\n  test_data_path: [2, /none/test]\n  per_split_data_args_path: /none/parts\n"
+                                 << "tokenizer:\n  tokenizer_model: /none/tokenizer\ncheckpoint:\n"
                                  << "  pretrained_checkpoint: /none/model\nmodel:\n  num_query_groups: 3\n";
   const Ran ran = rialto("config check " + (dir / "my.yaml").string());
   EXPECT_EQ(ran.code, 2);
   EXPECT_THAT(ran.out,
               AllOf(HasSubstr("my.yaml:3] dataset.data_path: no such file; got " + (dir / "none.idx").string()),
-                    HasSubstr("none.bin"), HasSubstr("my.yaml:5] tokenizer.tokenizer_model: no such file"),
-                    HasSubstr("my.yaml:7] checkpoint.pretrained_checkpoint: no such file"), HasSubstr("my.yaml:9")));
+                    HasSubstr("none.bin"), HasSubstr("dataset.test_data_path: no such file; got /none/test.idx"),
+                    HasSubstr("per_split_data_args_path: no such file"),
+                    HasSubstr("my.yaml:7] tokenizer.tokenizer_model: no such file"),
+                    HasSubstr("my.yaml:9] checkpoint.pretrained_checkpoint: no such file"), HasSubstr("my.yaml:11")));
 }
 
 TEST(RecipesCommand, ListsAndShows) {

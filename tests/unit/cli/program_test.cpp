@@ -44,7 +44,7 @@ TEST(Program, VersionAndHelp) {
   EXPECT_TRUE(version.out.starts_with("rialto 0.")) << version.out;
   for (const char* command :
        {"", "convert", "verify", "inspect", "models", "models new", "data", "data tokenize", "data train-tokenizer",
-        "config", "config show", "config diff", "config explain", "config check"}) {
+        "data ledger", "config", "config show", "config diff", "config explain", "config check"}) {
     const Ran help = rialto(std::string(command) + " --help");
     EXPECT_EQ(help.code, 0) << command;
     EXPECT_NE(help.out.find("Usage"), std::string::npos) << command;
@@ -85,6 +85,26 @@ TEST(Program, HandsOverWithItsBuildId) {
   const std::string out = read_text_file(dir / "out"), version = rialto("--version").out;
   EXPECT_NE(out.find(words), std::string::npos) << out;
   EXPECT_NE(version.find(out.substr(0, out.find(' '))), std::string::npos) << version;
+}
+
+TEST(Program, DataLedgerReadsARun) {
+  const TempDir dir;
+  const std::string run = fs::path(dir).string();
+  expect_refused(rialto("data ledger " + run), 3, "ledger.jsonl");
+  std::ofstream(dir / "ledger.jsonl")
+      << R"({"iteration":5,"samples":10,"order":"ab","sources":[{"source":"x","samples":10,"tokens":40,"epochs":0.25}]})"
+      << "\n"
+      << R"({"iteration":9,"samples":18,"order":"cd","sources":[{"source":"x","samples":18,"tokens":72,"epochs":0.45}]})"
+      << "\n";
+  const Ran text = rialto("data ledger " + run);
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_EQ(text.out,
+            "iteration 9, 18 samples\n"
+            "     samples          tokens      epochs  source\n"
+            "          18              72      0.4500  x\n");
+  const Json report = parse_json(rialto("data ledger --json " + run).out, "out");
+  EXPECT_EQ(report["sources"][0]["tokens"], 72);
+  EXPECT_EQ(report["saves"].dump(), R"([{"iteration":5,"samples":10},{"iteration":9,"samples":18}])");
 }
 
 TEST(Program, ConvertVerifyInspect) {

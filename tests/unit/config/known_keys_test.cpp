@@ -186,11 +186,26 @@ TEST(KnownKeysTest, SecondNamesAreStoredOnce) {
                 nullptr);
   EXPECT_EQ(config.validation.eval_interval, 9) << "null under the second name says nothing";
   EXPECT_TRUE(config.optimizer.use_distributed_optimizer);
-  EXPECT_THAT(message("dataset: {blend: [[a, b], [0.3, 0.7]]}\n"), HasSubstr("one dataset"));
   const std::string text = write_run_config(config);
   EXPECT_THAT(text, AllOf(HasSubstr("eval_iters: 7"), testing::Not(HasSubstr("blend")),
                           testing::Not(HasSubstr("comm_overlap"))));
   EXPECT_EQ(text.find("use_distributed_optimizer"), text.rfind("use_distributed_optimizer"));
+}
+
+TEST(KnownKeysTest, BlendsAreReadAsWords) {
+  RunConfig config;
+  const auto read = [&](const std::string& text) { read_document(config, parse_yaml(text, "f"), nullptr); };
+  read("dataset: {blend: [[a, b], [0.25, 70]]}\n");
+  EXPECT_THAT(config.dataset.data_path, testing::ElementsAre("0.25", "a", "70.0", "b"));
+  read("dataset: {blend: null, blend_per_split: null}\n");
+  EXPECT_EQ(config.dataset.data_path.size(), 4u) << "null says nothing";
+  read("dataset: {blend_per_split: [[[a, b], [1, 2]], [[c], null], null]}\n");
+  EXPECT_THAT(config.dataset.train_data_path, testing::ElementsAre("1.0", "a", "2.0", "b"));
+  EXPECT_THAT(config.dataset.valid_data_path, testing::ElementsAre("c"));
+  EXPECT_TRUE(config.dataset.test_data_path.empty());
+  EXPECT_THAT(message("dataset: {blend: [[a, b], [0.3]]}\n"), HasSubstr("a weight for each prefix"));
+  EXPECT_THAT(message("dataset: {blend: a}\n"), HasSubstr("[[prefix, ...], null]"));
+  EXPECT_THAT(message("dataset: {blend_per_split: [[[a], null]]}\n"), HasSubstr("blend or null"));
 }
 
 TEST(KnownKeysTest, ANullSectionMeansItsDefaults) {

@@ -1,4 +1,5 @@
 // Parallel sizes: each rule fires on its own mistake and stays silent on the layouts around it.
+#include <algorithm>
 #include <functional>
 
 #include <gmock/gmock.h>
@@ -198,6 +199,15 @@ TEST(ParallelLimits, AreToldApartFromMistakes) {
   EXPECT_THROW(check_rules(config), Error);
 }
 
+TEST(Rules, NumbersAreGivenOnce) {
+  std::vector<std::string_view> ids;
+  for (const Rule& rule : rules()) ids.push_back(rule.id);
+  for (const ModelRule& rule : model_rules()) ids.push_back(rule.id);
+  std::ranges::sort(ids);
+  const auto twice = std::ranges::adjacent_find(ids);
+  EXPECT_EQ(twice, ids.end()) << (twice == ids.end() ? "" : *twice);
+}
+
 TEST(ParallelLimits, OfTensorParallelRanks) {
   const auto limits = [](const std::function<void(RunConfig&)>& set, const spec::ModelSpec& model) {
     RunConfig config;
@@ -217,7 +227,7 @@ TEST(ParallelLimits, OfTensorParallelRanks) {
   EXPECT_THAT(limits([](RunConfig& c) { c.mixed_precision = "bf16_with_mxfp8_mixed"; }, model), ElementsAre("R051"));
   EXPECT_THAT(limits([](RunConfig& c) { c.parallel.sequence_parallel = true; }, model), ElementsAre("R492"));
   model.mtp.push_back({.layer = model.layers.back()});
-  EXPECT_THAT(limits({}, model), ElementsAre("R480"));
+  EXPECT_THAT(limits({}, model), ElementsAre("R481"));
   model.mtp.clear();
   std::get<spec::Attention>(model.layers[3].mixer).num_groups = 1;
   EXPECT_THAT(limits({}, model), ElementsAre("R479"));

@@ -121,7 +121,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.parallel.tensor_model_parallel_size = 2; }},
         Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.parallel.pipeline_model_parallel_size = 2; }},
         Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path.clear(); }},
-        Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path = {"a", "b"}; }},
+        Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_args_path = "file"; }},
+        Case{"dataset.per_split_data_args_path",
+             [](RunConfig& c) {
+               c.dataset.data_path.clear();
+               c.dataset.valid_data_path = {"a"};
+               c.dataset.per_split_data_args_path = "file";
+             }},
+        Case{"dataset.mid_level_dataset_surplus", [](RunConfig& c) { c.dataset.mid_level_dataset_surplus = -0.1; }},
         Case{"checkpoint.save_interval",
              [](RunConfig& c) {
                c.checkpoint.save.clear();

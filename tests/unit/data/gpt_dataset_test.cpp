@@ -1,7 +1,8 @@
 // Samples by number: tokens across documents, labels, masks and positions by document.
+#include "rialto/data/gpt_dataset.h"
+
 #include <gtest/gtest.h>
 
-#include "rialto/data/dataset.h"
 #include "tests/unit/data/fixture.h"
 
 namespace rialto::data {

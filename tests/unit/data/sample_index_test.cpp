@@ -1,7 +1,8 @@
-// Properties that hold whatever the shuffle; Megatron's own indices are compared in tests/oracle/test_data.py.
+// Properties that hold whatever the shuffle; Megatron's own indices are compared in tests/oracle/test_samples.py.
 #include "rialto/data/sample_index.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <set>
 
@@ -69,6 +70,45 @@ TEST(SampleIndex, TheSeedChoosesTheOrder) {
 TEST(SampleIndex, ARangeUsesItsDocumentsOnly) {
   const SampleIndices indices = build_sample_indices(kLengths, 4, 7, 4, 0, 5);
   EXPECT_EQ(std::set(indices.documents.begin(), indices.documents.end()), (std::set<int32_t>{4, 5, 6}));
+}
+
+TEST(SampleIndex, StartsAreCountedIn64Bits) {
+  // 2^40 tokens and more in 520 documents, cut where an offset needs more than 31 bits of tokens before it.
+  const std::vector<int32_t> lengths(520, std::numeric_limits<int32_t>::max());
+  const int64_t length = lengths.front(), seq_length = (int64_t{1} << 24) + 1;
+  const SampleIndices indices = build_sample_indices(lengths, 0, 520, seq_length, 0, 1);
+  ASSERT_EQ(indices.shuffle.size(), static_cast<size_t>((520 * length - 1) / seq_length));
+  ASSERT_GT(520 * length, int64_t{1} << 40);
+  for (size_t s = 0; s < indices.samples.size() / 2; ++s) {
+    const int64_t start = static_cast<int64_t>(s) * seq_length;
+    ASSERT_EQ(indices.samples[2 * s], start / length) << s;
+    ASSERT_EQ(indices.samples[2 * s + 1], start % length) << s;
+  }
+  // 2^20 epochs of 2^40 tokens are more samples than memory; their number alone must not wrap around.
+  EXPECT_NE(data_test::error_of(ErrorKind::kConfig,
+                                [&] { build_sample_indices(lengths, 0, 520, seq_length, int64_t{1} << 40, 1); })
+                .find("64 bits"),
+            std::string::npos);
+}
+
+TEST(SampleIndex, BlocksAreCutAsOneRun) {
+  // Three blocks of documents, most of them shorter than a sample, some empty; samples cross the blocks.
+  std::vector<int32_t> lengths(150000);
+  for (size_t i = 0; i < lengths.size(); ++i) lengths[i] = static_cast<int32_t>(i * 7919 % 13);
+  const SampleIndices indices = build_sample_indices(lengths, 0, 150000, 50, 0, 3);
+  const int64_t tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  ASSERT_EQ(indices.samples.size(), static_cast<size_t>(2 * ((tokens - 1) / 50 + 1)));
+  int64_t begin = 0;
+  size_t sample = 1;
+  for (size_t place = 0; place < indices.documents.size(); ++place) {
+    const int64_t end = begin + lengths[static_cast<size_t>(indices.documents[place])];
+    for (; 2 * sample < indices.samples.size() && static_cast<int64_t>(sample) * 50 < end; ++sample) {
+      ASSERT_EQ(indices.samples[2 * sample], static_cast<int64_t>(place));
+      ASSERT_EQ(indices.samples[2 * sample + 1], static_cast<int64_t>(sample) * 50 - begin);
+    }
+    begin = end;
+  }
+  EXPECT_EQ(2 * sample, indices.samples.size());
 }
 
 TEST(SampleIndex, RefusesFewerTokensThanOneSample) {

@@ -199,6 +199,31 @@ TEST_F(LoopTest, TheTestSetIsEvaluatedAtTheEnd) {
   EXPECT_NE(result_.test_loss, result_.last_eval_loss);
 }
 
+TEST_F(LoopTest, PartsOfTheDataHaveFilesOfTheirOwn) {
+  config::RunConfig config = plain("parts", 2);
+  config.validation.eval_interval = 10;
+  config.dataset.data_path = {"3", (folder_ / "train").string(), "1", (folder_ / "valid").string()};
+  config.dataset.test_data_path = config.dataset.valid_data_path;
+  train(config, {});
+  const std::vector<Json> blended = records("parts");
+  EXPECT_EQ(blended.back()["kind"], "test");
+  EXPECT_EQ(blended.back()["lm loss"], blended.at(blended.size() - 2)["lm loss"]) << "the same samples";
+
+  config.checkpoint.save = config.checkpoint.load = (folder_ / "plain").string();
+  config.dataset.data_path = {(folder_ / "train").string()};
+  config.dataset.test_data_path.clear();
+  train(config, {});
+  EXPECT_EQ(records("plain").back()["kind"], "validation") << "no test set was named";
+  EXPECT_NE(records("plain").at(1)["lm loss"], blended.at(1)["lm loss"]) << "the first iteration";
+}
+
+TEST_F(LoopTest, ABlendByWeightHasNoEpochs) {
+  config::RunConfig config = plain("weights", 0);
+  config.train.num_epochs = 1;
+  config.dataset.data_path = {"3", (folder_ / "train").string(), "1", (folder_ / "valid").string()};
+  EXPECT_THAT(failure(config, ErrorKind::kConfig), HasSubstr("a blend by weight has no epochs"));
+}
+
 TEST_F(LoopTest, SkipTrainOnlyEvaluates) {
   config::RunConfig config = plain("run", 4);
   config.validation.eval_interval = 4;

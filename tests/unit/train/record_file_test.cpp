@@ -1,5 +1,5 @@
 // The metrics file of a resumed run is that of one run.
-#include "rialto/train/metrics.h"
+#include "rialto/train/record_file.h"
 
 #include <fstream>
 
@@ -24,7 +24,7 @@ class MetricsTest : public testing::Test {
 };
 
 TEST_F(MetricsTest, AppendsLines) {
-  MetricsFile file(real_file_ops(), path_, 0);
+  RecordFile file(real_file_ops(), path_, 0);
   file.append({{"iteration", 1}});
   file.append({{"iteration", 2}});
   file.sync();
@@ -35,7 +35,7 @@ TEST_F(MetricsTest, ResumingCutsWhatLiesAfter) {
   write(
       "{\"iteration\":1}\n{\"iteration\":2,\"kind\":\"train\"}\n{\"iteration\":2,\"kind\":\"validation\"}\n{"
       "\"iteration\":3}\n");
-  MetricsFile file(real_file_ops(), path_, 2);
+  RecordFile file(real_file_ops(), path_, 2);
   file.append({{"iteration", 3}, {"again", true}});
   file.sync();
   EXPECT_EQ(text(),
@@ -45,19 +45,19 @@ TEST_F(MetricsTest, ResumingCutsWhatLiesAfter) {
 
 TEST_F(MetricsTest, ALineCutShortByACrashIsDropped) {
   write("{\"iteration\":1}\n{\"iteration\":2,\"lm lo");
-  MetricsFile file(real_file_ops(), path_, 5);
+  RecordFile file(real_file_ops(), path_, 5);
   EXPECT_EQ(text(), "{\"iteration\":1}\n");
 }
 
 TEST_F(MetricsTest, DamageEndsWhatIsKept) {
   write("{\"iteration\":1}\nnonsense\n{\"iteration\":2}\n");
-  MetricsFile file(real_file_ops(), path_, 5);
+  RecordFile file(real_file_ops(), path_, 5);
   EXPECT_EQ(text(), "{\"iteration\":1}\n");
 }
 
 TEST_F(MetricsTest, ANewRunKeepsNothing) {
   write("{\"iteration\":1}\n");
-  MetricsFile file(real_file_ops(), path_, 0);
+  RecordFile file(real_file_ops(), path_, 0);
   EXPECT_EQ(text(), "");
 }
 

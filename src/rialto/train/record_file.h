@@ -1,4 +1,5 @@
-// metrics.jsonl: one record per line; on resume what lies after the resumed iteration is cut off first.
+// A run's records, one JSON object a line (metrics.jsonl, ledger.jsonl); on resume what lies after the resumed
+// iteration is cut off first.
 #pragma once
 
 #include <memory>
@@ -8,11 +9,11 @@
 
 namespace rialto::train {
 
-class MetricsFile {
+class RecordFile {
  public:
   /// Keeps the whole lines of an existing file whose "iteration" is at most `resumed_iteration` (0: a new run keeps
   /// nothing); a line cut short by a crash is dropped. The file under `path` is replaced in one step.
-  MetricsFile(FileOps& ops, const fs::path& path, int64_t resumed_iteration);
+  RecordFile(FileOps& ops, const fs::path& path, int64_t resumed_iteration);
   void append(const Json& record);
   void sync();
   const fs::path& path() const { return path_; }

@@ -1,5 +1,5 @@
-// metrics.jsonl.
-#include "rialto/train/metrics.h"
+// Records of a run, a line each.
+#include "rialto/train/record_file.h"
 
 #include <string>
 
@@ -35,7 +35,7 @@ std::string kept_lines(const fs::path& path, int64_t resumed_iteration) {
 
 }  // namespace
 
-MetricsFile::MetricsFile(FileOps& ops, const fs::path& path, int64_t resumed_iteration) : path_(path) {
+RecordFile::RecordFile(FileOps& ops, const fs::path& path, int64_t resumed_iteration) : path_(path) {
   const std::string kept = kept_lines(path, resumed_iteration);
   if (path.has_parent_path()) ops.make_dirs(path.parent_path());
   fs::path temporary = path;
@@ -46,11 +46,11 @@ MetricsFile::MetricsFile(FileOps& ops, const fs::path& path, int64_t resumed_ite
   ops.rename(temporary, path);  // the open file goes on under its new name
 }
 
-void MetricsFile::append(const Json& record) {
+void RecordFile::append(const Json& record) {
   const std::string line = record.dump() + "\n";
   file_->write(bytes_of(line));
 }
 
-void MetricsFile::sync() { file_->sync(); }
+void RecordFile::sync() { file_->sync(); }
 
 }  // namespace rialto::train
