@@ -27,10 +27,9 @@ void fill_state(const store::CheckpointReader& reader, const model::Weight& weig
   const at::Tensor values = at::empty({weight.size}, at::kFloat);
   fill_bytes(values,
              [&](std::span<std::byte> out) { read_box(elements, weight.param.view, weight.box, DType::kF32, out); });
-  const int64_t begin = weight.offset, end = weight.offset + weight.size;
   for (const optim::Range& owned : optimizer.owned()) {
-    const optim::Range part{std::max(begin, owned.begin), std::min(end, owned.end)};
-    if (part.size() > 0) optimizer.write(name, part, values.narrow(0, part.begin - begin, part.size()));
+    const optim::Range part = owned.shared_with({weight.offset, weight.offset + weight.size});
+    if (part.size() > 0) optimizer.write(name, part, values.narrow(0, part.begin - weight.offset, part.size()));
   }
 }
 
@@ -56,10 +55,9 @@ void check_same_optimizer(const formats::TorchFile& common, const std::string& w
                .hint = "checkpoint.load_optim=false starts with a fresh optimizer"});
 }
 
-void load_optimizer(const store::CheckpointReader& reader, model::Weights& weights, optim::Optimizer& optimizer,
-                    Progress& shown) {
+void load_optimizer(const store::CheckpointReader& reader, const formats::TorchFile& common, model::Weights& weights,
+                    optim::Optimizer& optimizer, Progress& shown) {
   const std::string where = reader.path().string(), common_path = (reader.path() / "common.pt").string();
-  const formats::TorchFile common = read_common(reader.path());
   check_same_optimizer(common, where, optimizer.options().kind);
   shown.begin("load optimizer", weights.all().size(), "tensors");
   uint64_t done = 0;
@@ -137,9 +135,10 @@ TrainingState load_training(const fs::path& iter_dir, const spec::ModelSpec& mod
   source.native = true;
   load_weights(source, weights, progress);
   const store::CheckpointReader reader(iter_dir);
-  load_optimizer(reader, weights, optimizer, progress ? *progress : silent());
+  const formats::TorchFile common = read_common(iter_dir);
+  load_optimizer(reader, common, weights, optimizer, progress ? *progress : silent());
   TrainingState state = load_state(iter_dir);
-  state.loss_scaler = read_loss_scaler(read_common(iter_dir));
+  state.loss_scaler = read_loss_scaler(common);
   return state;
 }
 

@@ -50,13 +50,13 @@ at::Tensor whole_of(const model::Weight& weight, const at::Tensor& part, const c
 /// The state `name` of a whole weight, likewise: an optimizer may be sharded, and the weight split.
 at::Tensor whole_state(const optim::Optimizer& optimizer, const char* name, const model::Weight& weight,
                        const comm::Mesh& mesh) {
-  const int64_t begin = weight.offset, end = weight.offset + weight.size;
-  if (!optimizer.is_sharded()) return whole_of(weight, optimizer.read(name, {begin, end}), mesh);
+  const optim::Range all{weight.offset, weight.offset + weight.size};
+  if (!optimizer.is_sharded()) return whole_of(weight, optimizer.read(name, all), mesh);
   const at::Tensor values =
       at::zeros({weight.size}, at::TensorOptions().dtype(at::kFloat).device(weight.data.device()));
   for (const optim::Range& range : optimizer.owned()) {
-    const optim::Range part{std::max(begin, range.begin), std::min(end, range.end)};
-    if (part.size() > 0) values.narrow(0, part.begin - begin, part.size()).copy_(optimizer.read(name, part));
+    const optim::Range part = range.shared_with(all);
+    if (part.size() > 0) values.narrow(0, part.begin - all.begin, part.size()).copy_(optimizer.read(name, part));
   }
   join_bits(values, mesh, kDp);
   return whole_of(weight, values, mesh);

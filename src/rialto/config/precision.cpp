@@ -50,11 +50,6 @@ constexpr Preset kPresets[] = {
      with(kBf16, "hybrid", "blockwise", 2)},
 };
 
-template <class T, class U>
-void lay_over(T& value, const std::optional<U>& key) {
-  if (key) value = *key;
-}
-
 }  // namespace
 
 std::span<const Preset> presets() { return kPresets; }
@@ -68,15 +63,9 @@ Precision precision_of(const RunConfig& config) {
   const Preset* preset = find_preset(config.mixed_precision);
   Precision precision = preset ? preset->precision : kBf16;
   if (precision.fp8.empty()) return precision;
-  const ModelPrecision& keys = config.model_precision;
-  lay_over(precision.fp8, keys.fp8);
-  lay_over(precision.fp8_margin, keys.fp8_margin);
-  lay_over(precision.fp8_amax_history_len, keys.fp8_amax_history_len);
-  lay_over(precision.fp8_amax_compute_algo, keys.fp8_amax_compute_algo);
-  lay_over(precision.fp8_wgrad, keys.fp8_wgrad);
-  lay_over(precision.first_last_layers_bf16, keys.first_last_layers_bf16);
-  lay_over(precision.num_layers_at_start_in_bf16, keys.num_layers_at_start_in_bf16);
-  lay_over(precision.num_layers_at_end_in_bf16, keys.num_layers_at_end_in_bf16);
+  for_each_flag(precision, config.model_precision, [](auto& value, const auto& key) {
+    if (key) value = *key;
+  });
   return precision;
 }
 

@@ -22,6 +22,19 @@ struct Precision {
   int64_t num_layers_at_start_in_bf16 = 0, num_layers_at_end_in_bf16 = 0;
 };
 
+/// Calls f(value of a preset, key of `model:` that may take its place) for each flag that has both.
+template <class P, class Keys, class F>
+void for_each_flag(P&& precision, Keys& keys, const F& f) {
+  f(precision.fp8, keys.fp8);
+  f(precision.fp8_margin, keys.fp8_margin);
+  f(precision.fp8_amax_history_len, keys.fp8_amax_history_len);
+  f(precision.fp8_amax_compute_algo, keys.fp8_amax_compute_algo);
+  f(precision.fp8_wgrad, keys.fp8_wgrad);
+  f(precision.first_last_layers_bf16, keys.first_last_layers_bf16);
+  f(precision.num_layers_at_start_in_bf16, keys.num_layers_at_start_in_bf16);
+  f(precision.num_layers_at_end_in_bf16, keys.num_layers_at_end_in_bf16);
+}
+
 struct Preset {
   std::string_view name;
   std::string_view says;  ///< one line

@@ -118,19 +118,9 @@ void read_map(RunConfig& config, const Node& map) {
   // What the preset says itself is no key of the run.
   RunConfig plain;
   plain.mixed_precision = preset.name;
-  const Precision precision = precision_of(plain);
-  const auto drop = [](auto& key, const auto& same) {
+  for_each_flag(precision_of(plain), config.model_precision, [](const auto& same, auto& key) {
     if (key == same) key.reset();
-  };
-  ModelPrecision& keys = config.model_precision;
-  drop(keys.fp8, precision.fp8);
-  drop(keys.fp8_margin, precision.fp8_margin);
-  drop(keys.fp8_amax_history_len, precision.fp8_amax_history_len);
-  drop(keys.fp8_amax_compute_algo, precision.fp8_amax_compute_algo);
-  drop(keys.fp8_wgrad, precision.fp8_wgrad);
-  drop(keys.first_last_layers_bf16, precision.first_last_layers_bf16);
-  drop(keys.num_layers_at_start_in_bf16, precision.num_layers_at_start_in_bf16);
-  drop(keys.num_layers_at_end_in_bf16, precision.num_layers_at_end_in_bf16);
+  });
 }
 
 }  // namespace

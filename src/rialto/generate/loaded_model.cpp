@@ -7,6 +7,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/tensors.h"
+#include "rialto/hub/source_layout.h"
 
 namespace rialto::generate {
 
@@ -27,7 +28,7 @@ LoadedModel open_model(const fs::path& path, std::optional<DType> dtype, at::Dev
   const auto layers = static_cast<int64_t>(loaded.spec.layers.size());
   loaded.model =
       std::make_unique<model::Model>(loaded.spec, *loaded.weights, comm::Mesh{}, spec::stage_range(layers, {}, 0));
-  const fs::path folder = loaded.source.native ? loaded.source.path / "rialto_source" : loaded.source.path;
+  const fs::path folder = loaded.source.native ? loaded.source.path / hub::kSourceFolder : loaded.source.path;
   if (fs::is_directory(folder)) loaded.companions = folder;
   return loaded;
 }

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace rialto::optim {
@@ -48,6 +49,11 @@ struct Rates {
 struct Range {
   int64_t begin = 0, end = 0;
   int64_t size() const { return end - begin; }
+  /// What lies in both; its size is 0 when nothing does.
+  Range shared_with(const Range& other) const {
+    const Range both{std::max(begin, other.begin), std::min(end, other.end)};
+    return both.size() > 0 ? both : Range{both.begin, both.begin};
+  }
   bool operator==(const Range&) const = default;
 };
 

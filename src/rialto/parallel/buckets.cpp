@@ -2,31 +2,18 @@
 #include "rialto/parallel/buckets.h"
 
 #include <algorithm>
-#include <charconv>
 #include <numeric>
-#include <string_view>
 
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
 
 namespace rialto::parallel {
-namespace {
 
-constexpr int64_t kBehindAllLayers = INT64_MAX;
-
-/// The layer of a weight: "decoder.layers.3.mlp..." is 3. Final norm, head and prediction blocks come after all layers.
-int64_t layer_of(std::string_view name) {
-  constexpr std::string_view kLayers = "decoder.layers.";
-  if (name.starts_with("embedding.")) return -1;
-  if (!name.starts_with(kLayers)) return kBehindAllLayers;
-  name.remove_prefix(kLayers.size());
-  int64_t layer = -1;
-  std::from_chars(name.data(), name.data() + name.size(), layer);
-  return layer;
+int64_t layer_of(const spec::Param& param) {
+  if (param.stack == spec::Stack::kEmbedding) return -1;
+  return param.stack == spec::Stack::kDecoder ? param.layer : kBehindAllLayers;
 }
-
-}  // namespace
 
 std::vector<Bucket> plan_buckets(const model::Weights& weights, int64_t bucket_size, int num_ranks) {
   const int64_t unit = std::lcm<int64_t>(num_ranks, 128), total = weights.flat_size();
@@ -40,7 +27,7 @@ std::vector<Bucket> plan_buckets(const model::Weights& weights, int64_t bucket_s
     buckets.push_back({std::max<int64_t>(0, end - size), end, kBehindAllLayers});
   for (const model::Weight& weight : weights.all()) {
     if (weight.param.buffer) continue;
-    const int64_t layer = layer_of(weight.param.name);
+    const int64_t layer = layer_of(weight.param);
     for (Bucket& bucket : buckets) {
       if (weight.offset < bucket.end && weight.offset + weight.size > bucket.begin)
         bucket.first_layer = std::min(bucket.first_layer, layer);

@@ -12,6 +12,12 @@ namespace rialto::parallel {
 
 using optim::Range;
 
+/// Final norm, head and prediction blocks: their gradients are complete first.
+inline constexpr int64_t kBehindAllLayers = INT64_MAX;
+/// Where the backward pass completes a parameter's gradient: its decoder layer, -1 for an embedding, else
+/// kBehindAllLayers.
+int64_t layer_of(const spec::Param& param);
+
 /// A run of elements [begin, end) that is reduced in one operation.
 struct Bucket {
   int64_t begin = 0, end = 0;

@@ -31,12 +31,11 @@ class DataParallel::HeadNorms {
     if (mesh.size(kTp) == 1) return;
     for (const model::Weight& weight : weights.all())
       if (weight.param.tensor_parallel_sum && weight.main_grad.defined()) weights_.push_back(&weight);
-    // Prediction blocks come behind the last layer.
-    std::ranges::stable_sort(weights_, std::greater(), [](const model::Weight* w) { return layer_of(*w); });
+    std::ranges::stable_sort(weights_, std::greater(), [](const model::Weight* w) { return layer_of(w->param); });
   }
   /// Sums those of layers from `layer` on that were not summed yet.
   void sum_from(int64_t layer) {
-    for (; next_ < weights_.size() && layer_of(*weights_[next_]) >= layer; ++next_) {
+    for (; next_ < weights_.size() && layer_of(weights_[next_]->param) >= layer; ++next_) {
       at::Tensor grad = weights_[next_]->main_grad;
       comm::all_reduce_sum(grad, mesh_, kTp);
     }
@@ -47,9 +46,6 @@ class DataParallel::HeadNorms {
   }
 
  private:
-  static int64_t layer_of(const model::Weight& weight) {
-    return weight.param.stack == spec::Stack::kMtp ? INT64_MAX : weight.param.layer;
-  }
   const comm::Mesh& mesh_;
   std::vector<const model::Weight*> weights_;
   size_t next_ = 0;
@@ -153,8 +149,8 @@ double DataParallel::sum_of_replicated_squares() const {
   for (const model::Weight& weight : weights_.all()) {
     if (weight.param.tp_axis || !weight.main_grad.defined()) continue;
     for (const Range& range : owned) {
-      const Range part{std::max(range.begin, weight.offset), std::min(range.end, weight.offset + weight.size)};
-      if (part.begin >= part.end) continue;
+      const Range part = range.shared_with({weight.offset, weight.offset + weight.size});
+      if (part.size() == 0) continue;
       for (const double squares : optim::squares_of_blocks(part_of(weights_.flat_grad(), part))) sum[0] += squares;
     }
   }

@@ -38,9 +38,9 @@ std::vector<double> over_gradients(const model::Weights& weights, const parallel
     double& sum = sums.emplace_back(0);
     if (weight.frozen) continue;
     for (const parallel::Range& range : owned) {
-      const int64_t begin = std::max(range.begin, weight.offset),
-                    end = std::min(range.end, weight.offset + weight.size);
-      if (begin < end) sum += count(weight.main_grad.reshape(-1).narrow(0, begin - weight.offset, end - begin));
+      const parallel::Range part = range.shared_with({weight.offset, weight.offset + weight.size});
+      if (part.size() > 0)
+        sum += count(weight.main_grad.reshape(-1).narrow(0, part.begin - weight.offset, part.size()));
     }
   }
   ranks.sum_over_owners(sums);
