@@ -55,8 +55,8 @@ void add_launch(CLI::App& app, Context& context) {
       ->required();
   command->prefix_command();  // the rest is rialto-train's
   command->footer(R"(Example: rialto launch -n 4 train quickstart dataset.data_path=[data/train] train.train_iters=100
-Each copy of the model takes its share of the global batch. SIGTERM, SIGINT and SIGUSR1 are passed on to every rank, once. When one
-rank fails, the others are ended, and its message and exit code are the command's.)");
+Each copy of the model takes its share of the global batch. SIGTERM, SIGINT and SIGUSR1 are passed on to every rank,
+once. When one rank fails, the others are ended, and its message and exit code are the command's.)");
   command->callback([command, options, &context] {
     context.action = [command, options] { return launch(options->num_ranks, command->remaining()); };
   });
