@@ -1,6 +1,6 @@
-// Times training steps and prints them as JSON: bench_train_step [fp32|bf16] [threads] [steps] [c1|c2|loss]
+// Times training steps and prints them as JSON: bench_train_step [fp32|bf16] [threads] [steps] [c1|c2|loss] [narrow]
 // c1: a 10M Llama, batch 4 x 512; c2: a 135M Llama, batch 2 x 1024; loss: head and loss of h256 V49152 alone, forward
-// and backward, on 4096 tokens.
+// and backward, on 4096 tokens. narrow: moments in bf16, main parameters as bf16 and remainders.
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/kernels/host_blocks.h"
 #include "rialto/model/functions.h"
 #include "rialto/model/model.h"
 #include "rialto/optim/grad_norm.h"
@@ -81,14 +82,14 @@ int run_loss(const std::string& dtype, int threads, int steps) {
   return 0;
 }
 
-int run(const std::string& dtype, int threads, int steps, const Workload& workload) {
+int run(const std::string& dtype, int threads, int steps, const Workload& workload, const optim::Options& options) {
   at::set_num_threads(threads);
   const spec::ModelSpec spec = llama(workload);
   model::Weights weights(spec, {}, {}, {.device = at::kCPU, .dtype = dtype == "bf16" ? at::kBFloat16 : at::kFloat},
                          true);
   weights.init_random(spec, 1234);
   const model::Model model(spec, weights, {}, {.embedding = true, .head = true, .first = 0, .last = workload.layers});
-  optim::Optimizer adam(weights, {});
+  optim::Optimizer adam(weights, options);
   at::manual_seed(1);
   model::Batch batch;
   batch.tokens_BS = at::randint(workload.vocab, {workload.rows, workload.tokens}, at::kLong);
@@ -125,10 +126,14 @@ int run(const std::string& dtype, int threads, int steps, const Workload& worklo
 
 int main(int argc, char** argv) {
   try {
+    kernels::use_host_blocks();
     const std::string dtype = argc > 1 ? argv[1] : "bf16", workload = argc > 4 ? argv[4] : "c1";
     const int threads = argc > 2 ? std::stoi(argv[2]) : 2, steps = argc > 3 ? std::stoi(argv[3]) : 12;
     if (workload == "loss") return run_loss(dtype, threads, steps);
-    return run(dtype, threads, steps, workload == "c2" ? kC2 : kC1);
+    optim::Options options;
+    if (argc > 5 && argv[5] == std::string("narrow"))
+      options = {.exp_avg_dtype = at::kBFloat16, .exp_avg_sq_dtype = at::kBFloat16, .param_remainders = true};
+    return run(dtype, threads, steps, workload == "c2" ? kC2 : kC1, options);
   } catch (const std::exception& error) {
     fmt::print(stderr, "error: {}\n", error.what());
     return 1;

@@ -9,6 +9,7 @@
 #include "rialto/base/error.h"
 #include "rialto/base/version.h"
 #include "rialto/cli_train/command.h"
+#include "rialto/kernels/host_blocks.h"
 
 namespace {
 
@@ -66,6 +67,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    kernels::use_host_blocks();
     return run(argc, argv);
   } catch (const Error& error) {
     std::fputs(fmt::format("error: {}\n", error.what()).c_str(), stderr);

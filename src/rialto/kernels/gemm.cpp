@@ -4,9 +4,16 @@
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
+#include <algorithm>
+
 #include "rialto/kernels/dispatch.h"
 
 namespace rialto::kernels {
+namespace {
+
+constexpr int64_t kProductElements = 4 << 20;
+
+}  // namespace
 
 bool cpu_has_bf16_gemm() {
 #if defined(__x86_64__)
@@ -81,7 +88,12 @@ void gemm_grad_weight(at::Tensor sum, const at::Tensor& dy, const at::Tensor& x,
   } else if (a.is_cuda()) {
     at::addmm_out(sum, sum, a, b, sum.scalar_type());  // bf16 operands, fp32 sum
   } else {
-    sum.add_(at::mm(a, b));
+    // By rows: the rounded product of a whole vocabulary is not there at once.
+    const int64_t rows = std::max<int64_t>(1, kProductElements / std::max<int64_t>(1, b.size(1)));
+    for (int64_t first = 0; first < a.size(0); first += rows) {
+      const int64_t count = std::min(rows, a.size(0) - first);
+      sum.narrow(0, first, count).add_(at::mm(a.narrow(0, first, count), b));
+    }
   }
 }
 

@@ -49,6 +49,8 @@ NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Ten
 /// The same with plain RMSNorm.
 NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Tensor& delta, const Weight& weight,
                     double eps);
+/// norm(sum) alone, not recorded: the bits of add_norm's y.
+at::Tensor norm_of(const at::Tensor& sum, const Norm& norm);
 
 /// act(gate) * up of [T,2F] -> [T,F], or act(x) of [T,F].
 at::Tensor activate(const Recorder& recorder, const at::Tensor& x, const kernels::Activation& activation);

@@ -98,21 +98,6 @@ DecoderLayer::DecoderLayer(const spec::Layer& spec, const Parts& parts)
   ffn_norms_.post = norm(spec.ffn_post_norm, "mlp.linear_fc2.post_layernorm.weight");
 }
 
-namespace {
-
-/// A norm behind a part: {x + delta, norm of that}.
-Recomputed normed(const Recorder& recorder, const Stream& stream, const Norm& norm) {
-  const Body body = [&norm](const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
-    const NormOutput out = add_norm(r, in[0], in[1], norm);
-    return {out.y, out.sum};
-  };
-  // To run again it would have to keep x and delta; their sum is one tensor.
-  if (recorder.recomputes(Module::kLayernorm)) return {recorder, Module::kLayernorm, {stream.sum(), {}}, body};
-  return {recorder, Module::kLayernorm, {stream.x, stream.delta}, body};
-}
-
-}  // namespace
-
 at::Tensor DecoderLayer::run_ffn(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const {
   if (!recorder.recomputes(ffn_module_)) return ffn_->forward(recorder, x_TH, routing);
   const bool reports = routing != nullptr;
@@ -128,10 +113,20 @@ void DecoderLayer::forward(const Recorder& recorder, Stream& stream, Pass& pass,
                            Routing* routing) const {
   const auto branch = [&](const Norms& norms, Module norm_module, const char* place, const auto& run) {
     at::Tensor out;
-    if (norms.pre) {
-      const Recomputed pre = normed(recorder.in(norm_module), stream, *norms.pre);
+    if (norms.pre && recorder.recomputes(Module::kLayernorm)) {
+      const Body body = [&norm = *norms.pre](const Recorder& r, const std::vector<at::Tensor>& in) {
+        const NormOutput normed = add_norm(r, in[0], {}, norm);
+        return std::vector<at::Tensor>{normed.y, normed.sum};
+      };
+      const Recomputed pre(recorder.in(norm_module), Module::kLayernorm, {stream.sum()}, body);
       stream.x = pre.outputs()[1];
       out = run(pre.recorder().in(Module::kNone), pre.outputs()[0]);
+    } else if (norms.pre) {
+      const NormOutput normed = add_norm(recorder.in(norm_module), stream.x, stream.delta, *norms.pre);
+      stream.x = normed.sum;
+      const Remade pre(recorder, normed.y, normed.sum,
+                       [&norm = *norms.pre](const at::Tensor& sum) { return norm_of(sum, norm); });
+      out = run(pre.recorder(), normed.y);
     } else {
       stream.x = stream.sum();
       out = run(recorder, stream.x);

@@ -78,4 +78,13 @@ NormOutput add_norm(const Recorder& recorder, const at::Tensor& x, const at::Ten
   return add_rms_norm(recorder, x, delta, weight, eps, 0);
 }
 
+at::Tensor norm_of(const at::Tensor& sum, const Norm& norm) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor weight = norm.weight->data.detach();
+  if (norm.spec.kind != spec::NormKind::kLayer)
+    return kernels::rms_norm_forward(sum, {}, weight, norm.spec.eps, offset_of(norm.spec)).y;
+  const at::Tensor bias = norm.bias ? norm.bias->data.detach() : at::Tensor();
+  return kernels::layer_norm_forward(sum, {}, weight, bias, norm.spec.eps, offset_of(norm.spec)).y;
+}
+
 }  // namespace rialto::model

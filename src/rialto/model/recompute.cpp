@@ -113,6 +113,12 @@ void Segment::run_again() {
               {.got = fmt::format("{} kept tensors", kept_.size()), .want = std::to_string(num_kept_), .hint = {}});
 }
 
+/// Whether both are the same elements in the same memory, maybe of other shapes.
+bool is_same(const at::Tensor& a, const at::Tensor& b) {
+  return a.data_ptr() == b.data_ptr() && a.numel() == b.numel() && a.scalar_type() == b.scalar_type() &&
+         a.is_contiguous() && b.is_contiguous();
+}
+
 /// Knows a segment's outputs by their memory.
 class OutputsHook final : public SaveHook {
  public:
@@ -123,10 +129,7 @@ class OutputsHook final : public SaveHook {
 
   std::unique_ptr<Kept> keep(const at::Tensor& tensor, std::string_view name) override {
     for (size_t i = 0; i < outputs_.size(); ++i) {
-      const at::Tensor& output = outputs_[i];
-      if (tensor.data_ptr() == output.data_ptr() && tensor.numel() == output.numel() &&
-          tensor.scalar_type() == output.scalar_type() && tensor.is_contiguous() && output.is_contiguous())
-        return std::make_unique<Output>(segment_, i, tensor.sizes().vec());
+      if (is_same(tensor, outputs_[i])) return std::make_unique<Output>(segment_, i, tensor.sizes().vec());
     }
     return outer_ ? outer_->keep(tensor, name) : nullptr;
   }
@@ -149,6 +152,40 @@ class OutputsHook final : public SaveHook {
   SaveHook* outer_;
 };
 
+/// Knows one output by its memory.
+class RemadeHook final : public SaveHook {
+ public:
+  RemadeHook(const at::Tensor& output, const at::Tensor& from, Remade::Make make, const Recorder& outer)
+      : output_(output.detach()), from_(from.detach()), make_(std::move(make)), outer_(outer) {}
+
+  std::unique_ptr<Kept> keep(const at::Tensor& tensor, std::string_view name) override {
+    if (is_same(tensor, output_))
+      return std::make_unique<Output>(outer_.keep(from_, name), make_, tensor.sizes().vec());
+    return outer_.save ? outer_.save->keep(tensor, name) : nullptr;
+  }
+
+ private:
+  class Output final : public Kept {
+   public:
+    Output(std::unique_ptr<Kept> from, Remade::Make make, std::vector<int64_t> shape)
+        : from_(std::move(from)), make_(std::move(make)), shape_(std::move(shape)) {}
+    at::Tensor take() override {
+      const at::Tensor from = from_->take();
+      const at::NoGradGuard no_grad;
+      return make_(from).view(shape_);
+    }
+
+   private:
+    std::unique_ptr<Kept> from_;
+    Remade::Make make_;
+    std::vector<int64_t> shape_;
+  };
+
+  at::Tensor output_, from_;
+  Remade::Make make_;
+  Recorder outer_;
+};
+
 }  // namespace
 
 std::vector<at::Tensor> recompute(const Recorder& recorder, const std::vector<at::Tensor>& inputs, const Body& body) {
@@ -169,5 +206,14 @@ Recomputed::Recomputed(const Recorder& recorder, Module part, const std::vector<
 }
 
 Recomputed::~Recomputed() = default;
+
+Remade::Remade(const Recorder& recorder, const at::Tensor& output, const at::Tensor& from, const Make& make)
+    : recorder_(recorder) {
+  if (!recorder.plan || !at::GradMode::is_enabled()) return;
+  hook_ = std::make_unique<RemadeHook>(output, from, make, recorder);
+  recorder_.save = hook_.get();
+}
+
+Remade::~Remade() = default;
 
 }  // namespace rialto::model

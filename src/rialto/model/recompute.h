@@ -30,4 +30,20 @@ class Recomputed {
   std::unique_ptr<SaveHook> hook_;
 };
 
+/// An output that costs little and is not kept: what runs behind under recorder() and keeps it keeps instead the tensor
+/// that it was made from, which its maker keeps anyway, and makes it again, to the same bits. Always, except where
+/// everything is made again.
+class Remade {
+ public:
+  /// `make`: from -> output, without side effects. It may run after the forward pass has returned.
+  using Make = std::function<at::Tensor(const at::Tensor& from)>;
+  Remade(const Recorder& recorder, const at::Tensor& output, const at::Tensor& from, const Make& make);
+  ~Remade();
+  const Recorder& recorder() const { return recorder_; }
+
+ private:
+  Recorder recorder_;
+  std::unique_ptr<SaveHook> hook_;
+};
+
 }  // namespace rialto::model

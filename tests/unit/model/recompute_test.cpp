@@ -17,12 +17,15 @@ namespace {
 class Counting final : public SaveHook {
  public:
   std::unique_ptr<Kept> keep(const at::Tensor& tensor, std::string_view name) override {
-    if (pieces_.try_emplace(tensor.storage().data(), tensor).second) bytes += static_cast<int64_t>(tensor.nbytes());
+    if (pieces_.try_emplace(tensor.storage().data(), tensor).second) {
+      bytes += static_cast<int64_t>(tensor.nbytes());
+      ++pieces[std::string(name)];
+    }
     ++names[std::string(name)];
     return nullptr;
   }
   int64_t bytes = 0;
-  std::map<std::string, int> names;
+  std::map<std::string, int> names, pieces;  ///< how often each was kept; pieces by the name that brought them
 
  private:
   std::map<const void*, at::Tensor> pieces_;
@@ -131,6 +134,42 @@ TEST(Recompute, ChoicesAreMadeOnce) {
   };
   recompute({}, {leaf({3, 4}, at::kFloat)}, body)[0].sum().backward();
   EXPECT_EQ(seen, (std::vector<int64_t>{1, 2, 1, 2}));
+}
+
+TEST(Remade, ALayerKeepsNoNormedTensorAndNoActivation) {
+  const spec::ModelSpec spec = toy_spec({.layers = 2});
+  Counting hook;
+  Weights weights = toy_weights(spec, at::kFloat);
+  Model model(spec, weights, {}, whole(spec));
+  model.set_recorder({.save = &hook});
+  model.forward_loss(toy_batch(spec, 2, 10));
+  EXPECT_EQ(hook.names["linear.input"], 8);
+  EXPECT_EQ(hook.pieces["linear.input"], 0) << "norm.sum, attention.out and activation.input are all there is";
+}
+
+TEST(Remade, GivesTheBitsOfTheFirstRun) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    for (const spec::NormKind kind : {spec::NormKind::kRms, spec::NormKind::kLayer}) {
+      const at::Tensor x = at::randn({7, 21}).to(type), delta = at::randn({7, 21}).to(type), dy = at::randn({7, 5});
+      const Weight gain = loose(at::randn({21}).to(type)), w = loose(at::randn({5, 21}).to(type));
+      const Norm norm{.weight = &gain, .bias = nullptr, .spec = {.eps = 1e-5, .kind = kind}};
+      const MemoryPlan plan;
+      std::vector<at::Tensor> gradients;
+      for (const MemoryPlan* active : {static_cast<const MemoryPlan*>(nullptr), &plan}) {
+        Counting hook;
+        const Recorder recorder{.save = &hook, .plan = active};
+        w.main_grad.zero_();
+        gain.main_grad.zero_();
+        const NormOutput out = add_norm(recorder, x, delta, norm);
+        const Remade remade(recorder, out.y, out.sum, [&](const at::Tensor& sum) { return norm_of(sum, norm); });
+        linear(remade.recorder(), out.y, {.weight = &w}).backward(dy.to(type));
+        gradients.push_back(at::cat({w.main_grad.flatten(), gain.main_grad.flatten()}));
+        EXPECT_EQ(hook.pieces["linear.input"], active ? 0 : 1);
+      }
+      EXPECT_TRUE(at::equal(gradients[0], gradients[1]));
+      EXPECT_GT(gradients[0].abs().max().item<double>(), 0);
+    }
+  }
 }
 
 TEST(HostMemory, GivesBackACopy) {

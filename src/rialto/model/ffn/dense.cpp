@@ -1,5 +1,6 @@
 // The dense feed-forward block: up (and gate) in one product, the activation, down.
 #include "rialto/model/layer.h"
+#include "rialto/model/recompute.h"
 
 namespace rialto::model {
 namespace {
@@ -14,7 +15,11 @@ class DenseFfn final : public Ffn {
 
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Routing*) const override {
     const at::Tensor inner = linear(recorder, comm::copy_to(x_TH, mesh_, comm::Axis::kTp), fc1_);
-    return comm::reduce_from(linear(recorder, activate(recorder, inner, activation_), fc2_), mesh_, comm::Axis::kTp);
+    const at::Tensor mixed = activate(recorder, inner, activation_);
+    const Remade remade(recorder, mixed, inner, [activation = activation_](const at::Tensor& from) {
+      return kernels::activation_forward(from, activation);
+    });
+    return comm::reduce_from(linear(remade.recorder(), mixed, fc2_), mesh_, comm::Axis::kTp);
   }
 
  private:
