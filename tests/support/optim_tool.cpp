@@ -90,7 +90,7 @@ Tensors trace(const config::RunConfig& config, const Tensors& gradients) {
   }
   for (const model::Weight& weight : weights.all()) {
     out["weight/" + weight.param.name] = weight.data.detach().to(at::kFloat);
-    for (const char* moment : optimizer.state_names(weight)) keep(moment, moment, weight);
+    for (const char* moment : optimizer.state_names(weight.param)) keep(moment, moment, weight);
   }
   return out;
 }

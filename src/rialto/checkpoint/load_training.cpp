@@ -73,7 +73,7 @@ void load_optimizer(const store::CheckpointReader& reader, const formats::TorchF
                    .want = "optimizer.state.param or optimizer.state.fp32_param",
                    .hint = "checkpoint.load_optim=false starts with a fresh optimizer"});
     }
-    for (const char* name : optimizer.state_names(weight))
+    for (const char* name : optimizer.state_names(weight.param))
       fill_state(reader, weight, fmt::format("optimizer.state.{}.", name), optimizer, name);
     shown.update(++done);
   }

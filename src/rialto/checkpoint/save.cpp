@@ -27,7 +27,7 @@ void alias_all(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, c
   for (const std::string& alias : names.aliases) writer.add_alias(chunk, alias);
 }
 
-constexpr auto kDp = comm::Axis::kDp, kTp = comm::Axis::kTp;
+constexpr auto kDp = comm::Axis::kDp, kTp = comm::Axis::kTp, kPp = comm::Axis::kPp;
 
 /// Summed as integers: one rank alone is not 0 at each element, and its bits stay what they are, -0 too.
 void join_bits(const at::Tensor& fp32, const comm::Mesh& mesh, comm::Axis axis) {
@@ -62,33 +62,83 @@ at::Tensor whole_state(const optim::Optimizer& optimizer, const char* name, cons
   return whole_of(weight, values, mesh);
 }
 
-/// `param` is what Megatron's distributed optimizer asks for, `fp32_param` what its plain bf16 optimizer does.
-void add_optimizer_state(store::CheckpointWriter& writer, const model::Weight& weight,
-                         const optim::Optimizer& optimizer, const comm::Mesh& mesh) {
-  const auto named = [&](const char* name) {
-    return store::chunk_of(weight.param, DType::kF32, fmt::format("optimizer.state.{}.", name));
-  };
-  store::ChunkSpec stored;
-  if (optimizer.main_is_weights()) {
-    stored = store::chunk_of(weight.param, DType::kF32);
-    alias_all(writer, stored, named("param"));
-  } else {
-    stored = named("param");
-    add_tensor(writer, stored, whole_state(optimizer, "param", weight, mesh));
+/// Hands whole tensors to the rank that writes, parameter by parameter in the order of the table. Every rank calls the
+/// same functions in the same order; where there is nothing for it to do they return an undefined tensor.
+class Gatherer {
+ public:
+  Gatherer(const model::Weights& weights, const optim::Optimizer* optimizer, const comm::Mesh& mesh)
+      : weights_(weights), optimizer_(optimizer), mesh_(mesh) {}
+
+  at::Tensor weight(const spec::Param& param, int stage) {
+    const model::Weight* own = own_of(param, stage);
+    const bool fp32 = param.pinned_dtype == DType::kF32 && weights_.context().dtype != at::kDouble;
+    return to_writer(own ? whole_of(*own, own->data, mesh_) : at::Tensor(), param, stage,
+                     fp32 ? at::kFloat : weights_.context().dtype);
   }
-  alias_all(writer, stored, named("fp32_param"));
-  for (const char* name : optimizer.state_names(weight))
-    add_tensor(writer, named(name), whole_state(optimizer, name, weight, mesh));
+  at::Tensor state(const char* name, const spec::Param& param, int stage) {
+    const model::Weight* own = own_of(param, stage);
+    return to_writer(own ? whole_state(*optimizer_, name, *own, mesh_) : at::Tensor(), param, stage, at::kFloat);
+  }
+
+ private:
+  /// Of an embedding that both ends of a pipeline hold, the first one's.
+  const model::Weight* own_of(const spec::Param& param, int stage) const {
+    return stage == mesh_.index(kPp) ? &weights_.at(param.name) : nullptr;
+  }
+  at::Tensor to_writer(const at::Tensor& whole, const spec::Param& param, int stage, at::ScalarType type) const {
+    if (stage == 0 || mesh_.index(kDp) != 0 || mesh_.index(kTp) != 0) return whole;
+    const std::string what = "the whole of " + param.name;
+    if (mesh_.index(kPp) == stage) mesh_.group(kPp).send(whole.contiguous(), 0, 0, what)->wait();
+    if (mesh_.index(kPp) != 0) return {};
+    at::Tensor received = at::empty(param.shape, at::TensorOptions().dtype(type).device(weights_.context().device));
+    mesh_.group(kPp).receive(received, stage, 0, what)->wait();
+    return received;
+  }
+
+  const model::Weights& weights_;
+  const optim::Optimizer* optimizer_;
+  const comm::Mesh& mesh_;
+};
+
+/// `param` is what Megatron's distributed optimizer asks for, `fp32_param` what its plain bf16 optimizer does.
+/// `writer` null: this rank only helps.
+void add_optimizer_state(store::CheckpointWriter* writer, const spec::Param& param, int stage,
+                         const optim::Optimizer& optimizer, Gatherer& gatherer) {
+  const auto named = [&](const char* name) {
+    return store::chunk_of(param, DType::kF32, fmt::format("optimizer.state.{}.", name));
+  };
+  const auto add = [&](const char* name) {
+    const at::Tensor whole = gatherer.state(name, param, stage);
+    if (writer) add_tensor(*writer, named(name), whole);
+  };
+  if (!optimizer.main_is_weights()) add("param");
+  if (writer) {
+    const store::ChunkSpec stored = optimizer.main_is_weights() ? store::chunk_of(param, DType::kF32) : named("param");
+    if (optimizer.main_is_weights()) alias_all(*writer, stored, named("param"));
+    alias_all(*writer, stored, named("fp32_param"));
+  }
+  for (const char* name : optimizer.state_names(param)) add(name);
 }
 
-/// Gives the writing rank what this one holds, in the order of save().
-void help_save(const model::Weights& weights, const optim::Optimizer* optimizer, const comm::Mesh& mesh) {
-  for (const model::Weight& weight : weights.all()) whole_of(weight, weight.data, mesh);
+/// Everything that has a chunk of its own. `writer` null: gives the writing rank what this one holds.
+void add_tensors(store::CheckpointWriter* writer, const spec::ModelSpec& model, const model::Weights& weights,
+                 const optim::Optimizer* optimizer, const comm::Mesh& mesh, int64_t iteration, Progress& shown) {
+  const std::vector<spec::Param> params = spec::param_table(model, mesh.layout());
+  const auto stage_of = [&](const spec::Param& param) {
+    return spec::stages_of(param, model, mesh.layout()).front() % mesh.size(kPp);
+  };
+  Gatherer gatherer(weights, optimizer, mesh);
+  shown.begin(fmt::format("save iteration {}", iteration), params.size(), "tensors");
+  uint64_t done = 0;
+  for (const spec::Param& param : params) {
+    const at::Tensor whole = gatherer.weight(param, stage_of(param));
+    if (writer) add_tensor(*writer, store::chunk_of(param, dtype_of(whole.scalar_type())), whole);
+    shown.update(++done);
+  }
   if (optimizer == nullptr) return;
-  for (const model::Weight& weight : weights.all()) {
-    if (weight.param.buffer || weight.frozen) continue;
-    if (!optimizer->main_is_weights()) whole_state(*optimizer, "param", weight, mesh);
-    for (const char* name : optimizer->state_names(weight)) whole_state(*optimizer, name, weight, mesh);
+  for (const spec::Param& param : params) {
+    const bool frozen = weights.has(param.name) && weights.at(param.name).frozen;
+    if (!param.buffer && !frozen) add_optimizer_state(writer, param, stage_of(param), *optimizer, gatherer);
   }
 }
 
@@ -98,24 +148,13 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
               const optim::Optimizer* optimizer, const TrainingState& state, const Json& scheduler,
               Progress* progress) {
   const fs::path folder = options.root / store::iter_name(state.iteration);
-  if (options.mesh.index(kDp) != 0 || options.mesh.index(kTp) != 0) {
-    help_save(weights, optimizer, options.mesh);
+  if (options.mesh.index(kDp) != 0 || options.mesh.index(kTp) != 0 || options.mesh.index(kPp) != 0) {
+    add_tensors(nullptr, model, weights, optimizer, options.mesh, state.iteration, silent());
     return folder;
   }
   Progress& shown = progress ? *progress : silent();
   store::CheckpointWriter writer(ops, options.root, state.iteration, options.replace);
-  shown.begin(fmt::format("save iteration {}", state.iteration), weights.all().size(), "tensors");
-  uint64_t done = 0;
-  for (const model::Weight& weight : weights.all()) {
-    add_tensor(writer, store::chunk_of(weight.param, dtype_of(weight.data.scalar_type())),
-               whole_of(weight, weight.data, options.mesh));
-    shown.update(++done);
-  }
-  if (optimizer != nullptr) {
-    for (const model::Weight& weight : weights.all()) {
-      if (!weight.param.buffer && !weight.frozen) add_optimizer_state(writer, weight, *optimizer, options.mesh);
-    }
-  }
+  add_tensors(&writer, model, weights, optimizer, options.mesh, state.iteration, shown);
   if (options.recipes) add_fp8_state(writer, *options.recipes);
   writer.add_extra_states(model);
   writer.add_file("run_config.yaml",

@@ -33,6 +33,10 @@ class Group {
   virtual std::unique_ptr<Pending> all_gather(at::Tensor whole, at::Tensor part, std::string what) = 0;
   /// `x` of rank `root`, in place.
   virtual std::unique_ptr<Pending> broadcast(at::Tensor x, int root, std::string what) = 0;
+  /// To rank `to`, which receives a tensor of the same shape and type under the same tag. Not collective: only these
+  /// two take part, and messages with one tag arrive in the order of sending.
+  virtual std::unique_ptr<Pending> send(at::Tensor x, int to, int tag, std::string what) = 0;
+  virtual std::unique_ptr<Pending> receive(at::Tensor x, int from, int tag, std::string what) = 0;
 };
 
 }  // namespace rialto::comm

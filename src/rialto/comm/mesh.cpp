@@ -28,14 +28,13 @@ int& along(spec::Coords& coords, Axis axis) {
 
 Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(layout), world_(std::move(world)) {
   const int processes = world_ ? world_->size() : 1;
-  const bool runs = layout.world() == layout.dp * layout.tp;
+  const bool runs = layout.cp == 1;
   if (layout.world() != processes || !runs) {
-    throw Error(
-        ErrorKind::kConfig, "parallel",
-        runs ? "the layout does not fit the number of processes" : "this version runs data and tensor parallel only",
-        {.got = fmt::format("tp {} cp {} dp {} pp {} with {} processes", layout.tp, layout.cp, layout.dp, layout.pp,
-                            processes),
-         .want = fmt::format("tp x dp = {}, cp 1, pp 1", processes)});
+    throw Error(ErrorKind::kConfig, "parallel",
+                runs ? "the layout does not fit the number of processes" : "this version does not run context parallel",
+                {.got = fmt::format("tp {} cp {} dp {} pp {} with {} processes", layout.tp, layout.cp, layout.dp,
+                                    layout.pp, processes),
+                 .want = fmt::format("tp x dp x pp = {}, cp 1", processes)});
   }
   if (!world_) return;
   coords_ = spec::coords_of(layout_, world_->rank());
@@ -49,6 +48,8 @@ Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(l
     }
     const auto number = static_cast<size_t>(axis);
     groups_[number] = world_->group(fmt::format("{}/{}", kNames[number], ranks.front()), ranks);
+    if (axis == Axis::kPp && (coords_.pp == 0 || coords_.pp == layout_.pp - 1))
+      ends_ = world_->group(fmt::format("ends/{}", ranks.front()), {ranks.front(), ranks.back()});
   }
 }
 

@@ -19,8 +19,7 @@ class Mesh {
  public:
   Mesh() = default;  ///< one rank
   /// `world` has layout.world() processes; null: one. Rank order: spec::rank_of. Collective: makes a group for each
-  /// axis longer than 1. Throws kConfig when the sizes differ, and for cp or pp over 1, which are computed with, not
-  /// run.
+  /// axis longer than 1. Throws kConfig when the sizes differ, and for cp over 1, which is computed with, not run.
   explicit Mesh(const spec::Layout& layout, std::shared_ptr<World> world = {});
   int size(Axis axis) const;
   int index(Axis axis) const;
@@ -30,12 +29,15 @@ class Mesh {
   const std::shared_ptr<World>& world() const { return world_; }
   /// The ranks along `axis` through this one. Throws kInternal for an axis of size 1, which has nobody to talk to.
   Group& group(Axis axis) const;
+  /// The first and the last rank of this one's pipeline; null for ranks between them, and without a pipeline.
+  Group* ends() const { return ends_.get(); }
 
  private:
   spec::Layout layout_;
   spec::Coords coords_;
   std::shared_ptr<World> world_;
   std::array<std::shared_ptr<Group>, 4> groups_;
+  std::shared_ptr<Group> ends_;
 };
 
 // Each collective beside its transpose (what the backward pass does). All are collective over `axis`: every rank of it

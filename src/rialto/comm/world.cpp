@@ -98,6 +98,18 @@ class C10dGroup final : public Group {
       return backend_->broadcast(tensors, options);
     });
   }
+  std::unique_ptr<Pending> send(at::Tensor x, int to, int tag, std::string what) override {
+    return start(std::move(what), [&] {
+      std::vector<at::Tensor> tensors{std::move(x)};
+      return backend_->send(tensors, to, tag);
+    });
+  }
+  std::unique_ptr<Pending> receive(at::Tensor x, int from, int tag, std::string what) override {
+    return start(std::move(what), [&] {
+      std::vector<at::Tensor> tensors{std::move(x)};
+      return backend_->recv(tensors, from, tag);
+    });
+  }
 
  private:
   template <class Call>

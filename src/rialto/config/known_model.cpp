@@ -44,7 +44,6 @@ constexpr KnownKey kModelKeys[] = {
     {"tp_comm_overlap_disable_fc1", "false", kParallel},
     {"tp_comm_bootstrap_backend", "nccl", kParallel},
     {"overlap_moe_expert_parallel_comm", "false", kParallel},
-    {"delay_wgrad_compute", "false", kParallel},
     {"ep_overlap_early_attn_memory_release", "false", kParallel},
     {"pipeline_dtype", "null", kPrecision, "@torch.bfloat16|torch.float16"},
     {"variable_seq_lengths", "false", kParallel},

@@ -265,6 +265,29 @@ Found alone_with_some(C c) {
                  {.got = fmt::format("{} with {}", c.parallel.tensor_model_parallel_size, with), .want = "1"}};
 }
 
+/// What this version does with whole models only.
+Found whole_models_alone(C c) {
+  if (c.parallel.pipeline_model_parallel_size <= 1) return {};
+  const auto with = [&]() -> std::string {
+    if (!precision_of(c).fp8_recipe.empty()) return "mixed_precision " + c.mixed_precision;
+    if (c.logger.sample_tokens > 0) return fmt::format("logger.sample_tokens {}", c.logger.sample_tokens);
+    return "";
+  }();
+  if (with.empty()) return {};
+  return Finding{"this version does not cut a model into stages with it",
+                 {.got = fmt::format("{} with {}", c.parallel.pipeline_model_parallel_size, with), .want = "1"}};
+}
+
+/// Blocks of multi-token prediction take what the head takes.
+Found predictions_beside_the_loss(C c) {
+  if (c.parallel.pipeline_model_parallel_layout.empty() || layout_is_read(c)) return {};
+  for (const LayoutStage& stage : parse_pipeline_layout(c.parallel.pipeline_model_parallel_layout))
+    if (stage.mtp > 0 && stage.loss == 0)
+      return Finding{"this version computes prediction blocks on the stage of the loss",
+                     {.got = c.parallel.pipeline_model_parallel_layout, .want = "m and L in one stage"}};
+  return {};
+}
+
 Found whole_sequences(C c) {
   if (!c.parallel.sequence_parallel) return {};
   return Finding{"this version's tensor-parallel ranks each see the whole sequence", {.got = "true", .want = "false"}};
@@ -337,10 +360,12 @@ void add_parallel_rules(std::vector<Rule>& rules) {
                    "E, t, m, L over pipeline size x chunks stages, apart by |", layout_is_read});
   rules.push_back({"R051", "model.tensor_model_parallel_size",
                    "1 with FP8, attention_dropout, logger.sample_tokens or muon", alone_with_some, true});
-  rules.push_back(one_process_rule("R052", "model.pipeline_model_parallel_size", "pipeline",
-                                   [](C c) { return c.parallel.pipeline_model_parallel_size; }));
+  rules.push_back(
+      {"R052", "model.pipeline_model_parallel_size", "1 with FP8 or logger.sample_tokens", whole_models_alone, true});
   rules.push_back(one_process_rule("R053", "model.context_parallel_size", "context",
                                    [](C c) { return c.parallel.context_parallel_size; }));
+  rules.push_back(
+      {"R493", "model.pipeline_model_parallel_layout", "with m and L in one stage", predictions_beside_the_loss, true});
   rules.push_back({"R492", "model.sequence_parallel", "false", whole_sequences, true});
   rules.push_back(one_process_rule("R490", "model.expert_model_parallel_size", "expert",
                                    [](C c) { return c.parallel.expert_model_parallel_size; }));

@@ -114,4 +114,38 @@ std::string_view misplaced_layer(const std::vector<LayoutStage>& stages) {
   return "";
 }
 
+int64_t pipeline_chunks(const ParallelKeys& keys) {
+  if (keys.pipeline_model_parallel_layout.empty()) return keys.virtual_pipeline_model_parallel_size.value_or(1);
+  const auto stages = static_cast<int64_t>(parse_pipeline_layout(keys.pipeline_model_parallel_layout).size());
+  return stages / keys.pipeline_model_parallel_size;
+}
+
+std::vector<int64_t> layers_of_stages(const ParallelKeys& keys, int64_t num_layers) {
+  std::vector<int64_t> layers;
+  if (!keys.pipeline_model_parallel_layout.empty()) {
+    for (const LayoutStage& stage : parse_pipeline_layout(keys.pipeline_model_parallel_layout))
+      layers.push_back(stage.decoders);
+    return layers;
+  }
+  const int64_t ranks = keys.pipeline_model_parallel_size, chunks = pipeline_chunks(keys);
+  const auto &first = keys.num_layers_in_first_pipeline_stage, &last = keys.num_layers_in_last_pipeline_stage;
+  if (first || last) {
+    const int64_t others = ranks - (first ? 1 : 0) - (last ? 1 : 0);
+    const int64_t each = others > 0 ? (num_layers - first.value_or(0) - last.value_or(0)) / others : 0;
+    for (int64_t stage = 0; stage < ranks * chunks; ++stage) {
+      const int64_t rank = stage % ranks;
+      const int64_t of_rank = rank == 0 && first ? *first : rank == ranks - 1 && last ? *last : each;
+      layers.push_back(of_rank / chunks);
+    }
+    return layers;
+  }
+  const int64_t embedding = keys.account_for_embedding_in_pipeline_split,
+                loss = keys.account_for_loss_in_pipeline_split;
+  if (embedding + loss == 0) return {};
+  layers.assign(static_cast<size_t>(ranks * chunks), (num_layers + embedding + loss) / (ranks * chunks));
+  layers.front() -= embedding;
+  layers.back() -= loss;
+  return layers;
+}
+
 }  // namespace rialto::config

@@ -1,9 +1,11 @@
-// The text of model.pipeline_model_parallel_layout: which layers each pipeline stage holds.
+// Which layers each pipeline stage holds, by model.pipeline_model_parallel_layout or by the keys beside it.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 #include <vector>
+
+#include "rialto/config/run_config.h"
 
 namespace rialto::config {
 
@@ -21,5 +23,12 @@ std::vector<LayoutStage> parse_pipeline_layout(std::string_view text);
 /// The order of E, t, m, L over all stages: embedding first and once, loss last and once, predictions behind the
 /// decoder, all in one stage. Returns what is wrong, or "".
 std::string_view misplaced_layer(const std::vector<LayoutStage>& stages);
+
+/// Stages of a pipeline rank.
+int64_t pipeline_chunks(const ParallelKeys& keys);
+
+/// Decoder layers of each of pipeline size x chunks stages; empty: the same number in each. For keys that passed the
+/// rules. Source: Megatron-Core 0.16.1 transformer_block.py, get_num_layers_to_build.
+std::vector<int64_t> layers_of_stages(const ParallelKeys& keys, int64_t num_layers);
 
 }  // namespace rialto::config

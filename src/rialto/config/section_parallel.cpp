@@ -25,6 +25,8 @@ void add_parallel_rows(std::vector<KeyRow>& rows) {
              "the embedding counts as a layer of the first stage"),
        field("account_for_loss_in_pipeline_split", &P::account_for_loss_in_pipeline_split,
              "the head counts as a layer of the last stage"),
+       field("delay_wgrad_compute", &P::split_weight_gradients,
+             "a backward pass gives its input's gradient first; the weights' fill the pipeline's drain"),
        field("context_parallel_size", &P::context_parallel_size, "ranks that share each sequence"),
        field("expert_model_parallel_size", &P::expert_model_parallel_size, "ranks that share the experts of a layer"),
        field("expert_tensor_parallel_size", &P::expert_tensor_parallel_size,

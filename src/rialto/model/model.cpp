@@ -3,8 +3,11 @@
 
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
+#include <torch/csrc/autograd/engine.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -45,6 +48,8 @@ struct Model::Impl {
   double embedding_scale = 1;
   Norm final_norm;
   Head head;
+  int64_t hidden = 0;
+  int64_t num_routers = 0, num_depth_routers = 0;  ///< of the whole model
 
   Impl(const comm::Mesh& m, const Weights& w) : mesh(m), weights(w) { recorder.plan = &plan; }
 
@@ -135,13 +140,18 @@ Model::Model(const spec::ModelSpec& spec, Weights& weights, const comm::Mesh& me
                  .hint = {}});
   }
   m.first_layer = stage.first;
+  m.hidden = spec.hidden;
+  const auto routes = [](const spec::Layer& layer) { return std::holds_alternative<spec::MoeFfn>(layer.ffn); };
+  m.num_routers = std::ranges::count_if(spec.layers, routes);
+  m.num_depth_routers = std::ranges::count_if(spec.mtp, routes, &spec::MtpBlock::layer);
   for (int64_t l = stage.first; l < stage.last; ++l) {
     m.layers.emplace_back(spec.layers[static_cast<size_t>(l)],
                           Parts{weights, m.mesh, fmt::format("decoder.layers.{}.", l), recipes, l});
   }
   m.rotation_limit = rotation_limit(spec.layers);
   m.embedding_scale = spec.embedding_scale;
-  if (stage.embedding) m.embedding = &weights.at("embedding.word_embeddings.weight");
+  if (stage.embedding || (stage.head && !spec.mtp.empty()))
+    m.embedding = &weights.at("embedding.word_embeddings.weight");
   if (stage.head) {
     m.final_norm = Parts{weights, m.mesh, "decoder."}.norm("final_layernorm.weight", spec.final_norm);
     m.head.weight = &weights.at(spec.tied ? "embedding.word_embeddings.weight" : "output_layer.weight");
@@ -196,6 +206,12 @@ LossSum Model::loss(const at::Tensor& hidden_BSH, const at::Tensor& labels_BS,
 }
 
 LossSum Model::forward_loss(const Batch& batch) const {
+  LossSum loss = forward_stage(batch, {}).loss;
+  check_stage(loss.sum.defined() ? this : nullptr, "loss");
+  return loss;
+}
+
+StageOutput Model::forward_stage(const Batch& batch, const at::Tensor& hidden_TH) const {
   const Objective& objective = impl_->objective;
   const bool training = at::GradMode::is_enabled();
   Routing routing{.aux_loss_coeff = objective.moe_aux_loss_coeff, .z_loss_coeff = objective.moe_z_loss_coeff};
@@ -204,24 +220,61 @@ LossSum Model::forward_loss(const Batch& batch) const {
                                  .cache = nullptr,
                                  .routing = training ? &routing : nullptr,
                                  .dropping = training ? impl_->dropping_of(batch) : Dropping{}};
-  const int64_t rows = batch.tokens_BS.size(0), tokens = batch.tokens_BS.size(1);
-  const at::Tensor embedded = impl_->embed(batch.tokens_BS, Pass(rows, tokens, context), "embedding");
-  const at::Tensor normed = impl_->final_normed(blocks(embedded.view({rows, tokens, embedded.size(1)}), context));
-  LossSum loss;
-  loss.sum = impl_->token_losses(normed, batch.labels_BS, batch.loss_weights_BS);
+  const auto pass = std::make_shared<Pass>(batch.tokens_BS.size(0), batch.tokens_BS.size(1), context);
+  const at::Tensor in = hidden_TH.defined() ? hidden_TH : impl_->embed(batch.tokens_BS, *pass, "embedding");
+  StageOutput output;
+  LossSum& loss = output.loss;
   loss.weight = total(batch.loss_weights_BS);
-  if (!training) return loss;
-  if (objective.mtp_loss_scaling_factor != 0 && !impl_->mtp.empty())
-    loss.extra = impl_->mtp_loss(batch, normed, context, loss.weight, loss.parts.mtp);
+  const at::Tensor hidden = impl_->run({.x = in, .delta = {}}, pass).sum();
+  const bool predicts = has_head() && training && objective.mtp_loss_scaling_factor != 0 && !impl_->mtp.empty();
+  if (has_head()) {
+    const at::Tensor normed = impl_->final_normed(hidden);
+    loss.sum = impl_->token_losses(normed, batch.labels_BS, batch.loss_weights_BS);
+    if (predicts) loss.extra = impl_->mtp_loss(batch, normed, context, loss.weight, loss.parts.mtp);
+  } else {
+    output.hidden_TH = hidden.is_same(hidden_TH) ? at::clone(hidden) : hidden;  // a stage may have no layers
+  }
+  if (!training) return output;
   if (routing.loss.defined()) {
     const at::Tensor routers = at::mul(routing.loss, loss.weight);
     loss.extra = loss.extra.defined() ? at::add(loss.extra, routers) : routers;
-    const double share = loss.weight / static_cast<double>(routing.num_layers);
+    const bool depths = objective.mtp_loss_scaling_factor != 0;
+    const int64_t reporting = impl_->num_routers + (depths ? impl_->num_depth_routers : 0);
+    const double share = loss.weight / static_cast<double>(reporting);
     if (routing.aux_loss.defined()) loss.parts.aux = at::mul(routing.aux_loss, share);
     if (routing.z_loss.defined()) loss.parts.z = at::mul(routing.z_loss, share);
   }
   loss.routed = std::move(routing.tokens);
-  return loss;
+  return output;
+}
+
+at::Tensor Model::blank_hidden(int64_t tokens) const {
+  const Context& context = impl_->weights.context();
+  return at::empty({tokens, impl_->hidden}, at::TensorOptions().dtype(context.dtype).device(context.device));
+}
+
+bool Model::has_head() const { return impl_->head.weight != nullptr; }
+
+int64_t Model::num_depths() const { return static_cast<int64_t>(impl_->mtp.size()); }
+
+StageBackward::StageBackward(const StageOutput& output) {
+  const auto add_root = [&](const at::Tensor& root) {
+    if (!root.defined() || !root.requires_grad()) return false;  // everything before it is frozen
+    roots_.push_back(torch::autograd::impl::gradient_edge(root));
+    return true;
+  };
+  hands_on_ = add_root(output.hidden_TH);
+  for (const at::Tensor& loss : {output.loss.sum, output.loss.extra})
+    if (add_root(loss)) options_ = loss.options();
+}
+
+void StageBackward::run(const at::Tensor& dhidden_TH, double scale) {
+  if (roots_.empty()) return;
+  torch::autograd::variable_list gradients;
+  for (size_t i = 0; i < roots_.size(); ++i)
+    gradients.push_back(hands_on_ && i == 0 ? dhidden_TH : at::scalar_tensor(scale, options_.requires_grad(false)));
+  torch::autograd::Engine::get_default_engine().execute(std::exchange(roots_, {}), gradients, /*keep_graph=*/false,
+                                                        /*create_graph=*/false, /*accumulate_grad=*/true);
 }
 
 at::Tensor Model::forward_logits(const at::Tensor& tokens_BS, Cache* cache, Routing* routing) const {
@@ -241,10 +294,6 @@ Cache Model::make_cache() const {
   return cache;
 }
 
-void backward(const LossSum& loss, double scale) {
-  const at::Tensor total = loss.extra.defined() ? at::add(loss.sum, loss.extra) : loss.sum;
-  if (!total.requires_grad()) return;  // everything is frozen
-  total.backward(at::scalar_tensor(scale, total.options().requires_grad(false)));
-}
+void backward(const LossSum& loss, double scale) { StageBackward({.hidden_TH = {}, .loss = loss}).run({}, scale); }
 
 }  // namespace rialto::model

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <torch/csrc/autograd/edge.h>
 
 #include <memory>
 #include <vector>
@@ -68,6 +69,27 @@ struct LossSum {
   std::vector<RoutedTokens> routed;  ///< with gradients only
 };
 
+/// What one stage makes of a micro-batch.
+struct StageOutput {
+  at::Tensor hidden_TH;  ///< for the next stage, with gradient, the only owner of its memory; undefined on the last
+  LossSum loss;          ///< `sum` on the last stage alone; weight, extra, parts and routed of what this stage computed
+};
+
+/// Where a stage's backward pass starts. Holds none of the stage's outputs.
+class StageBackward {
+ public:
+  StageBackward() = default;
+  explicit StageBackward(const StageOutput& output);
+  /// Adds gradients of the objective, times `scale`, into main_grad, and into the stage's input. `dhidden_TH`: of
+  /// hidden_TH, scaled likewise; undefined on the last stage. Once.
+  void run(const at::Tensor& dhidden_TH, double scale);
+
+ private:
+  std::vector<torch::autograd::Edge> roots_;  ///< hidden_TH or the loss sum, then what the objective adds
+  at::TensorOptions options_;                 ///< of the losses
+  bool hands_on_ = false;                     ///< the first root is hidden_TH
+};
+
 class Model {
  public:
   /// `weights` and `recipes` must outlive the model; without recipes every product is in the weights' dtype. Throws
@@ -87,6 +109,12 @@ class Model {
   /// Whole-model conveniences (one stage). While gradients are recorded, forward_loss also computes what the objective
   /// adds.
   LossSum forward_loss(const Batch& batch) const;
+  /// The same of one stage: tokens or, from the second stage on, the hidden states [T,H] of the one before.
+  StageOutput forward_stage(const Batch& batch, const at::Tensor& hidden_TH) const;
+  /// Memory for hidden states between stages.
+  at::Tensor blank_hidden(int64_t tokens) const;
+  bool has_head() const;
+  int64_t num_depths() const;  ///< of multi-token prediction, on this stage
   /// fp32 [B,S,V]; positions continue the cache. `routing`: gets what mixture-of-experts layers report.
   at::Tensor forward_logits(const at::Tensor& tokens_BS, Cache* cache = nullptr, Routing* routing = nullptr) const;
 

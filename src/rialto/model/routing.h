@@ -22,7 +22,6 @@ struct Routing {
   at::Tensor loss = {};  ///< sum over layers of coefficient * loss, fp32 scalar with gradient; undefined: none
   /// Sums over layers before the coefficient, without gradient, for reports; undefined: none.
   at::Tensor aux_loss = {}, z_loss = {};
-  int64_t num_layers = 0;  ///< that reported
   std::vector<RoutedTokens> tokens = {};
   bool want_choices = false;
   std::vector<at::Tensor> choices = {};  ///< by layer with experts, in order: int64 [T,K]; empty unless wanted

@@ -21,8 +21,10 @@ struct Weight {
   int64_t offset = 0;  ///< first element in the flat buffers, a multiple of 64; of no meaning for buffers
   int64_t size = 0;
   at::Tensor data;  ///< view of flat_data (a buffer: its own tensor), a leaf of autograd; requires grad unless frozen
-  at::Tensor main_grad;  ///< fp32 view of flat_grad; undefined for inference and for buffers
-  bool frozen = false;   ///< always for buffers
+  at::Tensor main_grad;       ///< fp32 view of flat_grad; undefined for inference and for buffers
+  bool frozen = false;        ///< always for buffers
+  bool on_both_ends = false;  ///< the first and the last pipeline stage hold it, and add up its gradients
+  bool is_copy = false;       ///< the last stage's of those: not counted again
 };
 
 /// True for a rank that holds some rows of a vocabulary, not all.

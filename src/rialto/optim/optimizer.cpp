@@ -152,8 +152,8 @@ void Optimizer::update(const Held& held, const Rates& rates, double grad_scale) 
   return_to(weights_.flat_data(), segment, main_is_weights() ? range.main : range.weights);
 }
 
-std::vector<const char*> Optimizer::state_names(const model::Weight& weight) const {
-  return moment_names(rule_of(weight.param, options_), options_);
+std::vector<const char*> Optimizer::state_names(const spec::Param& param) const {
+  return moment_names(rule_of(param, options_), options_);
 }
 
 /// Calls visit(segment with state, elements of it, where they stand in `range`) for the parts of `range`.

@@ -43,7 +43,7 @@ class Optimizer {
   bool main_is_finite() const;
 
   /// Moments of a weight that is trained: "exp_avg" and "exp_avg_sq"; or "momentum_buffer"; or none.
-  std::vector<const char*> state_names(const model::Weight& weight) const;
+  std::vector<const char*> state_names(const spec::Param& param) const;
   /// fp32 values of "param" or a moment over a range of trained elements that are owned; flat, maybe the state itself.
   at::Tensor read(std::string_view name, const Range& range) const;
   /// Sets them, rounded to the type of the state; "param" sets the weights too where both are one.

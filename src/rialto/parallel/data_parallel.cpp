@@ -16,7 +16,7 @@
 namespace rialto::parallel {
 namespace {
 
-constexpr auto kDp = comm::Axis::kDp, kTp = comm::Axis::kTp;
+constexpr auto kDp = comm::Axis::kDp, kTp = comm::Axis::kTp, kPp = comm::Axis::kPp;
 
 at::Tensor part_of(const at::Tensor& flat, const Range& range) {
   return flat.narrow(0, range.begin, range.end - range.begin);
@@ -129,25 +129,37 @@ void DataParallel::expect_last_backward() {
 
 void DataParallel::reduce_gradients() {
   head_norms_->finish();
+  sum_over_ends();
   if (reducer_) reducer_->finish();
 }
 
+void DataParallel::sum_over_ends() {
+  comm::Group* ends = mesh_.ends();
+  if (!ends) return;
+  // Not reduced early: an embedding's gradient is complete with the last backward pass only.
+  for (const model::Weight& weight : weights_.all())
+    if (weight.on_both_ends && weight.main_grad.defined())
+      ends->all_reduce(weight.main_grad, comm::Reduce::kSum, "the sum of the embedding's gradient")->wait();
+}
+
 double DataParallel::grad_norm() const {
-  if (mesh_.size(kTp) == 1) return std::sqrt(sum_of_squares());
-  const double replicated = sum_of_replicated_squares();
-  // One of the ranks says what all of them have: they would round it differently where they own other parts.
-  std::vector<double> total{sum_of_squares() - replicated + (mesh_.index(kTp) == 0 ? replicated : 0)};
+  if (mesh_.size(kTp) == 1 && mesh_.size(kPp) == 1) return std::sqrt(sum_of_squares());
+  std::vector<double> total{sum_of_squares() - sum_of_squares_counted_by_others()};
   comm::all_reduce_sum(total, mesh_, kTp);
+  comm::all_reduce_sum(total, mesh_, kPp);
   return std::sqrt(total[0]);
 }
 
-double DataParallel::sum_of_replicated_squares() const {
+double DataParallel::sum_of_squares_counted_by_others() const {
   // As in sum_of_squares.
   const std::vector<Range> owned = reducer_ ? owned_ranges(buckets_, mesh_.index(kDp), mesh_.size(kDp))
                                             : std::vector<Range>{{0, weights_.flat_size()}};
   std::vector<double> sum{0};
   for (const model::Weight& weight : weights_.all()) {
-    if (weight.param.tp_axis || !weight.main_grad.defined()) continue;
+    // One of the tensor-parallel ranks says what all of them have: each would round it differently where it owns
+    // another part.
+    const bool replicated = !weight.param.tp_axis && mesh_.index(kTp) != 0;
+    if (!(replicated || weight.is_copy) || !weight.main_grad.defined()) continue;
     for (const Range& range : owned) {
       const Range part = range.shared_with({weight.offset, weight.offset + weight.size});
       if (part.size() == 0) continue;

@@ -1,5 +1,6 @@
 // Data parallelism of one run: ranks that hold the same weights and each compute a share of the global batch; beside
-// them, what tensor-parallel ranks add to gradients. With one rank every function is the identity.
+// them, what tensor-parallel ranks and the ends of a pipeline add to gradients. With one rank every function is the
+// identity.
 #pragma once
 
 #include <memory>
@@ -40,7 +41,8 @@ class DataParallel {
   /// Of the next backward pass the gradients are reduced: it is the last one of an iteration.
   void expect_last_backward();
   /// Starts what the backward pass did not and waits for all. Then flat_grad holds the sum over ranks (of norms that
-  /// tensor-parallel ranks use for their own heads, over those too); with shard_optimizer in the owned ranges only.
+  /// tensor-parallel ranks use for their own heads, over those too; of an embedding that both ends of a pipeline hold,
+  /// over both); with shard_optimizer in the owned ranges only.
   /// Throws kInternal naming bucket and rank when check_for_nan_in_grad finds something.
   void reduce_gradients();
   /// Of the reduced gradients, over all of the model. The same bits on every rank, with and without shard_optimizer.
@@ -57,8 +59,9 @@ class DataParallel {
  private:
   class Reducer;
   class HeadNorms;
-  double sum_of_squares() const;             ///< of this rank's part of the model
-  double sum_of_replicated_squares() const;  ///< of what tensor-parallel ranks all hold
+  void sum_over_ends();                             ///< gradients of what the pipeline's ends both hold
+  double sum_of_squares() const;                    ///< of this rank's part of the model
+  double sum_of_squares_counted_by_others() const;  ///< of what it holds and another rank counts
   model::Weights& weights_;
   comm::Mesh mesh_;
   Options options_;

@@ -42,7 +42,8 @@ struct OrderOptions {
 /// 1F1B (Narayanan et al. 2021): forwards to fill the pipeline, one forward one backward, drain; then one gradient
 /// reduction and the optimizer step. With virtual stages its interleaved form: chunk c of rank r is stage c * pp + r.
 /// One stage is the simplest case: forward, backward per micro-batch. Throws kConfig for num_microbatches < 1, virtual
-/// stages without a pipeline, and groups below pp, above num_microbatches, or whose rest is not 0 and below pp.
+/// stages without a pipeline, and (with backward passes) groups below pp, above num_microbatches, or whose rest is not
+/// 0 and below pp.
 std::vector<Action> pipeline_order(const spec::Layout& layout, int pp_rank, int num_microbatches,
                                    const OrderOptions& options = {});
 /// Forwards of a rank before its first backward. Source: Megatron-Core schedules.py, get_pp_rank_microbatches.

@@ -135,7 +135,7 @@ class WeightGradients {
   std::deque<Action> pending_;
 };
 
-void check(const spec::Layout& layout, int pp_rank, int num_microbatches, int group) {
+void check(const spec::Layout& layout, int pp_rank, int num_microbatches, int group, bool forward_only) {
   if (num_microbatches < 1)
     throw Error(ErrorKind::kConfig, "train.global_batch_size", "gives no micro-batches",
                 {.got = fmt::to_string(num_microbatches), .want = "at least 1"});
@@ -146,6 +146,7 @@ void check(const spec::Layout& layout, int pp_rank, int num_microbatches, int gr
   if (layout.pp == 1)
     throw Error(ErrorKind::kConfig, "model.virtual_pipeline_model_parallel_size", "needs a pipeline",
                 {.got = fmt::format("{} on one stage", layout.vpp), .want = "pipeline_model_parallel_size > 1"});
+  if (forward_only) return;  // nothing waits for a backward pass: any number gets through
   const int rest = num_microbatches % group;
   if (group < layout.pp || group > num_microbatches || (rest != 0 && rest < layout.pp))
     throw Error(
@@ -166,7 +167,7 @@ int warm_up_steps(const spec::Layout& layout, int pp_rank, int num_microbatches,
 std::vector<Action> pipeline_order(const spec::Layout& layout, int pp_rank, int num_microbatches,
                                    const OrderOptions& options) {
   const int group = options.microbatch_group > 0 ? options.microbatch_group : layout.pp;
-  check(layout, pp_rank, num_microbatches, group);
+  check(layout, pp_rank, num_microbatches, group, options.forward_only);
   std::vector<Work> table = forward_table(layout.vpp, layout.vpp == 1 ? num_microbatches : group, num_microbatches);
   Direction forward(layout, pp_rank, table, true);
   for (Work& work : table) work.chunk = layout.vpp - 1 - work.chunk;

@@ -1,6 +1,8 @@
 // Ranks and their coordinates; which layers a pipeline stage holds.
 #include "rialto/spec/layout.h"
 
+#include <numeric>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -27,11 +29,22 @@ int rank_of(const Layout& layout, const Coords& coords) {
 
 StageRange stage_range(int64_t num_layers, const Layout& layout, int pp_rank, int chunk) {
   const int num_stages = layout.pp * layout.vpp;
+  const int stage = chunk * layout.pp + pp_rank;
+  const std::vector<int64_t>& given = layout.stage_layers;
+  if (!given.empty()) {
+    if (given.size() != static_cast<size_t>(num_stages) ||
+        std::accumulate(given.begin(), given.end(), int64_t{0}) != num_layers)
+      throw Error(ErrorKind::kInternal, "spec.layout", "layers of stages that are not the model's");
+    const int64_t first = std::accumulate(given.begin(), given.begin() + stage, int64_t{0});
+    return {.embedding = stage == 0,
+            .head = stage == num_stages - 1,
+            .first = first,
+            .last = first + given[static_cast<size_t>(stage)]};
+  }
   if (num_stages < 1 || num_layers % num_stages != 0)
     throw Error(ErrorKind::kConfig, "pipeline_model_parallel_size", "does not divide the layers evenly",
                 {.got = fmt::format("{} layers on {} stages", num_layers, num_stages),
                  .want = "a number of stages that divides the number of layers"});
-  const int stage = chunk * layout.pp + pp_rank;
   const int64_t per_stage = num_layers / num_stages;
   return {.embedding = stage == 0,
           .head = stage == num_stages - 1,

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace rialto::spec {
 
 struct Layout {
   int tp = 1, cp = 1, dp = 1, pp = 1, vpp = 1, ep = 1, etp = 1;
+  std::vector<int64_t> stage_layers = {};  ///< of each of the pp * vpp stages; empty: the same number in each
   int world() const { return tp * cp * dp * pp; }
 };
 
@@ -17,12 +19,13 @@ struct Coords {
 Coords coords_of(const Layout& layout, int rank);
 int rank_of(const Layout& layout, const Coords& coords);
 
-/// Which part of the model a pipeline stage holds: embedding, layers [first, last), head.
+/// Which part of the model a pipeline stage holds: embedding, layers [first, last), head. Chunk c of pipeline rank r is
+/// stage c * pp + r.
 struct StageRange {
   bool embedding = true, head = true;
   int64_t first = 0, last = 0;
 };
-/// Even split; throws kConfig unless pp * vpp divides the number of layers.
+/// Throws kConfig when the stages do not share num_layers: unevenly where stage_layers does not say so.
 StageRange stage_range(int64_t num_layers, const Layout& layout, int pp_rank, int chunk = 0);
 
 }  // namespace rialto::spec

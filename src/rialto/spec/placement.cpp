@@ -49,8 +49,9 @@ std::vector<int> stages_of(const Param& param, const ModelSpec& model, const Lay
       break;
   }
   const auto num_layers = static_cast<int64_t>(model.layers.size());
-  const StageRange first = stage_range(num_layers, layout, 0);
-  return {static_cast<int>(param.layer / (first.last - first.first))};
+  int stage = 0;
+  while (stage_range(num_layers, layout, stage % layout.pp, stage / layout.pp).last <= param.layer) ++stage;
+  return {stage};
 }
 
 std::optional<Extent> rank_box(const Param& param, const ModelSpec& model, const Layout& layout, const Coords& coords) {

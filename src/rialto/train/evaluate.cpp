@@ -26,21 +26,23 @@ EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part) {
   EvalRecord record{.iteration = setup.state.iteration, .part = part};
   setup.parallel->await_weights();
   double sum = 0, weight = 0, tokens = 0;
+  const Stages stages = setup.stages();
   for (int64_t batch_start = 0; batch_start < num_samples; batch_start += global) {
     if (step_start) step_start(batch_start / global);
     const int64_t batch_end = std::min(batch_start + global, num_samples);
+    std::vector<model::Batch> batches;
     for (int64_t first = batch_start + share.index * micro; first < batch_end; first += share.count * micro) {
-      const model::Batch batch =
-          make_batch(dataset, first, std::min(micro, batch_end - first), setup.model_spec.vocab, setup.device);
-      const model::LossSum loss = forward_only(*setup.model, batch, hooks.forward_step);
-      sum += loss.sum.item<double>();
-      weight += loss.weight;
-      tokens += static_cast<double>(batch.tokens_BS.numel());
+      batches.push_back(
+          make_batch(dataset, first, std::min(micro, batch_end - first), setup.model_spec.vocab, setup.device));
     }
+    const Totals totals = forward_only(stages, batches, hooks.forward_step);
+    sum += totals.loss_sum;
+    weight += totals.weight;
+    tokens += totals.tokens;
     if (step_end) step_end(batch_start / global);
   }
   std::vector<double> totals{sum, weight, tokens};
-  comm::all_reduce_sum(totals, setup.mesh, comm::Axis::kDp);
+  for (const comm::Axis axis : {comm::Axis::kDp, comm::Axis::kPp}) comm::all_reduce_sum(totals, setup.mesh, axis);
   record.num_samples = num_samples;
   record.num_tokens = static_cast<int64_t>(totals[2]);
   record.loss = totals[0] / totals[1];

@@ -80,16 +80,19 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
   parallel::DataParallel& ranks = *setup.parallel;
   ranks.await_weights();
   const double loss_scale = setup.loss_scaler ? setup.loss_scaler->scale() : 1;
-  Iteration iteration =
-      run_iteration(*setup.model, *setup.weights, batch,
-                    {.forward_step = forward_step,
-                     .per_token = setup.config.model.calculate_per_token_loss,
-                     .loss_scale = loss_scale * ranks.loss_scale(),
-                     .expect_last_backward = [&] { ranks.expect_last_backward(); },
-                     .reduce_grads = [&] { ranks.reduce_gradients(); },
-                     .sum_over_ranks = [&](auto& sums) { comm::all_reduce_sum(sums, setup.mesh, comm::Axis::kDp); },
-                     .step = step,
-                     .phases = &setup.phases});
+  Iteration iteration = run_iteration(setup.stages(), *setup.weights, batch,
+                                      {.forward_step = forward_step,
+                                       .per_token = setup.config.model.calculate_per_token_loss,
+                                       .loss_scale = loss_scale * ranks.loss_scale(),
+                                       .expect_last_backward = [&] { ranks.expect_last_backward(); },
+                                       .reduce_grads = [&] { ranks.reduce_gradients(); },
+                                       .sum_over_ranks =
+                                           [&](auto& sums) {
+                                             for (const comm::Axis axis : {comm::Axis::kDp, comm::Axis::kPp})
+                                               comm::all_reduce_sum(sums, setup.mesh, axis);
+                                           },
+                                       .step = step,
+                                       .phases = &setup.phases});
   record.loss = iteration.loss;
   record.extra = iteration.extra;
   if (!std::isfinite(record.loss)) outcome.trouble = Trouble::kNonfiniteLoss;

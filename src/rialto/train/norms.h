@@ -16,7 +16,7 @@ double weights_norm(const model::Weights& weights, const comm::Mesh& mesh);
 /// Entries of trained weights' gradients that are 0.
 int64_t zeros_in_gradient(const model::Weights& weights, const parallel::DataParallel& ranks, const comm::Mesh& mesh);
 /// "l2_norm/grad/<parameter>" of every trained weight, and "l2_norm/grad/global": before clipping, in fp64.
-std::map<std::string, double> gradient_norms(const model::Weights& weights, const parallel::DataParallel& ranks,
-                                             const comm::Mesh& mesh);
+std::map<std::string, double> gradient_norms(const spec::ModelSpec& model, const model::Weights& weights,
+                                             const parallel::DataParallel& ranks, const comm::Mesh& mesh);
 
 }  // namespace rialto::train

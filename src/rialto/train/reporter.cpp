@@ -63,7 +63,7 @@ void Reporter::step(StepRecord record, const Setup& setup) {
   std::map<std::string, double> norms;  // of all ranks: each must come here, though one alone writes
   if (config_.logger.log_l2_norm_grad_to_tensorboard && !config_.logger.tensorboard_dir.empty() &&
       TensorBoard::due(config_.logger, record.iteration))
-    norms = gradient_norms(weights, *setup.parallel, setup.mesh);
+    norms = gradient_norms(setup.model_spec, weights, *setup.parallel, setup.mesh);
   if (tensorboard_) tensorboard_->step(record, norms);
   logged_.elapsed_ms += record.elapsed_ms;
   logged_.flops += record.flops;

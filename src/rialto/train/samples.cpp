@@ -36,7 +36,7 @@ SampleRecord SampleWriter::write() const {
   sampling.max_new_tokens = std::min(setup_.config.logger.sample_tokens, room);
   sampling.stop_ids = setup_.model_spec.eos_token_ids;
   const std::vector<int64_t> written =
-      generate::generate(*setup_.model, prompt, sampling, [](int64_t) { return true; }, setup_.device);
+      generate::generate(*setup_.models.front(), prompt, sampling, [](int64_t) { return true; }, setup_.device);
   record.tokens.assign(written.begin(), written.end());
   if (tokenizer_) {
     record.prompt_text = tokenizer_->decode(record.prompt, false);

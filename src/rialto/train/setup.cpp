@@ -10,6 +10,7 @@
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/tensors.h"
 #include "rialto/config/batch_sizes.h"
+#include "rialto/config/pipeline_layout.h"
 #include "rialto/config/precision.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/local_model.h"
@@ -160,7 +161,39 @@ parallel::Options parallel_options(const config::RunConfig& config) {
           .overlap_param_gather = ddp.overlap_param_gather};
 }
 
+/// The model of one of this rank's stages.
+void make_stage(int chunk, Setup& setup) {
+  const config::RunConfig& config = setup.config;
+  const auto layers = static_cast<int64_t>(setup.model_spec.layers.size());
+  const spec::StageRange range =
+      spec::stage_range(layers, setup.mesh.layout(), setup.mesh.index(comm::Axis::kPp), chunk);
+  model::Model& model = *setup.models.emplace_back(
+      std::make_unique<model::Model>(setup.model_spec, *setup.weights, setup.mesh, range, setup.recipes.get()));
+  model::Recorder recorder{.watch = setup.parallel->watch()};
+  if (config.parallel.split_weight_gradients)
+    recorder.sink = setup.sinks.emplace_back(std::make_unique<SplitSink>()).get();
+  model.set_recorder(recorder);
+  model.set_objective({.moe_aux_loss_coeff = config.model.moe_aux_loss_coeff,
+                       .moe_z_loss_coeff = config.model.moe_z_loss_coeff,
+                       .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor,
+                       .per_token = config.model.calculate_per_token_loss});
+  model.set_dropout(config.memory.hidden_dropout, config.memory.attention_dropout,
+                    static_cast<uint64_t>(config.rng.seed));
+  model.set_memory(memory_plan(config.memory, setup.model_spec));
+}
+
 }  // namespace
+
+Stages Setup::stages() const {
+  Stages stages;
+  for (const auto& model : models) stages.chunks.push_back(model.get());
+  for (const auto& sink : sinks) stages.sinks.push_back(sink.get());
+  stages.mesh = mesh;
+  stages.order = {.microbatch_group = static_cast<int>(config.parallel.microbatch_group_size_per_vp_stage.value_or(0)),
+                  .split_weight_gradients = config.parallel.split_weight_gradients};
+  stages.num_depths = model_spec.mtp.size();
+  return stages;
+}
 
 at::Device parse_device(const std::string& name) {
   if (name == "auto") return at::hasCUDA() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
@@ -192,14 +225,17 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   Progress& progress = hooks.progress ? *hooks.progress : silent();
   Setup setup;
   setup.device = parse_device(hooks.device);
-  setup.mesh = comm::Mesh(spec::Layout{.tp = static_cast<int>(given.parallel.tensor_model_parallel_size),
-                                       .dp = static_cast<int>(given.data_parallel_size())},
-                          hooks.world);
+  spec::Layout layout{.tp = static_cast<int>(given.parallel.tensor_model_parallel_size),
+                      .dp = static_cast<int>(given.data_parallel_size()),
+                      .pp = static_cast<int>(given.parallel.pipeline_model_parallel_size),
+                      .vpp = static_cast<int>(config::pipeline_chunks(given.parallel))};
   setup.phases = Phases(setup.device, given.logger.timing_log_level > 0, given.profiling.nvtx_ranges);
   const Origin origin = find_origin(given, progress);
   refuse_foreign_folder(given, origin);
   setup.model_spec = make_model_spec(given, origin);
   config::check_rules(given, &setup.model_spec);
+  layout.stage_layers = config::layers_of_stages(given.parallel, static_cast<int64_t>(setup.model_spec.layers.size()));
+  setup.mesh = comm::Mesh(layout, hooks.world);
   setup.flops.emplace(setup.model_spec);
   refuse_separate_experts_of_none(given, setup.model_spec);
   setup.seq_length = sequence_length(given, setup.model_spec);
@@ -219,16 +255,7 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
       std::make_unique<optim::Optimizer>(*setup.weights, optimizer_options(config), setup.parallel->owned());
   const auto layers = static_cast<int64_t>(setup.model_spec.layers.size());
   setup.recipes = std::make_unique<model::BlockRecipes>(block_precision(config, layers), layers, setup.device);
-  setup.model = std::make_unique<model::Model>(setup.model_spec, *setup.weights, setup.mesh,
-                                               spec::stage_range(layers, {}, 0), setup.recipes.get());
-  setup.model->set_recorder({.watch = setup.parallel->watch()});
-  setup.model->set_objective({.moe_aux_loss_coeff = config.model.moe_aux_loss_coeff,
-                              .moe_z_loss_coeff = config.model.moe_z_loss_coeff,
-                              .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor,
-                              .per_token = config.model.calculate_per_token_loss});
-  setup.model->set_dropout(config.memory.hidden_dropout, config.memory.attention_dropout,
-                           static_cast<uint64_t>(config.rng.seed));
-  setup.model->set_memory(memory_plan(config.memory, setup.model_spec));
+  for (int chunk = 0; chunk < layout.vpp; ++chunk) make_stage(chunk, setup);
   setup.loss_scaler = make_loss_scaler(config);
   load(config, origin, hooks, setup);
   if (setup.resumed_from)

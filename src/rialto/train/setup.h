@@ -13,6 +13,7 @@
 #include "rialto/spec/flops.h"
 #include "rialto/train/batches.h"
 #include "rialto/train/phases.h"
+#include "rialto/train/stages.h"
 #include "rialto/train/train.h"
 
 namespace rialto::train {
@@ -23,8 +24,9 @@ struct Setup {
   comm::Mesh mesh;
   std::optional<spec::FlopCounter> flops;
   std::unique_ptr<model::Weights> weights;
-  std::unique_ptr<model::BlockRecipes> recipes;  ///< of the model
-  std::unique_ptr<model::Model> model;
+  std::unique_ptr<model::BlockRecipes> recipes;       ///< of the model
+  std::vector<std::unique_ptr<model::Model>> models;  ///< of this rank's pipeline stages
+  std::vector<std::unique_ptr<SplitSink>> sinks;      ///< of each, where weight gradients are split off
   std::unique_ptr<parallel::DataParallel> parallel;
   std::unique_ptr<optim::Optimizer> optimizer;
   std::optional<optim::LossScaler> loss_scaler;                      ///< none: gradients are those of the loss
@@ -37,6 +39,7 @@ struct Setup {
   Phases phases;
   int64_t seq_length = 0;
 
+  Stages stages() const;
   /// This rank's share of every global batch.
   Share share() const { return {mesh.index(comm::Axis::kDp), mesh.size(comm::Axis::kDp)}; }
 };

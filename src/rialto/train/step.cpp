@@ -18,49 +18,51 @@ namespace {
 /// Sums over micro-batches what the objective's parts are, in fp64, and divides once.
 class ExtraSums {
  public:
+  explicit ExtraSums(size_t num_depths) : mtp_(num_depths) {}
   void add(const model::ObjectiveParts& parts) {
     add(aux_, parts.aux);
     add(z_, parts.z);
-    if (parts.mtp.size() > mtp_.size()) mtp_.resize(parts.mtp.size());
-    for (size_t m = 0; m < parts.mtp.size(); ++m) {
-      mtp_[m].first += parts.mtp[m].sum.item<double>();
-      mtp_[m].second += parts.mtp[m].weight;
-    }
+    for (size_t m = 0; m < parts.mtp.size(); ++m) mtp_[m].add(parts.mtp[m].sum.item<double>(), parts.mtp[m].weight);
   }
-  /// Every sum, to be added to those of other ranks in place.
+  /// Every number, to be added to those of other ranks in place: as many on each.
   std::vector<double*> all() {
-    std::vector<double*> sums;
-    for (auto* sum : {&aux_, &z_})
-      if (*sum) sums.push_back(&**sum);
-    for (auto& [sum, weight] : mtp_) {
-      sums.push_back(&sum);
-      sums.push_back(&weight);
-    }
-    return sums;
+    std::vector<double*> numbers;
+    const auto append = [&](Part& part) { numbers.insert(numbers.end(), {&part.count, &part.sum, &part.weight}); };
+    append(aux_);
+    append(z_);
+    for (Part& part : mtp_) append(part);
+    return numbers;
   }
   ExtraLosses mean(double total_weight) const {
     const auto over = [](double sum, double weight) { return weight > 0 ? sum / weight : 0; };
     ExtraLosses means;
-    if (aux_) means.load_balancing = over(*aux_, total_weight);
-    if (z_) means.z = over(*z_, total_weight);
-    for (const auto& [sum, weight] : mtp_) means.mtp.push_back(over(sum, weight));
+    if (aux_.count > 0) means.load_balancing = over(aux_.sum, total_weight);
+    if (z_.count > 0) means.z = over(z_.sum, total_weight);
+    for (const Part& part : mtp_)
+      if (part.count > 0) means.mtp.push_back(over(part.sum, part.weight));
     return means;
   }
 
  private:
-  static void add(std::optional<double>& sum, const at::Tensor& part) {
-    if (part.defined()) sum = sum.value_or(0) + part.item<double>();
+  struct Part {
+    double count = 0, sum = 0, weight = 0;
+    void add(double more, double its_weight) {
+      count += 1;
+      sum += more;
+      weight += its_weight;
+    }
+  };
+  static void add(Part& part, const at::Tensor& value) {
+    if (value.defined()) part.add(value.item<double>(), 0);
   }
-  std::optional<double> aux_, z_;
-  std::vector<std::pair<double, double>> mtp_;  ///< sum and weight of each depth
+  Part aux_, z_;
+  std::vector<Part> mtp_;  ///< of each depth
 };
 
-model::LossSum forward(const model::Model& model, const model::Batch& batch, const ForwardStep& forward_step) {
-  return forward_step ? forward_step(model, batch) : model.forward_loss(batch);
-}
-
 Phase phase_of(schedule::Act act) {
-  if (act == schedule::Act::kBackward) return Phase::kBackward;
+  if (act == schedule::Act::kBackward || act == schedule::Act::kBackwardWeight ||
+      act == schedule::Act::kPostRecvBackward || act == schedule::Act::kPostSendBackward)
+    return Phase::kBackward;
   if (act == schedule::Act::kReduceGrads) return Phase::kReduce;
   if (act == schedule::Act::kStep) return Phase::kOptimizer;
   return Phase::kForward;
@@ -80,43 +82,53 @@ double gradient_scale(bool per_token, double total_weight, double micro_weight, 
   return 1.0 / std::max(1.0, micro_weight) / static_cast<double>(num_micro_batches);
 }
 
-Iteration run_iteration(const model::Model& model, model::Weights& weights, const GlobalBatch& batch,
+Iteration run_iteration(const Stages& stages, model::Weights& weights, const GlobalBatch& batch,
                         const RunnerCalls& calls) {
   if (!(batch.total_weight > 0)) {
     throw Error(ErrorKind::kInput, fmt::format("sample {}", batch.micro_batches.front().sample_numbers.front()),
                 "no token of this global batch carries a loss");
   }
   weights.zero_grad();
-  std::vector<model::LossSum> losses(batch.micro_batches.size());
+  StageRunner runner(stages, batch.micro_batches);
   Iteration result;
   double sum = 0, weight = 0;
   const auto mean = [&] { return sum * (1.0 / batch.total_weight); };
-  ExtraSums extra;
-  for (const schedule::Action& action : schedule::pipeline_order({}, 0, static_cast<int>(losses.size()))) {
-    const auto micro = static_cast<size_t>(action.microbatch);
+  ExtraSums extra(stages.num_depths);
+  const std::vector<schedule::Action> actions =
+      schedule::pipeline_order(stages.mesh.layout(), stages.mesh.index(comm::Axis::kPp),
+                               static_cast<int>(batch.micro_batches.size()), stages.order);
+  const auto is_backward = [](const schedule::Action& action) { return action.act == schedule::Act::kBackward; };
+  const schedule::Action& last_backward = *std::ranges::find_if(actions.rbegin(), actions.rend(), is_backward);
+  for (const schedule::Action& action : actions) {
     const Phases::Scope scope(calls.phases, phase_of(action.act));
     switch (action.act) {
-      case schedule::Act::kForward:
-        losses[micro] = forward(model, batch.micro_batches[micro], calls.forward_step);
-        if (!losses[micro].sum.requires_grad()) {
-          throw Error(ErrorKind::kUsage, "forward step", "its loss has no gradient, so nothing would be trained",
-                      {.got = {}, .want = "a sum that autograd recorded", .hint = {}});
+      case schedule::Act::kForward: {
+        const model::LossSum& loss = runner.forward(action, calls.forward_step);
+        if (loss.sum.defined()) {
+          if (!loss.sum.requires_grad()) {
+            throw Error(ErrorKind::kUsage, "forward step", "its loss has no gradient, so nothing would be trained",
+                        {.got = {}, .want = "a sum that autograd recorded", .hint = {}});
+          }
+          weight += loss.weight;
         }
-        weight += losses[micro].weight;
-        for (model::RoutedTokens& tokens : losses[micro].routed) result.routed.push_back(std::move(tokens));
+        result.routed.insert(result.routed.end(), loss.routed.begin(), loss.routed.end());
         break;
-      case schedule::Act::kBackward:
-        sum += losses[micro].sum.item<double>();
-        extra.add(losses[micro].parts);
-        // A gradient of a loss that is not finite would only spread it.
-        if (micro + 1 == losses.size() && calls.expect_last_backward) calls.expect_last_backward();
-        if (std::isfinite(sum)) {
+      }
+      case schedule::Act::kBackward: {
+        const model::LossSum& loss = runner.loss(action);
+        if (loss.sum.defined()) sum += loss.sum.item<double>();
+        extra.add(loss.parts);
+        // What a sink holds back is reduced at the end.
+        if (&action == &last_backward && calls.expect_last_backward && !stages.order.split_weight_gradients)
+          calls.expect_last_backward();
+        // A gradient of a loss that is not finite would only spread it; but a stage before waits for one.
+        if (std::isfinite(sum) || !stages.are_whole()) {
           const double scale =
-              gradient_scale(calls.per_token, batch.total_weight, losses[micro].weight, batch.num_micro_batches);
-          model::backward(losses[micro], scale * calls.loss_scale);
+              gradient_scale(calls.per_token, batch.total_weight, loss.weight, batch.num_micro_batches);
+          runner.backward(action, scale * calls.loss_scale);
         }
-        losses[micro] = {};
         break;
+      }
       case schedule::Act::kReduceGrads:
         if (calls.reduce_grads) calls.reduce_grads();
         if (calls.sum_over_ranks) {
@@ -134,8 +146,7 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
         if (calls.step && std::isfinite(sum)) calls.step(mean());
         break;
       default:
-        throw Error(ErrorKind::kInternal, "schedule", "an action that one stage does not have",
-                    {.got = schedule::to_text(action), .want = {}, .hint = {}});
+        runner.pass(action);
     }
   }
   result.loss = mean();
@@ -143,9 +154,26 @@ Iteration run_iteration(const model::Model& model, model::Weights& weights, cons
   return result;
 }
 
-model::LossSum forward_only(const model::Model& model, const model::Batch& batch, const ForwardStep& forward_step) {
+Totals forward_only(const Stages& stages, const std::vector<model::Batch>& micro_batches,
+                    const ForwardStep& forward_step) {
+  Totals totals;
+  if (micro_batches.empty()) return totals;
   const at::NoGradGuard no_grad;
-  return forward(model, batch, forward_step);
+  StageRunner runner(stages, micro_batches);
+  const auto actions = schedule::pipeline_order(stages.mesh.layout(), stages.mesh.index(comm::Axis::kPp),
+                                                static_cast<int>(micro_batches.size()), {.forward_only = true});
+  for (const schedule::Action& action : actions) {
+    if (action.act != schedule::Act::kForward) {
+      runner.pass(action);
+      continue;
+    }
+    const model::LossSum& loss = runner.forward(action, forward_step);
+    if (!loss.sum.defined()) continue;
+    totals.loss_sum += loss.sum.item<double>();
+    totals.weight += loss.weight;
+    totals.tokens += static_cast<double>(micro_batches[static_cast<size_t>(action.microbatch)].tokens_BS.numel());
+  }
+  return totals;
 }
 
 }  // namespace rialto::train

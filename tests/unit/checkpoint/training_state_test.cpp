@@ -55,7 +55,7 @@ void expect_same_state(const State& got, const State& want) {
       const model::Weight& there = of.weights.at(weight.param.name);
       return of.optimizer.read(name, {there.offset, there.offset + there.size});
     };
-    std::vector<const char*> names = got.optimizer.state_names(weight);
+    std::vector<const char*> names = got.optimizer.state_names(weight.param);
     names.push_back("param");
     for (const char* name : names)
       EXPECT_TRUE(at::equal(state(got, name), state(want, name))) << name << " of " << weight.param.name;

@@ -127,17 +127,17 @@ TEST(ConfigCommand, CheckTellsLimitsApart) {
   const Ran legal = rialto("config check llama3_70b_pretrain" + rest);
   EXPECT_EQ(legal.code, 0) << legal.out << legal.err;
   EXPECT_THAT(legal.out, AllOf(HasSubstr("no rule is broken"), HasSubstr("this version does not run it:\n"),
-                               HasSubstr("R052: this version trains with pipeline parallel size 1")));
+                               HasSubstr("R053: this version trains with context parallel size 1")));
   const Ran odd = rialto("config check llama3_70b_pretrain --gpus 33" + rest);
   EXPECT_EQ(odd.code, 2);
   EXPECT_THAT(odd.out, HasSubstr("R460"));
   EXPECT_EQ(rialto("config check llama3_70b_pretrain --gpus 64" + rest).code, 0);
   const Json json = parse_json(rialto("config check --json llama3_70b_pretrain" + rest).out, "check");
   EXPECT_TRUE(json["problems"].empty());
-  EXPECT_EQ(json["limits"].size(), 3u);
+  EXPECT_EQ(json["limits"].size(), 2u);
   const Ran train = rialto("train llama3_70b_pretrain" + rest);
   EXPECT_EQ(train.code, 2);
-  EXPECT_THAT(train.err, AllOf(HasSubstr("R052"), HasSubstr("R460")));
+  EXPECT_THAT(train.err, AllOf(HasSubstr("R053"), HasSubstr("R460")));
 }
 
 TEST(ConfigCommand, CheckNamesMissingFilesWithTheirPlace) {

@@ -190,12 +190,12 @@ TEST(ParallelLimits, AreToldApartFromMistakes) {
   RunConfig config;
   config.train.train_iters = 1;
   config.dataset.data_path = {"x"};
-  config.parallel.pipeline_model_parallel_size = 2;
+  config.parallel.context_parallel_size = 2;
   config.world_size = 2;
   const std::vector<Problem> problems = broken_rules(config);
   ASSERT_EQ(problems.size(), 1u);
   EXPECT_TRUE(problems[0].is_limit);
-  EXPECT_THAT(problems[0].line, HasSubstr("this version trains with pipeline parallel size 1"));
+  EXPECT_THAT(problems[0].line, HasSubstr("this version trains with context parallel size 1"));
   EXPECT_THROW(check_rules(config), Error);
 }
 
@@ -231,6 +231,53 @@ TEST(ParallelLimits, OfTensorParallelRanks) {
   model.mtp.clear();
   std::get<spec::Attention>(model.layers[3].mixer).num_groups = 1;
   EXPECT_THAT(limits({}, model), ElementsAre("R479"));
+}
+
+TEST(ParallelLimits, OfPipelineStages) {
+  RunConfig config;
+  config.train = {.micro_batch_size = 1, .global_batch_size = 64, .train_iters = 10, .exit_interval = {}};
+  config.dataset.data_path = {"data"};
+  config.parallel.pipeline_model_parallel_size = config.world_size = 2;
+  spec::ModelSpec model = toy(false);
+  const auto limits = [&](const std::function<void(RunConfig&)>& set) {
+    RunConfig changed = config;
+    set(changed);
+    std::vector<std::string> out;
+    for (const Problem& problem : broken_rules(changed, &model))
+      if (problem.is_limit) out.push_back(problem.rule);
+    return out;
+  };
+  EXPECT_THAT(limits([](RunConfig&) {}), testing::IsEmpty());
+  EXPECT_THAT(limits([](RunConfig& c) { c.logger.sample_tokens = 4; }), ElementsAre("R052"));
+  EXPECT_THAT(limits([](RunConfig& c) { c.mixed_precision = "bf16_with_mxfp8_mixed"; }), ElementsAre("R052"));
+  model.mtp.push_back({.layer = model.layers.back()});
+  EXPECT_THAT(limits([](RunConfig& c) { c.parallel.pipeline_model_parallel_layout = "Et*4|mL"; }), testing::IsEmpty());
+  EXPECT_THAT(limits([](RunConfig& c) { c.parallel.pipeline_model_parallel_layout = "Et*4m|L"; }), ElementsAre("R493"));
+}
+
+/// Vectors worked out by hand from Megatron-Core's get_num_layers_to_build.
+TEST(PipelineSplit, CountsTheLayersOfEveryStage) {
+  const auto layers = [](int64_t count, const ParallelKeys& keys) { return layers_of_stages(keys, count); };
+  EXPECT_THAT(layers(8, {.pipeline_model_parallel_size = 4}), testing::IsEmpty()) << "even";
+  EXPECT_THAT(layers(10, {.pipeline_model_parallel_size = 4, .num_layers_in_first_pipeline_stage = 1}),
+              ElementsAre(1, 3, 3, 3));
+  EXPECT_THAT(layers(12, {.pipeline_model_parallel_size = 3,
+                          .virtual_pipeline_model_parallel_size = 2,
+                          .num_layers_in_first_pipeline_stage = 2,
+                          .num_layers_in_last_pipeline_stage = 4}),
+              ElementsAre(1, 3, 2, 1, 3, 2));
+  EXPECT_THAT(layers(4, {.pipeline_model_parallel_size = 2,
+                         .num_layers_in_first_pipeline_stage = 1,
+                         .num_layers_in_last_pipeline_stage = 3}),
+              ElementsAre(1, 3));
+  EXPECT_THAT(layers(14, {.pipeline_model_parallel_size = 2,
+                          .virtual_pipeline_model_parallel_size = 2,
+                          .account_for_embedding_in_pipeline_split = true,
+                          .account_for_loss_in_pipeline_split = true}),
+              ElementsAre(3, 4, 4, 3));
+  const ParallelKeys written{.pipeline_model_parallel_size = 2, .pipeline_model_parallel_layout = "E|tt|t|L"};
+  EXPECT_THAT(layers(3, written), ElementsAre(0, 2, 1, 0));
+  EXPECT_EQ(pipeline_chunks(written), 2) << "as many as the layout has";
 }
 
 /// Vectors from the docstring of Megatron-Core's parser.

@@ -119,7 +119,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"model.offload_modules", [](RunConfig& c) { c.memory.offload_modules = {"mlp"}; }},
         Case{"model.min_offloaded_tensor_size", [](RunConfig& c) { c.memory.min_offloaded_tensor_size = -1; }},
         Case{"model.tensor_model_parallel_size", [](RunConfig& c) { c.parallel.tensor_model_parallel_size = 2; }},
-        Case{"model.pipeline_model_parallel_size", [](RunConfig& c) { c.parallel.pipeline_model_parallel_size = 2; }},
+        Case{"model.pipeline_model_parallel_size",
+             [](RunConfig& c) {
+               c.parallel.pipeline_model_parallel_size = c.world_size = 2;
+               c.train.global_batch_size = 8;
+               c.logger.sample_tokens = 3;
+             }},
         Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_path.clear(); }},
         Case{"dataset.data_path", [](RunConfig& c) { c.dataset.data_args_path = "file"; }},
         Case{"dataset.per_split_data_args_path",

@@ -231,8 +231,8 @@ TEST(Optimizer, MuonStepsAreOrthogonalMatrices) {
   const at::Tensor square = w.data.size(0) > w.data.size(1) ? at::mm(step.t(), step) : at::mm(step, step.t());
   // Five steps leave singular values near 1, not at it.
   EXPECT_LT((square - at::eye(square.size(0))).abs().max().item<double>(), 0.4);
-  EXPECT_EQ(muon.state_names(w).size(), 1u);
-  EXPECT_EQ(muon.state_names(weights.at("embedding.word_embeddings.weight")).size(), 2u);
+  EXPECT_EQ(muon.state_names(w.param).size(), 1u);
+  EXPECT_EQ(muon.state_names(weights.at("embedding.word_embeddings.weight").param).size(), 2u);
 }
 
 }  // namespace

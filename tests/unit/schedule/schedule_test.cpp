@@ -103,6 +103,11 @@ TEST(Schedule, WeightGradientsFillTheDrain) {
 
 TEST(Schedule, EvaluationRunsForwardsAlone) {
   EXPECT_EQ(computing(pipeline_order({.pp = 2, .vpp = 2}, 1, 2, {.forward_only = true}), true), "F0.0 F1.0 F0.1 F1.1 ");
+  for (const int pp : {2, 3, 4, 8})
+    for (const int vpp : {1, 2, 3})
+      for (int microbatches = 1; microbatches <= 2 * pp + 1; ++microbatches)
+        EXPECT_EQ(find_deadlock(all_ranks(pp, microbatches, vpp, {.forward_only = true})), "")
+            << pp << " stages, " << vpp << " chunks, " << microbatches << ": also where no training order exists";
 }
 
 TEST(Schedule, InFlightForwardsAreBounded) {

@@ -26,6 +26,14 @@ TEST(Layout, StagesSplitLayersEvenly) {
   EXPECT_TRUE(!last.embedding && last.head && last.first == 6 && last.last == 8);
   EXPECT_EQ(stage_range(8, layout, 0, 1).first, 4);
   EXPECT_THROW(stage_range(6, layout, 0), Error);
+  const Layout uneven{.pp = 2, .vpp = 2, .stage_layers = {0, 3, 2, 1}};
+  EXPECT_EQ(stage_range(6, uneven, 0).last, 0);
+  EXPECT_EQ(stage_range(6, uneven, 1).first, 0);
+  EXPECT_EQ(stage_range(6, uneven, 1).last, 3);
+  EXPECT_EQ(stage_range(6, uneven, 0, 1).first, 3);
+  EXPECT_EQ(stage_range(6, uneven, 1, 1).first, 5);
+  EXPECT_TRUE(stage_range(6, uneven, 1, 1).head);
+  EXPECT_THROW(stage_range(7, uneven, 0), Error) << "not the model's layers";
 }
 
 /// How many ranks of a data-parallel replica hold each element of the parameter's view.
@@ -71,6 +79,16 @@ TEST(Placement, ExpertsSpreadOverTheirOwnGrid) {
 TEST(Placement, TiedEmbeddingIsOnBothEnds) {
   const ModelSpec model = test::toy_model({.tied = true});
   EXPECT_EQ(stages_of(param_table(model).front(), model, {.pp = 4}), (std::vector<int>{0, 3}));
+  const auto stages_of_layers = [&](const Layout& layout) {
+    std::vector<int> stages(model.layers.size());
+    for (const Param& param : param_table(model, layout))
+      if (param.layer >= 0) stages[static_cast<size_t>(param.layer)] = stages_of(param, model, layout).at(0);
+    return stages;
+  };
+  const auto count = static_cast<int64_t>(model.layers.size());
+  std::vector<int> uneven(model.layers.size(), 2);
+  uneven[0] = 0;
+  EXPECT_EQ(stages_of_layers({.pp = 3, .stage_layers = {1, 0, count - 1}}), uneven);
   EXPECT_EQ(stages_of(param_table(model).front(), model, {}), (std::vector<int>{0}));
 }
 

@@ -95,7 +95,6 @@ Routes Router::forward(const Recorder& recorder, const at::Tensor& x_TH, Routing
   const at::Tensor logits = wide_product(recorder, x_TH, product_);
   Routes routes = route(recorder, logits, selection_bias_ ? selection_bias_->data : at::Tensor(), options_);
   if (!routing) return routes;
-  ++routing->num_layers;
   if (const double coeff = routing->aux_loss_coeff; coeff != 0)
     add_loss(*routing, routing->aux_loss, load_balancing_loss(recorder, logits, options_.top_k, options_.score, coeff),
              coeff);
