@@ -9,6 +9,7 @@ from test_data_parallel import BATCH, LATE, assert_close_runs, assert_same_numbe
 from test_resume import RANDOM_MODEL, data  # noqa: F401  (a fixture)
 
 TP2 = {"model.tensor_model_parallel_size": 2}
+SP2 = {**TP2, "model.sequence_parallel": True}
 # Four groups of two heads: what two and four ranks can share. The vocabulary (211) divides by neither.
 DENSE = {**RANDOM_MODEL, "model.num_attention_heads": 8, "model.num_query_groups": 4}
 MODELS = {
@@ -34,11 +35,45 @@ def test_ranks_are_one_process(model, data, shelf, tmp_path):  # noqa: F811
     values = values_of(model, data, shelf)
     one = run(tmp_path / "one", 1, values)
     assert_close_runs(run(tmp_path / "two", 2, {**values, **TP2}), one)
+    assert_close_runs(run(tmp_path / "sequence", 2, {**values, **SP2}), one)
     if model != "norms of heads":
         return
     both = run(tmp_path / "both", 4, {**values, **TP2, **LATE})
     assert_close_runs(both, one)
     assert_same_numbers(run(tmp_path / "plain", 4, {**values, **TP2, "ddp.bucket_size": LATE["ddp.bucket_size"], "optimizer.use_distributed_optimizer": False}), both)
+
+
+WHOLE = {"model.expert_tensor_parallel_size": 1}
+EXPERTS = {
+    "split experts": ("mixtral", {}),
+    "whole experts": ("mixtral", WHOLE),
+    "shared experts": ("glm4_moe", WHOLE),
+    "latent attention, bias routing": ("deepseek_v3", WHOLE),
+    "latent attention, groups of experts": ("deepseek_v2", {}),
+    "sinks and biases": ("gpt_oss", WHOLE),
+}
+
+
+@pytest.mark.parametrize("model", EXPERTS)
+def test_experts_are_one_process(model, data, shelf, tmp_path):  # noqa: F811
+    toy, more = EXPERTS[model]
+    values = {**data, **BATCH, "checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME[toy]), "validation.eval_interval": 2, "validation.eval_iters": 2,
+              "logger.log_params_norm": True, "model.moe_aux_loss_coeff": 0.02, "model.moe_z_loss_coeff": 0.001, "model.moe_router_bias_update_rate": 0.01}
+    one = run(tmp_path / "one", 1, values)
+    assert_close_runs(run(tmp_path / "two", 2, {**values, **SP2, **more}), one)
+    if model in ("split experts", "latent attention, bias routing"):
+        both = run(tmp_path / "both", 4, {**values, **SP2, **more, **LATE})
+        assert_close_runs(both, one)
+        assert_same_numbers(run(tmp_path / "plain", 4, {**values, **SP2, **more, "ddp.bucket_size": LATE["ddp.bucket_size"], "optimizer.use_distributed_optimizer": False}), both)
+        assert_close_runs(run(tmp_path / "stages", 4, {**values, **SP2, **more, "model.pipeline_model_parallel_size": 2, "model.num_layers_in_first_pipeline_stage": 1}), one)
+
+
+def test_sequences_over_four_ranks(data, shelf, tmp_path):  # noqa: F811
+    """Three samples of 24 tokens over four ranks: parts begin inside of a sample."""
+    values = values_of("tied", data, shelf, **{"model.hidden_dropout": 0.1, "train.micro_batch_size": 3, "train.global_batch_size": 6,
+                                               "model.recompute_granularity": "full", "model.recompute_method": "uniform", "model.recompute_num_layers": 1})
+    one = run(tmp_path / "one", 1, values)
+    assert_close_runs(run(tmp_path / "four", 4, {**values, **SP2, "model.tensor_model_parallel_size": 4}), one)
 
 
 def test_four_ranks_with_dropout_and_recompute(data, shelf, tmp_path):  # noqa: F811
@@ -67,11 +102,12 @@ def test_a_run_goes_on_with_any_sharing(precision, data, tmp_path):  # noqa: F81
 def test_what_is_not_split_is_refused(data, shelf, tmp_path):  # noqa: F811
     for more, words in (({"model.num_query_groups": 1}, "R479"), ({"model.attention_dropout": 0.1}, "R051"), ({"model.num_attention_heads": 9, "model.num_query_groups": 3}, "R470"),
                         ({"model.ffn_hidden_size": 57}, "R472"), ({"logger.sample_tokens": 3}, "R051"),
-                        ({"mixed_precision": "bf16_with_fp8_current_scaling_mixed"}, "R051"), ({"model.sequence_parallel": True}, "R492")):
+                        ({"mixed_precision": "bf16_with_fp8_current_scaling_mixed"}, "R051"), ({"model.sequence_parallel": True, "dataset.seq_length": 25}, "R464")):
         done = launch(tmp_path / words, 2, {**data, **BATCH, **DENSE, **TP2, **more}, exit_code=2)
         assert words in done.stderr + done.stdout, (more, done.stderr)
-    experts = {**data, **BATCH, **TP2, "checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME["mixtral"])}
-    programs.refused(launch(tmp_path / "experts", 2, experts, exit_code=2), "R476")
+    for toy, more, words in (("mixtral", TP2, "R476"), ("gpt_oss", SP2, "R494"), ("deepseek_v3", SP2, "R475")):
+        experts = {**data, **BATCH, **more, "checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME[toy])}
+        programs.refused(launch(tmp_path / words, 2, experts, exit_code=2), words)
 
 
 def test_initial_weights_do_not_depend_on_the_ranks(data, tmp_path):  # noqa: F811

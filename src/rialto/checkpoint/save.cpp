@@ -37,7 +37,7 @@ void join_bits(const at::Tensor& fp32, const comm::Mesh& mesh, comm::Axis axis) 
 
 /// The whole parameter of which this rank holds `part`, in the parameter's shape; on every rank, in memory for one.
 at::Tensor whole_of(const model::Weight& weight, const at::Tensor& part, const comm::Mesh& mesh) {
-  if (!weight.param.tp_axis || mesh.size(kTp) == 1) return part;
+  if (!weight.tp_split) return part;
   const at::Tensor whole = at::zeros(weight.param.view, part.options().dtype(at::kFloat));
   at::Tensor box = whole;
   for (size_t axis = 0; axis < weight.box.lo.size(); ++axis)

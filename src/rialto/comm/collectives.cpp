@@ -66,6 +66,17 @@ at::Tensor reduce_scatter_to(const at::Tensor& x, const Mesh& mesh, Axis axis) {
   return apply<own_part, joined>(x, mesh, axis);
 }
 
+at::Tensor into_tp(const at::Tensor& x, const Mesh& mesh) {
+  return mesh.token_ranks() > 1 ? gather_from(x, mesh, Axis::kTp) : copy_to(x, mesh, Axis::kTp);
+}
+at::Tensor out_of_tp(const at::Tensor& x, const Mesh& mesh) {
+  return mesh.token_ranks() > 1 ? reduce_scatter_to(x, mesh, Axis::kTp) : reduce_from(x, mesh, Axis::kTp);
+}
+
+at::Tensor all_gather(const at::Tensor& x, const Mesh& mesh, Axis axis) {
+  return mesh.size(axis) == 1 ? x : joined(x, mesh.group(axis));
+}
+
 void all_reduce_sum(at::Tensor& x, const Mesh& mesh, Axis axis) {
   if (mesh.size(axis) > 1) mesh.group(axis).all_reduce(x, Reduce::kSum, "a sum")->wait();
 }

@@ -24,6 +24,8 @@ class Mesh {
   int size(Axis axis) const;
   int index(Axis axis) const;
   const spec::Layout& layout() const { return layout_; }
+  /// Ranks that each have some of a micro-batch's tokens outside of what tensor-parallel ranks share of a layer.
+  int token_ranks() const { return layout_.sp ? layout_.tp : 1; }
   const spec::Coords& coords() const { return coords_; }
   /// Null for one rank.
   const std::shared_ptr<World>& world() const { return world_; }
@@ -52,8 +54,17 @@ at::Tensor gather_from(const at::Tensor& x, const Mesh& mesh, Axis axis);
 /// Forward the sum over `axis` of this rank's part; backward every rank's gradient, joined.
 at::Tensor reduce_scatter_to(const at::Tensor& x, const Mesh& mesh, Axis axis);
 
+// Into what tensor-parallel ranks share of a layer, where each has every token, and out of it. Dim 0: tokens.
+
+/// copy_to; with sequence parallelism gather_from of each rank's tokens.
+at::Tensor into_tp(const at::Tensor& x, const Mesh& mesh);
+/// reduce_from; with sequence parallelism reduce_scatter_to this rank's tokens.
+at::Tensor out_of_tp(const at::Tensor& x, const Mesh& mesh);
+
 // Without a gradient: norms, losses, counts, flags.
 
+/// Every rank's x, joined.
+at::Tensor all_gather(const at::Tensor& x, const Mesh& mesh, Axis axis);
 /// In place; contiguous.
 void all_reduce_sum(at::Tensor& x, const Mesh& mesh, Axis axis);
 void all_reduce_max(at::Tensor& x, const Mesh& mesh, Axis axis);

@@ -15,9 +15,7 @@ using M = const spec::ModelSpec&;
 
 constexpr int64_t kMostRanks = int64_t{1} << 20;
 
-int64_t expert_tensor(C c) {
-  return c.parallel.expert_tensor_parallel_size.value_or(c.parallel.tensor_model_parallel_size);
-}
+int64_t expert_tensor(C c) { return c.parallel.expert_ranks(); }
 int64_t chunks(C c) { return c.parallel.virtual_pipeline_model_parallel_size.value_or(1); }
 
 /// Sizes that are out of range have a rule of their own; no other rule divides by them.
@@ -288,9 +286,20 @@ Found predictions_beside_the_loss(C c) {
   return {};
 }
 
-Found whole_sequences(C c) {
-  if (!c.parallel.sequence_parallel) return {};
-  return Finding{"this version's tensor-parallel ranks each see the whole sequence", {.got = "true", .want = "false"}};
+Found experts_split_as_layers(C c) {
+  const int64_t size = expert_tensor(c);
+  if (size == 1 || size == c.parallel.tensor_model_parallel_size) return {};
+  return Finding{"this version splits an expert over all tensor-parallel ranks or over none",
+                 {.got = fmt::to_string(size),
+                  .want = fmt::format("1 or tensor_model_parallel_size, {}", c.parallel.tensor_model_parallel_size)}};
+}
+
+Found expert_biases_are_whole(C c, M m) {
+  const spec::MoeFfn* moe = first_experts(m);
+  if (!moe || !moe->expert_bias || expert_tensor(c) == 1) return {};
+  return Finding{"this version does not split experts with biases",
+                 {.got = fmt::format("expert tensor parallel size {}", expert_tensor(c)),
+                  .want = "model.expert_tensor_parallel_size=1"}};
 }
 
 Found every_rank_has_groups(C c, M m) {
@@ -366,11 +375,10 @@ void add_parallel_rules(std::vector<Rule>& rules) {
                                    [](C c) { return c.parallel.context_parallel_size; }));
   rules.push_back(
       {"R493", "model.pipeline_model_parallel_layout", "with m and L in one stage", predictions_beside_the_loss, true});
-  rules.push_back({"R492", "model.sequence_parallel", "false", whole_sequences, true});
   rules.push_back(one_process_rule("R490", "model.expert_model_parallel_size", "expert",
                                    [](C c) { return c.parallel.expert_model_parallel_size; }));
-  rules.push_back(one_process_rule("R491", "model.expert_tensor_parallel_size", "expert tensor",
-                                   [](C c) { return c.parallel.expert_tensor_parallel_size.value_or(1); }));
+  rules.push_back(
+      {"R491", "model.expert_tensor_parallel_size", "1 or tensor_model_parallel_size", experts_split_as_layers, true});
 }
 
 std::vector<ModelRule> parallel_model_rules() {
@@ -384,6 +392,7 @@ std::vector<ModelRule> parallel_model_rules() {
       {"R476", "model.sequence_parallel", "true for experts under tensor parallelism", experts_need_sequence_parallel},
       {"R477", "model.pipeline_model_parallel_size", "such that the layers divide over its stages", layers_divide},
       {"R478", "model.pipeline_model_parallel_layout", "with as many t and m as the model has", layout_has_the_layers},
+      {"R494", "model.expert_tensor_parallel_size", "1 for experts with biases", expert_biases_are_whole, true},
       {"R479", "model.tensor_model_parallel_size", "a divisor of the key/value heads", every_rank_has_groups, true},
       {"R481", "model.tensor_model_parallel_size", "1 with blocks of multi-token prediction", no_prediction_blocks,
        true},

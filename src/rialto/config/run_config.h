@@ -44,6 +44,7 @@ struct ParallelKeys {
   bool sequence_parallel = false;
   bool split_weight_gradients = false;  ///< of a backward pass, from those of its input
 
+  int64_t expert_ranks() const { return expert_tensor_parallel_size.value_or(tensor_model_parallel_size); }
   /// Ranks that hold one copy of the layers that are not experts.
   int64_t model_ranks() const {
     return tensor_model_parallel_size * pipeline_model_parallel_size * context_parallel_size;

@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -16,9 +17,19 @@ namespace rialto::kernels {
 struct Dropout {
   double probability = 0;            ///< 0: nothing is dropped
   std::vector<RandomStream> rows{};  ///< one for each sample of the batch
+  int64_t sample_tokens = 0;         ///< 0: x is the whole batch; else a part of it, from token `first_token` on
+  int64_t first_token = 0;
   bool active() const { return probability > 0; }
   uint64_t threshold() const { return static_cast<uint64_t>(std::llround(probability * 0x1p32)); }
   double scale() const { return 1 / (1 - probability); }  ///< of what stays
+  /// Elements of one sample, when `x` is what is dropped from; the first that x has, counted over the batch.
+  int64_t sample_elements(const at::Tensor& x) const {
+    return sample_tokens > 0 ? sample_tokens * (x.numel() / x.size(0))
+                             : x.numel() / std::max<int64_t>(1, static_cast<int64_t>(rows.size()));
+  }
+  int64_t first_element(const at::Tensor& x) const {
+    return first_token * (x.numel() / std::max<int64_t>(1, x.size(0)));
+  }
 };
 
 /// Four factors from one counter: 0 for what is dropped, `scale` for what stays.
@@ -27,8 +38,8 @@ inline void dropout_factors(const RandomStream& stream, uint64_t counter, uint64
   for (size_t i = 0; i < 4; ++i) out[i] = words[i] < threshold ? 0.0F : scale;
 }
 
-/// x [B*S, ...] of B samples, whose elements count from 0 in each -> 0 where dropped, else x / (1 - probability)
-/// rounded to x's dtype. It is its own transpose: the gradient takes the same way.
+/// x [B*S, ...] of B samples (or some of those tokens), whose elements count from 0 in each -> 0 where dropped, else x
+/// / (1 - probability) rounded to x's dtype. It is its own transpose: the gradient takes the same way.
 at::Tensor dropout(const at::Tensor& x, const Dropout& dropout);
 
 namespace ref {

@@ -13,19 +13,24 @@ namespace {
 constexpr int64_t kGrain = 4096;  // counters of one task
 
 template <class T>
-void drop(const T* x, T* y, int64_t per_sample, const Dropout& dropout) {
-  const int64_t counters = (per_sample + 3) / 4;
+void drop(const T* x, T* y, int64_t elements, int64_t first, int64_t per_sample, const Dropout& dropout) {
   const uint64_t threshold = dropout.threshold();
   const auto scale = static_cast<float>(dropout.scale());
-  at::parallel_for(0, counters * static_cast<int64_t>(dropout.rows.size()), kGrain, [&](int64_t begin, int64_t end) {
-    float factor[4];
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t row = i / counters, counter = i % counters, first = row * per_sample + counter * 4;
-      dropout_factors(dropout.rows[static_cast<size_t>(row)], static_cast<uint64_t>(counter), threshold, scale, factor);
-      const int64_t count = std::min<int64_t>(4, per_sample - counter * 4);
-      for (int64_t j = 0; j < count; ++j) y[first + j] = static_cast<T>(static_cast<float>(x[first + j]) * factor[j]);
-    }
-  });
+  for (int64_t at = first; at < first + elements;) {
+    const int64_t row = at / per_sample, start = row * per_sample;  // what x has of this sample is [at, end)
+    const int64_t end = std::min(first + elements, start + per_sample);
+    const RandomStream& stream = dropout.rows[static_cast<size_t>(row)];
+    at::parallel_for((at - start) / 4, (end - start + 3) / 4, kGrain, [&](int64_t from, int64_t to) {
+      float factor[4];
+      for (int64_t counter = from; counter < to; ++counter) {
+        dropout_factors(stream, static_cast<uint64_t>(counter), threshold, scale, factor);
+        const int64_t four = start + counter * 4;
+        for (int64_t e = std::max(four, at); e < std::min(four + 4, end); ++e)
+          y[e - first] = static_cast<T>(static_cast<float>(x[e - first]) * factor[e - four]);
+      }
+    });
+    at = end;
+  }
 }
 
 }  // namespace
@@ -33,11 +38,11 @@ void drop(const T* x, T* y, int64_t per_sample, const Dropout& dropout) {
 at::Tensor cpu::dropout(const at::Tensor& x, const Dropout& dropout) {
   const at::Tensor in = x.contiguous();
   at::Tensor out = at::empty_like(in);
-  const int64_t per_sample = in.numel() / std::max<int64_t>(1, static_cast<int64_t>(dropout.rows.size()));
+  const int64_t first = dropout.first_element(in), per_sample = dropout.sample_elements(in);
   if (in.scalar_type() == at::kFloat)
-    drop(in.const_data_ptr<float>(), out.data_ptr<float>(), per_sample, dropout);
+    drop(in.const_data_ptr<float>(), out.data_ptr<float>(), in.numel(), first, per_sample, dropout);
   else
-    drop(in.const_data_ptr<at::BFloat16>(), out.data_ptr<at::BFloat16>(), per_sample, dropout);
+    drop(in.const_data_ptr<at::BFloat16>(), out.data_ptr<at::BFloat16>(), in.numel(), first, per_sample, dropout);
   return out;
 }
 

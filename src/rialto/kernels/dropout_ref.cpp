@@ -21,7 +21,8 @@ at::Tensor ref::kept(const Dropout& dropout, int64_t per_sample) {
 }
 
 at::Tensor ref::dropout(const at::Tensor& x, const Dropout& dropout) {
-  const at::Tensor mask = kept(dropout, x.numel() / static_cast<int64_t>(dropout.rows.size())).view(x.sizes());
+  const at::Tensor batch = kept(dropout, dropout.sample_elements(x)).view(-1);
+  const at::Tensor mask = batch.narrow(0, dropout.first_element(x), x.numel()).view(x.sizes());
   return (x.to(wide_type(x)) * mask.to(x.device()) * dropout.scale()).to(x.scalar_type());
 }
 

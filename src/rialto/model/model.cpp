@@ -55,8 +55,7 @@ struct Model::Impl {
 
   at::Tensor embed(const at::Tensor& tokens_BS) const {
     check_stage(embedding, "embedding");
-    return comm::reduce_from(model::embedding(recorder, tokens_BS.reshape({-1}), *embedding, embedding_scale), mesh,
-                             comm::Axis::kTp);
+    return comm::out_of_tp(model::embedding(recorder, tokens_BS.reshape({-1}), *embedding, embedding_scale), mesh);
   }
   /// With dropout. `place`: "embedding", or a depth's own.
   at::Tensor embed(const at::Tensor& tokens_BS, const Pass& pass, const std::string& place) const {
@@ -103,8 +102,8 @@ struct Model::Impl {
   }
   at::Tensor token_losses(const at::Tensor& normed_TH, const at::Tensor& labels_BS,
                           const at::Tensor& loss_weights_BS) const {
-    return linear_cross_entropy(recorder, comm::copy_to(normed_TH, mesh, comm::Axis::kTp), head,
-                                labels_BS.reshape({-1}), loss_weights_BS.reshape({-1}), mesh);
+    return linear_cross_entropy(recorder, comm::into_tp(normed_TH, mesh), head, labels_BS.reshape({-1}),
+                                loss_weights_BS.reshape({-1}), mesh);
   }
 
   /// Sum over depths of their token losses, times the factor of each, to be divided by `main_weight`; every depth's own
@@ -220,7 +219,10 @@ StageOutput Model::forward_stage(const Batch& batch, const at::Tensor& hidden_TH
                                  .cache = nullptr,
                                  .routing = training ? &routing : nullptr,
                                  .dropping = training ? impl_->dropping_of(batch) : Dropping{}};
-  const auto pass = std::make_shared<Pass>(batch.tokens_BS.size(0), batch.tokens_BS.size(1), context);
+  std::optional<int64_t> first_token;
+  if (impl_->mesh.token_ranks() > 1)
+    first_token = batch.tokens_BS.numel() / impl_->mesh.token_ranks() * impl_->mesh.index(comm::Axis::kTp);
+  const auto pass = std::make_shared<Pass>(batch.tokens_BS.size(0), batch.tokens_BS.size(1), context, first_token);
   const at::Tensor in = hidden_TH.defined() ? hidden_TH : impl_->embed(batch.tokens_BS, *pass, "embedding");
   StageOutput output;
   LossSum& loss = output.loss;
@@ -250,7 +252,8 @@ StageOutput Model::forward_stage(const Batch& batch, const at::Tensor& hidden_TH
 
 at::Tensor Model::blank_hidden(int64_t tokens) const {
   const Context& context = impl_->weights.context();
-  return at::empty({tokens, impl_->hidden}, at::TensorOptions().dtype(context.dtype).device(context.device));
+  return at::empty({tokens / impl_->mesh.token_ranks(), impl_->hidden},
+                   at::TensorOptions().dtype(context.dtype).device(context.device));
 }
 
 bool Model::has_head() const { return impl_->head.weight != nullptr; }

@@ -114,6 +114,15 @@ kernels::Dropout Pass::dropout(double probability, const std::string& place) con
   return dropout;
 }
 
+kernels::Dropout Pass::hidden_dropout(const std::string& place) const {
+  kernels::Dropout of = dropout(context_.dropping.hidden, place);
+  if (first_token_) {
+    of.sample_tokens = tokens_;
+    of.first_token = *first_token_;
+  }
+  return of;
+}
+
 const kernels::KeyRange& Pass::range(std::optional<int64_t> window) {
   auto [entry, fresh] = ranges_.try_emplace(window.value_or(0));
   if (fresh) entry->second = key_range(rows_, tokens_, context_.documents_BS, window, context_.positions_BS.device());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "rialto/kernels/attention.h"
 #include "rialto/kernels/rope.h"
@@ -22,15 +23,16 @@ kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, s
 
 class Pass {
  public:
-  Pass(int64_t rows, int64_t tokens, AttentionContext context)
-      : rows_(rows), tokens_(tokens), context_(std::move(context)) {}
+  /// `first_token`: of those that this rank has outside of what tensor-parallel ranks share; unset: it has all.
+  Pass(int64_t rows, int64_t tokens, AttentionContext context, std::optional<int64_t> first_token = {})
+      : rows_(rows), tokens_(tokens), first_token_(first_token), context_(std::move(context)) {}
   int64_t rows() const { return rows_; }
   int64_t tokens() const { return tokens_; }
   const AttentionContext& context() const { return context_; }
   const kernels::RopeTable& rope(const std::optional<spec::Rope>& rope);
   const kernels::KeyRange& range(std::optional<int64_t> window);
   /// What is dropped at one place of the model: "decoder.layers.3.mlp".
-  kernels::Dropout hidden_dropout(const std::string& place) const { return dropout(context_.dropping.hidden, place); }
+  kernels::Dropout hidden_dropout(const std::string& place) const;
   kernels::Dropout attention_dropout(const std::string& place) const {
     return dropout(context_.dropping.attention, place);
   }
@@ -39,6 +41,7 @@ class Pass {
   kernels::Dropout dropout(double probability, const std::string& place) const;
 
   int64_t rows_, tokens_;
+  std::optional<int64_t> first_token_;
   AttentionContext context_;
   kernels::RopeTable none_;
   std::map<std::string, kernels::RopeTable> ropes_;

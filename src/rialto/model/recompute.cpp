@@ -209,11 +209,16 @@ Recomputed::~Recomputed() = default;
 
 Remade::Remade(const Recorder& recorder, const at::Tensor& output, const at::Tensor& from, const Make& make)
     : recorder_(recorder) {
-  if (!recorder.plan || !at::GradMode::is_enabled()) return;
+  if (!recorder.plan || !at::GradMode::is_enabled() || is_same(output, from)) return;
   hook_ = std::make_unique<RemadeHook>(output, from, make, recorder);
   recorder_.save = hook_.get();
 }
 
 Remade::~Remade() = default;
+
+Entered::Entered(const Recorder& recorder, const at::Tensor& x, const comm::Mesh& mesh)
+    : x_(comm::into_tp(x, mesh)), joined_(recorder, x_, x, [&mesh](const at::Tensor& tokens) {
+        return comm::all_gather(tokens, mesh, comm::Axis::kTp);
+      }) {}
 
 }  // namespace rialto::model

@@ -3,6 +3,7 @@
 // gradients are those of the plain run, bit for bit, in the same order.
 #pragma once
 
+#include "rialto/comm/mesh.h"
 #include "rialto/model/tape.h"
 
 namespace rialto::model {
@@ -32,7 +33,7 @@ class Recomputed {
 
 /// An output that costs little and is not kept: what runs behind under recorder() and keeps it keeps instead the tensor
 /// that it was made from, which its maker keeps anyway, and makes it again, to the same bits. Always, except where
-/// everything is made again.
+/// everything is made again, or both are one tensor.
 class Remade {
  public:
   /// `make`: from -> output, without side effects. It may run after the forward pass has returned.
@@ -44,6 +45,19 @@ class Remade {
  private:
   Recorder recorder_;
   std::unique_ptr<SaveHook> hook_;
+};
+
+/// Hidden states on their way into what tensor-parallel ranks share: comm::into_tp. What runs behind under recorder()
+/// and keeps them keeps this rank's tokens alone; they are joined again in the backward pass.
+class Entered {
+ public:
+  Entered(const Recorder& recorder, const at::Tensor& x, const comm::Mesh& mesh);
+  const at::Tensor& x() const { return x_; }
+  const Recorder& recorder() const { return joined_.recorder(); }
+
+ private:
+  at::Tensor x_;
+  Remade joined_;
 };
 
 }  // namespace rialto::model

@@ -85,6 +85,7 @@ Weights::Weights(const spec::ModelSpec& model, const spec::Layout& layout, const
                   .data = {},
                   .main_grad = {}};
     weight.frozen = !training || param.buffer;
+    weight.tp_split = param.tp_axis && (param.expert_sharded ? layout.etp : layout.tp) > 1;
     weight.on_both_ends = layout.pp > 1 && spec::stages_of(param, model, layout).size() > 1;
     weight.is_copy = weight.on_both_ends && coords.pp != 0;
     if (!param.buffer) flat_size_ += aligned(weight.size);

@@ -23,6 +23,7 @@ struct Weight {
   at::Tensor data;  ///< view of flat_data (a buffer: its own tensor), a leaf of autograd; requires grad unless frozen
   at::Tensor main_grad;       ///< fp32 view of flat_grad; undefined for inference and for buffers
   bool frozen = false;        ///< always for buffers
+  bool tp_split = false;      ///< each tensor-parallel rank holds another part; else all hold the same
   bool on_both_ends = false;  ///< the first and the last pipeline stage hold it, and add up its gradients
   bool is_copy = false;       ///< the last stage's of those: not counted again
 };

@@ -24,13 +24,14 @@ at::Tensor part_of(const at::Tensor& flat, const Range& range) {
 
 }  // namespace
 
-/// Norms of single heads: each tensor-parallel rank has the gradient from its own heads, and all need the sum.
-class DataParallel::HeadNorms {
+/// Weights that every tensor-parallel rank holds and uses for its own heads (norms of single heads) or tokens (with
+/// sequence parallelism what is outside of the shared parts, experts included): each has a part of the gradient.
+class DataParallel::TensorSums {
  public:
-  HeadNorms(const model::Weights& weights, const comm::Mesh& mesh) : mesh_(mesh) {
+  TensorSums(const model::Weights& weights, const comm::Mesh& mesh) : mesh_(mesh) {
     if (mesh.size(kTp) == 1) return;
     for (const model::Weight& weight : weights.all())
-      if (weight.param.tensor_parallel_sum && weight.main_grad.defined()) weights_.push_back(&weight);
+      if (!weight.tp_split && weight.main_grad.defined() && has_parts(weight.param)) weights_.push_back(&weight);
     std::ranges::stable_sort(weights_, std::greater(), [](const model::Weight* w) { return layer_of(w->param); });
   }
   /// Sums those of layers from `layer` on that were not summed yet.
@@ -46,6 +47,10 @@ class DataParallel::HeadNorms {
   }
 
  private:
+  bool has_parts(const spec::Param& param) const {
+    return param.tensor_parallel_sum ||
+           (mesh_.token_ranks() > 1 && (param.sequence_parallel_sum || param.expert_sharded));
+  }
   const comm::Mesh& mesh_;
   std::vector<const model::Weight*> weights_;
   size_t next_ = 0;
@@ -60,7 +65,7 @@ class DataParallel::Reducer final : public model::GradWatch {
 
   void done_from(int64_t layer) override {
     if (!armed_) return;
-    owner_.head_norms_->sum_from(layer);
+    owner_.tensor_sums_->sum_from(layer);
     while (next_ < owner_.buckets_.size() && owner_.buckets_[next_].first_layer >= layer) start_next();
   }
 
@@ -104,7 +109,7 @@ class DataParallel::Reducer final : public model::GradWatch {
 };
 
 DataParallel::DataParallel(model::Weights& weights, const comm::Mesh& mesh, const Options& options)
-    : weights_(weights), mesh_(mesh), options_(options), head_norms_(std::make_unique<HeadNorms>(weights, mesh_)) {
+    : weights_(weights), mesh_(mesh), options_(options), tensor_sums_(std::make_unique<TensorSums>(weights, mesh_)) {
   if (mesh.size(kDp) == 1) return;
   buckets_ = plan_buckets(weights, options.bucket_size, mesh.size(kDp));
   reducer_ = std::make_unique<Reducer>(*this, weights.flat_grad());
@@ -128,7 +133,7 @@ void DataParallel::expect_last_backward() {
 }
 
 void DataParallel::reduce_gradients() {
-  head_norms_->finish();
+  tensor_sums_->finish();
   sum_over_ends();
   if (reducer_) reducer_->finish();
 }
@@ -158,7 +163,7 @@ double DataParallel::sum_of_squares_counted_by_others() const {
   for (const model::Weight& weight : weights_.all()) {
     // One of the tensor-parallel ranks says what all of them have: each would round it differently where it owns
     // another part.
-    const bool replicated = !weight.param.tp_axis && mesh_.index(kTp) != 0;
+    const bool replicated = !weight.tp_split && mesh_.index(kTp) != 0;
     if (!(replicated || weight.is_copy) || !weight.main_grad.defined()) continue;
     for (const Range& range : owned) {
       const Range part = range.shared_with({weight.offset, weight.offset + weight.size});

@@ -40,10 +40,10 @@ class DataParallel {
 
   /// Of the next backward pass the gradients are reduced: it is the last one of an iteration.
   void expect_last_backward();
-  /// Starts what the backward pass did not and waits for all. Then flat_grad holds the sum over ranks (of norms that
-  /// tensor-parallel ranks use for their own heads, over those too; of an embedding that both ends of a pipeline hold,
-  /// over both); with shard_optimizer in the owned ranges only.
-  /// Throws kInternal naming bucket and rank when check_for_nan_in_grad finds something.
+  /// Starts what the backward pass did not and waits for all. Then flat_grad holds the sum over ranks (of weights that
+  /// tensor-parallel ranks use for their own heads or tokens, over those too; of an embedding that both ends of a
+  /// pipeline hold, over both); with shard_optimizer in the owned ranges only. Throws kInternal naming bucket and rank
+  /// when check_for_nan_in_grad finds something.
   void reduce_gradients();
   /// Of the reduced gradients, over all of the model. The same bits on every rank, with and without shard_optimizer.
   double grad_norm() const;
@@ -58,7 +58,7 @@ class DataParallel {
 
  private:
   class Reducer;
-  class HeadNorms;
+  class TensorSums;
   void sum_over_ends();                             ///< gradients of what the pipeline's ends both hold
   double sum_of_squares() const;                    ///< of this rank's part of the model
   double sum_of_squares_counted_by_others() const;  ///< of what it holds and another rank counts
@@ -66,7 +66,7 @@ class DataParallel {
   comm::Mesh mesh_;
   Options options_;
   std::vector<Bucket> buckets_;
-  std::unique_ptr<HeadNorms> head_norms_;
+  std::unique_ptr<TensorSums> tensor_sums_;
   std::unique_ptr<Reducer> reducer_;
   std::vector<std::unique_ptr<comm::Pending>> gathering_;
 };

@@ -8,6 +8,7 @@ namespace rialto::spec {
 
 struct Layout {
   int tp = 1, cp = 1, dp = 1, pp = 1, vpp = 1, ep = 1, etp = 1;
+  bool sp = false;  ///< sequence parallel: outside of what they share of a layer, tp ranks each have some tokens
   std::vector<int64_t> stage_layers = {};  ///< of each of the pp * vpp stages; empty: the same number in each
   int world() const { return tp * cp * dp * pp; }
 };

@@ -26,7 +26,7 @@ double sum_of_squares(const at::Tensor& tensor) {
 void sum_over_parts(std::vector<double>& values, const model::Weights& weights, const comm::Mesh& mesh) {
   for (size_t w = 0; w < values.size(); ++w) {
     const model::Weight& weight = weights.all()[w];
-    if (weight.is_copy || (!weight.param.tp_axis && mesh.index(comm::Axis::kTp) != 0)) values[w] = 0;
+    if (weight.is_copy || (!weight.tp_split && mesh.index(comm::Axis::kTp) != 0)) values[w] = 0;
   }
   comm::all_reduce_sum(values, mesh, comm::Axis::kTp);
 }

@@ -228,7 +228,9 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   spec::Layout layout{.tp = static_cast<int>(given.parallel.tensor_model_parallel_size),
                       .dp = static_cast<int>(given.data_parallel_size()),
                       .pp = static_cast<int>(given.parallel.pipeline_model_parallel_size),
-                      .vpp = static_cast<int>(config::pipeline_chunks(given.parallel))};
+                      .vpp = static_cast<int>(config::pipeline_chunks(given.parallel)),
+                      .etp = static_cast<int>(given.parallel.expert_ranks()),
+                      .sp = given.parallel.sequence_parallel};
   setup.phases = Phases(setup.device, given.logger.timing_log_level > 0, given.profiling.nvtx_ranges);
   const Origin origin = find_origin(given, progress);
   refuse_foreign_folder(given, origin);

@@ -225,7 +225,14 @@ TEST(ParallelLimits, OfTensorParallelRanks) {
   EXPECT_THAT(limits([](RunConfig& c) { c.memory.attention_dropout = 0.1; }, model), ElementsAre("R051"));
   EXPECT_THAT(limits([](RunConfig& c) { c.logger.sample_tokens = 4; }, model), ElementsAre("R051"));
   EXPECT_THAT(limits([](RunConfig& c) { c.mixed_precision = "bf16_with_mxfp8_mixed"; }, model), ElementsAre("R051"));
-  EXPECT_THAT(limits([](RunConfig& c) { c.parallel.sequence_parallel = true; }, model), ElementsAre("R492"));
+  EXPECT_THAT(limits([](RunConfig& c) { c.parallel.sequence_parallel = true; }, model), testing::IsEmpty());
+  EXPECT_THAT(limits(
+                  [](RunConfig& c) {
+                    c.parallel.tensor_model_parallel_size = c.world_size = 4;
+                    c.parallel.expert_tensor_parallel_size = 2;
+                  },
+                  model),
+              testing::Contains("R491"));
   model.mtp.push_back({.layer = model.layers.back()});
   EXPECT_THAT(limits({}, model), ElementsAre("R481"));
   model.mtp.clear();

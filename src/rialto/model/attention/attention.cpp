@@ -4,6 +4,7 @@
 #include "rialto/model/attention/functions.h"
 #include "rialto/model/cache.h"
 #include "rialto/model/layer.h"
+#include "rialto/model/recompute.h"
 
 namespace rialto::model {
 namespace {
@@ -26,7 +27,8 @@ class SelfAttention final : public Mixer {
   }
 
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {
-    const at::Tensor qkv = linear(recorder.in(Module::kQkvLinear), comm::copy_to(x_TH, mesh_, comm::Axis::kTp), qkv_);
+    const Entered in(recorder.in(Module::kQkvLinear), x_TH, mesh_);
+    const at::Tensor qkv = linear(in.recorder(), in.x(), qkv_);
     const kernels::RopeTable& rope = pass.rope(spec_.rope);
     kernels::Heads heads =
         split_heads(recorder, qkv, groups_, spec_.head_dim, spec_.qk_norm ? kernels::RopeTable{} : rope);

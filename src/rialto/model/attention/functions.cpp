@@ -134,11 +134,10 @@ at::Tensor add_bias(const Recorder& recorder, const at::Tensor& x_TO, const Weig
 }
 
 at::Tensor row_parallel(const Recorder& recorder, const at::Tensor& x_TI, const Linear& layer, const comm::Mesh& mesh) {
-  if (!layer.bias || mesh.size(comm::Axis::kTp) == 1)
-    return comm::reduce_from(linear(recorder, x_TI, layer), mesh, comm::Axis::kTp);
+  if (!layer.bias || mesh.size(comm::Axis::kTp) == 1) return comm::out_of_tp(linear(recorder, x_TI, layer), mesh);
   Linear product = layer;
   product.bias = nullptr;
-  return add_bias(recorder, comm::reduce_from(linear(recorder, x_TI, product), mesh, comm::Axis::kTp), *layer.bias);
+  return add_bias(recorder, comm::out_of_tp(linear(recorder, x_TI, product), mesh), *layer.bias);
 }
 
 }  // namespace rialto::model

@@ -43,7 +43,7 @@ at::Tensor sharded_norm(const Recorder& recorder, const at::Tensor& x, const Nor
 
 /// x [T,O] + bias.
 at::Tensor add_bias(const Recorder& recorder, const at::Tensor& x_TO, const Weight& bias);
-/// The product of which each rank has a share of the inputs, summed over tp; the bias is added once, after the sum.
+/// The product of which each rank has a share of the inputs, out of tp; the bias is added once, after the sum.
 at::Tensor row_parallel(const Recorder& recorder, const at::Tensor& x_TI, const Linear& layer, const comm::Mesh& mesh);
 
 /// Latent attention's down projection [T, C+R] -> latent [T,C] and the key part to be rotated [T,1,R].

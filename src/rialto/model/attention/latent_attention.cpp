@@ -45,7 +45,7 @@ class LatentAttention final : public Mixer {
     const Body up = [this, rope](const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
       const at::Tensor q_TND = queries(r, in[0], rope);
       const at::Tensor latent_TC = add_norm(r, in[1], {}, kv_norm_).y;
-      const ExpandedKeys keys = expand(r, latent_TC, rotate(r, in[2], rope));
+      const ExpandedKeys keys = expand(r, latent_TC, in[2], rope);
       return {q_TND, keys.k_TND, keys.v_TNV};
     };
     const Recomputed heads(recorder, Module::kMlaUpProj, {q_in, parts.latent_TC, parts.key_T1R}, up);
@@ -60,16 +60,19 @@ class LatentAttention final : public Mixer {
   at::Tensor queries(const Recorder& recorder, const at::Tensor& x, const kernels::RopeTable& rope) const {
     const at::Tensor in = spec_.q_lora_rank ? add_norm(recorder, x, {}, q_norm_).y : x;
     // Every rank has the latent whole and its own heads, so their gradients are added up here.
-    const at::Tensor q = linear(recorder, comm::copy_to(in, mesh_, comm::Axis::kTp), q_up_);
+    const Entered whole(recorder, in, mesh_);
+    const at::Tensor q = linear(whole.recorder(), whole.x(), q_up_);
     return rotate(recorder, q.view({q.size(0), heads_, spec_.qk_nope_dim + spec_.qk_rope_dim}), rope,
                   spec_.qk_nope_dim);
   }
 
-  /// Keys and values of every head from `latent` [B*K,C] and `key` [B*K,1,R].
-  ExpandedKeys expand(const Recorder& recorder, const at::Tensor& latent_TC, const at::Tensor& key_T1R) const {
-    const at::Tensor up = linear(recorder, comm::copy_to(latent_TC, mesh_, comm::Axis::kTp), kv_up_);
+  /// Keys and values of every head from `latent` [B*K,C] and `key` [B*K,1,R], which `rope` turns (none: it is turned).
+  ExpandedKeys expand(const Recorder& recorder, const at::Tensor& latent_TC, const at::Tensor& key_T1R,
+                      const kernels::RopeTable& rope = {}) const {
+    const Entered whole(recorder, latent_TC, mesh_);
+    const at::Tensor up = linear(whole.recorder(), whole.x(), kv_up_);
     return expand_keys(recorder, up.view({up.size(0), heads_, spec_.qk_nope_dim + spec_.v_head_dim}),
-                       comm::copy_to(key_T1R, mesh_, comm::Axis::kTp), spec_.qk_nope_dim);
+                       rotate(recorder, comm::into_tp(key_T1R, mesh_), rope), spec_.qk_nope_dim);
   }
 
   /// -> [B*S, N*V].

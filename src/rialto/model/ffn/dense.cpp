@@ -14,12 +14,13 @@ class DenseFfn final : public Ffn {
   }
 
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Routing*) const override {
-    const at::Tensor inner = linear(recorder, comm::copy_to(x_TH, mesh_, comm::Axis::kTp), fc1_);
+    const Entered in(recorder, x_TH, mesh_);
+    const at::Tensor inner = linear(in.recorder(), in.x(), fc1_);
     const at::Tensor mixed = activate(recorder, inner, activation_);
     const Remade remade(recorder, mixed, inner, [activation = activation_](const at::Tensor& from) {
       return kernels::activation_forward(from, activation);
     });
-    return comm::reduce_from(linear(remade.recorder(), mixed, fc2_), mesh_, comm::Axis::kTp);
+    return comm::out_of_tp(linear(remade.recorder(), mixed, fc2_), mesh_);
   }
 
  private:

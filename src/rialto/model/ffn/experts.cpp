@@ -60,7 +60,7 @@ at::Tensor gate_rows(const Recorder& recorder, const at::Tensor& y_TH, const at:
 }
 
 Experts::Experts(const spec::MoeFfn& spec, const Parts& parts)
-    : activation_(make_activation(spec.activation, true, spec.clamp)) {
+    : mesh_(parts.mesh), activation_(make_activation(spec.activation, true, spec.clamp)) {
   for (int64_t e = 0; e < spec.num_experts; ++e) {
     const auto product = [&](const char* name) {
       return parts.linear(fmt::format("mlp.experts.{}.weight{}", name, e),
@@ -72,6 +72,17 @@ Experts::Experts(const spec::MoeFfn& spec, const Parts& parts)
 }
 
 at::Tensor Experts::forward(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const {
+  if (mesh_.layout().etp > 1) {
+    const Entered in(recorder, x_TH, mesh_);
+    return comm::out_of_tp(compute(in.recorder(), in.x(), routes), mesh_);
+  }
+  if (mesh_.token_ranks() == 1) return compute(recorder, x_TH, routes);
+  const int64_t count = x_TH.size(0), first = count * mesh_.index(comm::Axis::kTp);
+  return compute(recorder, x_TH,
+                 {routes.weights_TK.narrow(0, first, count), routes.experts_TK.narrow(0, first, count)});
+}
+
+at::Tensor Experts::compute(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const {
   const kernels::ExpertOrder order = kernels::sort_by_expert(routes.experts_TK, static_cast<int64_t>(fc1_.size()));
   const at::Tensor x_PH = dispatch(recorder, x_TH, order);
   const at::Tensor up = grouped_linear(recorder.in(Module::kExpertFc1), x_PH, order.offsets, fc1_);

@@ -23,9 +23,14 @@ at::Tensor gate_rows(const Recorder& recorder, const at::Tensor& y_TH, const at:
 class Experts {
  public:
   Experts(const spec::MoeFfn& spec, const Parts& parts);
+  /// `routes`: as Router::forward gives them. With sequence parallelism experts that tensor-parallel ranks share see
+  /// every token, whole ones this rank's.
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const;
 
  private:
+  at::Tensor compute(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const;
+
+  const comm::Mesh& mesh_;
   kernels::Activation activation_;
   std::vector<Linear> fc1_, fc2_;  ///< by expert
 };

@@ -85,20 +85,23 @@ void add_loss(Routing& routing, at::Tensor& reported, const at::Tensor& loss, do
 }  // namespace
 
 Router::Router(const spec::MoeFfn& spec, const Parts& parts)
-    : options_(options_of(spec, parts.prefix)), num_experts_(spec.num_experts) {
+    : mesh_(parts.mesh), options_(options_of(spec, parts.prefix)), num_experts_(spec.num_experts) {
   product_.weight = &parts("mlp.router.weight");
   if (spec.router.linear_bias) product_.bias = &parts("mlp.router.bias");
   if (spec.router.selection_bias) selection_bias_ = &parts("mlp.router.expert_bias");
 }
 
 Routes Router::forward(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const {
-  const at::Tensor logits = wide_product(recorder, x_TH, product_);
+  at::Tensor logits = wide_product(recorder, x_TH, product_);
+  const int ranks = mesh_.token_ranks();
+  if (ranks > 1) logits = comm::gather_from(logits, mesh_, comm::Axis::kTp);  // its gradient is the sum over ranks
   Routes routes = route(recorder, logits, selection_bias_ ? selection_bias_->data : at::Tensor(), options_);
   if (!routing) return routes;
-  if (const double coeff = routing->aux_loss_coeff; coeff != 0)
+  // Losses over all tokens are on each rank.
+  if (const double coeff = routing->aux_loss_coeff / ranks; coeff != 0)
     add_loss(*routing, routing->aux_loss, load_balancing_loss(recorder, logits, options_.top_k, options_.score, coeff),
              coeff);
-  if (const double coeff = routing->z_loss_coeff; coeff != 0)
+  if (const double coeff = routing->z_loss_coeff / ranks; coeff != 0)
     add_loss(*routing, routing->z_loss, router_z_loss(recorder, logits, coeff), coeff);
   if (routing->want_choices) routing->choices.push_back(routes.experts_TK);
   if (selection_bias_) {
