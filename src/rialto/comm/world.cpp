@@ -66,13 +66,19 @@ class Started final : public Pending {
 
 class C10dGroup final : public Group {
  public:
-  C10dGroup(c10::intrusive_ptr<c10d::Backend> backend, at::Device device, std::string who)
-      : backend_(std::move(backend)), device_(device), who_(std::move(who)) {}
+  C10dGroup(c10::intrusive_ptr<c10d::Backend> backend, at::Device device, std::string who, std::string axis,
+            std::shared_ptr<std::map<std::string, Volume>> volumes)
+      : backend_(std::move(backend)),
+        device_(device),
+        who_(std::move(who)),
+        axis_(std::move(axis)),
+        volumes_(std::move(volumes)) {}
   int rank() const override { return backend_->getRank(); }
   int size() const override { return backend_->getSize(); }
   at::Device device() const override { return device_; }
 
   std::unique_ptr<Pending> all_reduce(at::Tensor x, Reduce op, std::string what) override {
+    count(x.scalar_type() == at::kDouble ? "numbers" : "all_reduce", x);
     return start(std::move(what), [&] {
       std::vector<at::Tensor> tensors{std::move(x)};
       c10d::AllreduceOptions options;
@@ -81,6 +87,7 @@ class C10dGroup final : public Group {
     });
   }
   std::unique_ptr<Pending> reduce_scatter(at::Tensor part, at::Tensor whole, Reduce op, std::string what) override {
+    count("reduce_scatter", whole);
     return start(std::move(what), [&] {
       c10d::ReduceScatterOptions options;
       options.reduceOp = reduce_op(op);
@@ -88,9 +95,11 @@ class C10dGroup final : public Group {
     });
   }
   std::unique_ptr<Pending> all_gather(at::Tensor whole, at::Tensor part, std::string what) override {
+    count("all_gather", whole);
     return start(std::move(what), [&] { return backend_->_allgather_base(whole, part); });
   }
   std::unique_ptr<Pending> broadcast(at::Tensor x, int root, std::string what) override {
+    count("broadcast", x);
     return start(std::move(what), [&] {
       std::vector<at::Tensor> tensors{std::move(x)};
       c10d::BroadcastOptions options;
@@ -99,12 +108,14 @@ class C10dGroup final : public Group {
     });
   }
   std::unique_ptr<Pending> send(at::Tensor x, int to, int tag, std::string what) override {
+    count("send", x);
     return start(std::move(what), [&] {
       std::vector<at::Tensor> tensors{std::move(x)};
       return backend_->send(tensors, to, tag);
     });
   }
   std::unique_ptr<Pending> receive(at::Tensor x, int from, int tag, std::string what) override {
+    count("receive", x);
     return start(std::move(what), [&] {
       std::vector<at::Tensor> tensors{std::move(x)};
       return backend_->recv(tensors, from, tag);
@@ -112,6 +123,11 @@ class C10dGroup final : public Group {
   }
 
  private:
+  void count(const char* operation, const at::Tensor& x) {
+    Volume& volume = (*volumes_)[axis_ + " " + operation];
+    ++volume.calls;
+    volume.bytes += static_cast<int64_t>(x.nbytes());
+  }
   template <class Call>
   std::unique_ptr<Pending> start(std::string what, const Call& call) {
     auto work = guarded(who_, what, call);
@@ -119,7 +135,8 @@ class C10dGroup final : public Group {
   }
   c10::intrusive_ptr<c10d::Backend> backend_;
   at::Device device_;
-  std::string who_;
+  std::string who_, axis_;
+  std::shared_ptr<std::map<std::string, Volume>> volumes_;
 };
 
 class C10dWorld final : public World {
@@ -148,8 +165,10 @@ class C10dWorld final : public World {
                           static_cast<int>(ranks.size()),
                           {.device = options_.device, .timeout = options_.timeout, .host = place_.host});
     });
-    return std::make_shared<C10dGroup>(std::move(backend), options_.device, who_);
+    return std::make_shared<C10dGroup>(std::move(backend), options_.device, who_, name.substr(0, name.find('/')),
+                                       volumes_);
   }
+  std::map<std::string, Volume> volumes() const override { return *volumes_; }
 
   void agree(std::string_view what, const std::string& value) override {
     const std::string prefix = fmt::format("agree/{}/", what), bad = prefix + "bad";
@@ -199,6 +218,7 @@ class C10dWorld final : public World {
   WorldOptions options_;
   std::string who_;
   c10::intrusive_ptr<c10d::Store> store_;
+  std::shared_ptr<std::map<std::string, Volume>> volumes_ = std::make_shared<std::map<std::string, Volume>>();
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ class World {
   virtual int size() const = 0;
   /// Collective over `ranks` (global, increasing, this one among them). `name` is the group's own.
   virtual std::shared_ptr<Group> group(const std::string& name, const std::vector<int>& ranks) = 0;
+  /// Of all groups so far, by axis and operation: "tp all_reduce". Sums of single numbers, which reports and norms
+  /// need, are called "numbers".
+  virtual std::map<std::string, Volume> volumes() const = 0;
   /// Collective over all: throws kConfig naming the first rank whose `value` is not rank 0's.
   virtual void agree(std::string_view what, const std::string& value) = 0;
 };

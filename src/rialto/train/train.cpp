@@ -38,6 +38,8 @@ Json to_json(const Result& result) {
   if (result.test_loss) json["test loss"] = *result.test_loss;
   if (result.checkpoint) json["checkpoint"] = result.checkpoint->string();
   if (!result.metrics.empty()) json["metrics"] = result.metrics.string();
+  for (const auto& [name, volume] : result.communication)
+    json["communication"][name] = {{"calls", volume.calls}, {"bytes", volume.bytes}};
   return json;
 }
 
@@ -48,7 +50,9 @@ Result train(const config::RunConfig& config, const Hooks& hooks) {
   hooks.world->agree("build", std::string(build_id()));
   const std::string text = config::write_run_config(own);
   hooks.world->agree("configuration", hash_hex(std::as_bytes(std::span(text))));
-  return Loop(own, hooks).run();
+  Result result = Loop(own, hooks).run();
+  result.communication = hooks.world->volumes();
+  return result;
 }
 
 }  // namespace rialto::train

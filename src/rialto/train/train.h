@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,6 +69,7 @@ struct Result {
   fs::path metrics;                    ///< empty when none was written
   int64_t num_parameters = 0;
   double seconds = 0;
+  std::map<std::string, comm::Volume> communication;  ///< of this process (comm::World::volumes)
 };
 Json to_json(const Result& result);
 

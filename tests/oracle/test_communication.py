@@ -1,0 +1,60 @@
+"""What ranks send each other in an iteration, counted, is what docs/parallelism.md says."""
+import pytest
+
+from test_data_parallel import BATCH, launch
+from test_pipeline_parallel import TIED
+from test_resume import data  # noqa: F401  (a fixture)
+
+LAYERS, HIDDEN, GROUPS, HEAD, VOCAB, TOKENS, MICRO = 4, 36, 2, 8, 211, 24, 4
+HEADS, FFN = 6, 56
+FP32 = 4
+TH = TOKENS * HIDDEN * FP32        # hidden states of a micro-batch of one sample
+
+
+def padded():
+    """Bytes of a rank's flat buffer: every weight on a multiple of 64, the whole on one of lcm(2 ranks, 128)."""
+    sizes = [VOCAB * HIDDEN, HIDDEN]
+    for _ in range(LAYERS):
+        sizes += [HIDDEN, (HEADS + 2 * GROUPS) * HEAD * HIDDEN, HIDDEN * HEADS * HEAD, HIDDEN, 2 * FFN * HIDDEN, FFN * HIDDEN]
+    total = sum((size + 63) // 64 * 64 for size in sizes)
+    return (total + 127) // 128 * 128 * FP32
+
+
+def tensor(micro):
+    """Two sums a layer forward and two backward, one for the embedding, one before the head; of the loss its largest logits, then two sums."""
+    return {"tp all_reduce": micro * (4 * LAYERS + 2) * TH + micro * 3 * TOKENS * FP32}
+
+
+def sequence(micro):
+    """Each of those sums becomes a scattered sum and a gathering; the inputs of two products a layer are gathered once more. Norms: summed over ranks."""
+    return {"tp reduce_scatter": micro * (4 * LAYERS + 2) * TH, "tp all_gather": micro * (4 * LAYERS + 2 + 2 * LAYERS) * TH,
+            "tp all_reduce": micro * 3 * TOKENS * FP32 + (2 * LAYERS + 1) * HIDDEN * FP32}
+
+
+PLAIN = {"optimizer.use_distributed_optimizer": False}
+ROWS = {
+    "data": (PLAIN, {"dp all_reduce": padded()}),
+    "sharded": ({}, {"dp reduce_scatter": padded(), "dp all_gather": padded()}),
+    "tensor": ({"model.tensor_model_parallel_size": 2}, tensor(MICRO)),
+    "sequence": ({"model.tensor_model_parallel_size": 2, "model.sequence_parallel": True}, sequence(MICRO)),
+    "context": ({"model.context_parallel_size": 2, **PLAIN},
+                {"cp all_gather": MICRO * LAYERS * 2 * TOKENS * GROUPS * HEAD * FP32, "cp reduce_scatter": MICRO * LAYERS * 2 * TOKENS * GROUPS * HEAD * FP32,
+                 "cp all_reduce": padded()}),
+    "pipeline": ({"model.pipeline_model_parallel_size": 2}, {"pp send": MICRO * TH, "pp receive": MICRO * TH, "ends all_reduce": VOCAB * HIDDEN * FP32}),
+    "chunks": ({"model.pipeline_model_parallel_size": 2, "model.virtual_pipeline_model_parallel_size": 2},
+               {"pp send": MICRO * 3 * TH, "pp receive": MICRO * 3 * TH, "ends all_reduce": VOCAB * HIDDEN * FP32}),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_volume_of_an_iteration(row, data, tmp_path):  # noqa: F811
+    more, want = ROWS[row]
+    values = {**data, **BATCH, **TIED, "dataset.valid_data_path": None, **more}
+    counted = []
+    for iterations in (2, 3):
+        report = launch(tmp_path / str(iterations), 2, {**values, "train.train_iters": iterations})
+        counted.append({name: (volume["bytes"], volume["calls"]) for name, volume in report["communication"].items()})
+    one = {name: counted[1][name][0] - counted[0].get(name, (0, 0))[0] for name in counted[1]}
+    numbers = [one.pop(name) for name in list(one) if name.endswith(" numbers")]
+    assert {name: volume for name, volume in one.items() if volume} == want
+    assert sum(numbers) <= 1024 * 8, "counts, losses and norms: a few numbers"
