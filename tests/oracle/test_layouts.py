@@ -1,12 +1,15 @@
 """Layouts of eight ranks drawn from all axes: each is one process."""
 import itertools
 import random
+import re
+import signal
+import time
 
 import pytest
 
 import conftest
 import toys
-from test_data_parallel import BATCH, assert_close_runs, run
+from test_data_parallel import BATCH, assert_close_runs, by_hand, endless, free_port, run, wait_for
 from test_pipeline_parallel import TIED
 from test_resume import data  # noqa: F401  (a fixture)
 
@@ -57,3 +60,24 @@ def alone(data, shelf, tmp_path_factory):  # noqa: F811
 def test_eight_ranks_are_one_process(row, alone, tmp_path):
     values, one = alone[row[-1]]
     assert_close_runs(run(tmp_path / "ranks", 8, {**values, **keys_of(*row)}), one)
+
+
+AXIS = {"stage": "pp", "part of layers": "tp", "part of a sequence": "cp"}
+AXES = {"stage": {"model.pipeline_model_parallel_size": 2}, "part of layers": {"model.tensor_model_parallel_size": 2},
+        "part of a sequence": {"model.context_parallel_size": 2}}
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_the_other_rank_ends_and_says_what_it_waited_for(axis, data, tmp_path):  # noqa: F811
+    """Two ranks without a launcher that would see to it; the second is killed."""
+    recipe = endless(data, tmp_path, **AXES[axis])
+    first, second = by_hand([recipe, recipe], free_port())
+    wait_for(tmp_path / "run" / "metrics.jsonl", 3, first)
+    second.send_signal(signal.SIGKILL)
+    begin = time.monotonic()
+    output, _ = first.communicate(timeout=30)
+    second.communicate()
+    assert first.returncode == 70, output
+    assert time.monotonic() - begin < 15
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and re.search(rf"\[iteration \d+\] \[rank 0 of 2 on \S+\] \S.* over {AXIS[axis]} failed: ", errors[0]), output

@@ -130,6 +130,7 @@ class C10dGroup final : public Group {
   }
   template <class Call>
   std::unique_ptr<Pending> start(std::string what, const Call& call) {
+    what += " over " + axis_;
     auto work = guarded(who_, what, call);
     return std::make_unique<Started>(std::move(work), who_, std::move(what));
   }

@@ -34,12 +34,17 @@ Result Loop::run() {
   reporter_.emplace(config_, hooks_, setup_.state, setup_.device);
   result_.metrics = reporter_->metrics_path();
   if (config_.logger.sample_tokens > 0 && config::evaluates(config_) && hooks_.writes()) samples_.emplace(setup_);
-  const bool goes_on = setup_.state.iteration < config_.train.train_iters;
-  if (config_.train.skip_train) {
-    if (hooks_.print) hooks_.print("skipping training (--skip-train is on) ...");
-    evaluate_at_end();
-  } else if (goes_on) {
-    train();
+  try {
+    const bool goes_on = setup_.state.iteration < config_.train.train_iters;
+    if (config_.train.skip_train) {
+      if (hooks_.print) hooks_.print("skipping training (--skip-train is on) ...");
+      evaluate_at_end();
+    } else if (goes_on) {
+      train();
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kComm) throw;
+    throw Error(ErrorKind::kComm, fmt::format("iteration {}", result_.iteration), error.what());
   }
   profiler_.finish(setup_.state.iteration);
   reporter_->sync();

@@ -116,7 +116,7 @@ TEST(Collectives, ALostRankIsNamedByTheOthers) {
                         } catch (const Error& error) {
                           EXPECT_EQ(error.kind(), ErrorKind::kComm);
                           EXPECT_THAT(error.what(), testing::HasSubstr("rank 0 of 2 on "));
-                          EXPECT_THAT(error.what(), testing::HasSubstr("the end of a test failed"));
+                          EXPECT_THAT(error.what(), testing::HasSubstr("the end of a test over dp failed"));
                         }
                       }),
             0);
