@@ -1,5 +1,5 @@
-"""Long-lived Megatron processes: one alone, four as TP 2 x PP 2, two as EP 2. Reads one JSON line per request from stdin,
-{"layout": "1x1" | "2x2" | "ep2", "ops": [{"op": ..., ...}, ...]}, and writes one JSON line: a list with each rank's results, or
+"""Long-lived Megatron processes: one alone, two as TP 2, PP 2 or EP 2, four as TP 2 x PP 2. Reads one JSON line per request from stdin,
+{"layout": a key of LAYOUTS, "ops": [{"op": ..., ...}, ...]}, and writes one JSON line: a list with each rank's results, or
 {"error": traceback}. Megatron is imported once, before the processes are forked."""
 import json
 import math
@@ -26,7 +26,7 @@ from megatron.core.dist_checkpointing.mapping import ShardedTensor, apply_factor
 from megatron.core.dist_checkpointing.strategies import filesystem_async  # noqa: E402
 from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler  # noqa: E402
 
-LAYOUTS = {"1x1": (1, 1, 1), "2x2": (2, 2, 1), "ep2": (1, 1, 2)}   # tensor, pipeline, expert parallelism
+LAYOUTS = {"1x1": (1, 1, 1), "2x1": (2, 1, 1), "1x2": (1, 2, 1), "2x2": (2, 2, 1), "ep2": (1, 1, 2)}   # tensor, pipeline, expert parallelism
 
 
 class Worker:
