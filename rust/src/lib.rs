@@ -1,10 +1,16 @@
-//! The Hugging Face tokenizers crate and an HTTPS client behind a small C ABI. Every function catches panics and reports
+//! The Hugging Face tokenizers crate, chat templates and an HTTPS client behind a small C ABI. Every function catches panics and reports
 //! errors as text; nothing here keeps state between calls but the handles. The C side is src/rialto/hub/*_abi.h.
 
 mod abi;
+pub mod chat;
+mod chat_abi;
+mod chat_tags;
 pub mod count;
 pub mod http;
 mod http_abi;
+mod python_str;
+mod python_text;
+mod python_values;
 pub mod train;
 
 use tokenizers::Tokenizer;
@@ -31,6 +37,20 @@ impl Loaded {
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, String> {
         let encoding = self.tokenizer.encode_fast(text, add_special).map_err(|e| e.to_string())?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Token ids of `text` without the post-processor's template, and which bytes of `text` each stands for.
+    pub fn encode_places(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>), String> {
+        let encoding = self.tokenizer.encode(text, false).map_err(|e| e.to_string())?;
+        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+    }
+
+    /// Texts of the added tokens that are special, in the order of their ids.
+    pub fn special_tokens(&self) -> Vec<String> {
+        let added = self.tokenizer.get_added_tokens_decoder();
+        let mut special: Vec<_> = added.into_iter().filter(|(_, token)| token.special).collect();
+        special.sort_by_key(|(id, _)| *id);
+        special.into_iter().map(|(_, token)| token.content).collect()
     }
 
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, String> {

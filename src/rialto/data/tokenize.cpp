@@ -6,6 +6,7 @@
 #include "rialto/data/document_reader.h"
 #include "rialto/data/entropy.h"
 #include "rialto/formats/indexed_dataset.h"
+#include "rialto/hub/special_tokens.h"
 #include "rialto/hub/tokenizer.h"
 
 namespace rialto::data {

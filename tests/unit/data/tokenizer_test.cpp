@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "rialto/base/json.h"
+#include "rialto/hub/special_tokens.h"
 #include "tests/unit/data/fixture.h"
 
 namespace rialto::hub {
@@ -167,8 +168,34 @@ TEST_F(TokenizerTest, TheEndOfTextTokenIsReadFromEitherFileAndForm) {
   EXPECT_EQ(eos_token(dir_), "</s>");
   write("tokenizer_config.json", "{\"eos_token\": null}");
   EXPECT_EQ(eos_token(dir_), "</s>");
+  // as transformers: the map counts unless the config lists the added tokens itself
   write("tokenizer_config.json", "{\"eos_token\": \"<eos>\"}");
+  EXPECT_EQ(eos_token(dir_), "</s>");
+  write("tokenizer_config.json", "{\"eos_token\": \"<eos>\", \"added_tokens_decoder\": {}}");
   EXPECT_EQ(eos_token(dir_), "<eos>");
+}
+
+TEST_F(TokenizerTest, NamedSpecialTokensOfAnyNameAreListed) {
+  write("tokenizer_config.json", R"({"bos_token": {"content": "<s>"}, "pad_token": null, "chat_template": "x",
+                                     "extra_special_tokens": {"image_token": "<img>", "n": 3}})");
+  EXPECT_EQ(special_tokens(dir_), Json::parse(R"({"bos_token": "<s>", "image_token": "<img>"})"));
+}
+
+TEST_F(TokenizerTest, PlacesAreBytesOfTheText) {
+  const Tokenizer tokenizer = trained();
+  const std::string text = "def 漢<|endoftext|> function_1";
+  const PlacedTokens placed = tokenizer.encode_places(text);
+  EXPECT_EQ(placed.ids, tokenizer.encode(text, false));
+  ASSERT_EQ(placed.places.size(), placed.ids.size());
+  size_t end = 0;
+  for (size_t i = 0; i < placed.ids.size(); ++i) {
+    const auto [begin, stop] = placed.places[i];
+    EXPECT_TRUE(begin == end || (i > 0 && placed.places[i] == placed.places[i - 1])) << i;
+    if (placed.ids[i] == 0) EXPECT_EQ(text.substr(begin, stop - begin), "<|endoftext|>");
+    end = stop;
+  }
+  EXPECT_EQ(end, text.size());
+  EXPECT_EQ(tokenizer.special_tokens(), std::vector<std::string>{"<|endoftext|>"});
 }
 
 }  // namespace
