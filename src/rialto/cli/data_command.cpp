@@ -1,7 +1,7 @@
-// rialto data train-tokenizer | tokenize | ledger
+// rialto data train-tokenizer | tokenize | ledger; view and check are in sft_command.cpp
 #include <fmt/format.h>
 
-#include "rialto/cli/command.h"
+#include "rialto/cli/data_commands.h"
 #include "rialto/data/ledger.h"
 #include "rialto/data/tokenize.h"
 
@@ -165,6 +165,8 @@ void add_data(CLI::App& app, Context& context) {
   command->require_subcommand(1);
   add_train_tokenizer(*command, context);
   add_tokenize(*command, context);
+  add_data_view(*command, context);
+  add_data_check(*command, context);
   add_ledger(*command, context);
 }
 

@@ -71,7 +71,7 @@ std::pair<std::string, std::string> find_templates(const fs::path& dir) {
 
 class ChatTemplate::Parsed {
  public:
-  Parsed(std::string_view text, const std::string& where) {
+  Parsed(std::string_view text, const std::string& where) : text_(text) {
     OwnedBytes error;
     if (rialto_chat_load(bytes_of(text), text.size(), &handle_, &error.bytes) != 0)
       throw Error(ErrorKind::kInput, where, "the chat template does not parse: " + error.text());
@@ -80,8 +80,10 @@ class ChatTemplate::Parsed {
   Parsed(const Parsed&) = delete;
   Parsed& operator=(const Parsed&) = delete;
   const void* handle() const { return handle_; }
+  const std::string& text() const { return text_; }
 
  private:
+  std::string text_;
   void* handle_ = nullptr;
 };
 
@@ -120,5 +122,7 @@ ChatText ChatTemplate::render(const Json& messages, const ChatOptions& options) 
 bool ChatTemplate::marks_generation(const Json& tools) const {
   return rialto_chat_has_markers(parsed(tools).handle()) != 0;
 }
+
+const std::string& ChatTemplate::source(const Json& tools) const { return parsed(tools).text(); }
 
 }  // namespace rialto::hub

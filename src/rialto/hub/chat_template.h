@@ -43,6 +43,7 @@ class ChatTemplate {
   ChatText render(const Json& messages, const ChatOptions& options) const;
   /// True when the template marks what the assistant generates.
   bool marks_generation(const Json& tools = nullptr) const;
+  const std::string& source(const Json& tools = nullptr) const;  ///< the template's text
 
  private:
   class Parsed;
