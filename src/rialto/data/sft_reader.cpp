@@ -33,7 +33,7 @@ bool fit(SftSample& sample, const SftFiles& files, const std::string& where) {
                  .hint = "cut such rows, drop them, or train with a longer sequence"});
   sample.ids.resize(room);
   sample.weights.resize(room);
-  if (std::ranges::none_of(sample.weights, [](float weight) { return weight > 0; }))
+  if (std::none_of(sample.weights.begin() + 1, sample.weights.end(), [](float weight) { return weight > 0; }))
     throw Error(ErrorKind::kInput, where, fmt::format("nothing is trained in its first {} tokens", room));
   return true;
 }

@@ -26,7 +26,9 @@ fs::path folder_of(const fs::path& tokenizer) {
 }
 
 void require_trained(const SftSample& sample, const std::string& where) {
-  if (std::ranges::any_of(sample.weights, [](float weight) { return weight > 0; })) return;
+  if (sample.ids.empty()) throw Error(ErrorKind::kInput, where, "has no tokens");
+  // the first token is nobody's label
+  if (std::any_of(sample.weights.begin() + 1, sample.weights.end(), [](float weight) { return weight > 0; })) return;
   throw Error(ErrorKind::kInput, where, "nothing in it is trained",
               {.got = {}, .want = "an answer of the assistant that has tokens"});
 }
