@@ -224,6 +224,8 @@ def test_check_finds_what_would_be_silently_wrong(tokenizer, tmp_path):
     assert found(PLAIN, [row])[0] == {}
     assert found(PLAIN, [row, {"messages": chat * 2}, row]) == ({"duplicates": 1}, [f"[{tmp_path}/rows.jsonl:3] is row 1 again"])
     assert found(PLAIN, [row], "--seq-length", 20)[0] == {} and found(PLAIN, [{"messages": chat * 9}], "--seq-length", 20)[0] == {"truncated": 1}
+    pair = {"prompt": "p", "chosen": "c", "rejected": "a longer one"}
+    assert found(PLAIN, [pair])[0] == {} and found(PLAIN, [pair], "--seq-length", 4)[0] == {"truncated": 1}
     assert found("{% generation %}" + PLAIN + "{% endgeneration %}", [row])[0] == {"all_trained": 1, "no_end": 1}
     assert found(PLAIN, [{**row, "tools": chats.TOOLS}])[0] == {"tools_ignored": 1}
     assert found("<s><s>" + PLAIN, [row])[0] == {"double_bos": 1}

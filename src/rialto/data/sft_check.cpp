@@ -51,7 +51,7 @@ class Checker {
       ++pairs_;
       side(*item.rejected, item);
     }
-    if (item.left_out || item.tokens_before_cut > static_cast<int64_t>(item.sample.ids.size()))
+    if (item.left_out || item.cut)
       find("truncated", fmt::format("[{}] has {} tokens, more than {}", item.where, item.tokens_before_cut,
                                     check_.files.max_tokens));
     if (rows_ <= kLookedThrough && encoder_.ignores_tools(item.row))

@@ -21,21 +21,25 @@ struct Slot {
   std::optional<Error> error;
 };
 
-/// Cuts what is too long; false when the row is to be left out.
-bool fit(SftSample& sample, const SftFiles& files, const std::string& where) {
+/// Counts the tokens of a side, and cuts it or marks the row when they are too many.
+void fit(SftSample& sample, SftItem& item, const SftFiles& files, const std::string& where) {
+  item.tokens_before_cut = std::max(item.tokens_before_cut, static_cast<int64_t>(sample.ids.size()));
   const auto room = static_cast<size_t>(files.max_tokens);
-  if (room == 0 || sample.ids.size() <= room) return true;
-  if (files.truncation == Truncation::kDrop) return false;
+  if (room == 0 || sample.ids.size() <= room) return;
+  if (files.truncation == Truncation::kDrop) {
+    item.left_out = true;
+    return;
+  }
   if (files.truncation == Truncation::kRefuse)
     throw Error(ErrorKind::kInput, where, "has more tokens than there is room for",
                 {.got = std::to_string(sample.ids.size()),
                  .want = fmt::format("at most {}", room),
                  .hint = "cut such rows, drop them, or train with a longer sequence"});
+  item.cut = true;
   sample.ids.resize(room);
   sample.weights.resize(room);
   if (std::none_of(sample.weights.begin() + 1, sample.weights.end(), [](float weight) { return weight > 0; }))
     throw Error(ErrorKind::kInput, where, fmt::format("nothing is trained in its first {} tokens", room));
-  return true;
 }
 
 void encode(Slot& slot, const SftFiles& files, const SftEncoder& encoder) {
@@ -49,13 +53,11 @@ void encode(Slot& slot, const SftFiles& files, const SftEncoder& encoder) {
           ErrorKind::kInput, where, "is a preference pair",
           {.got = "chosen and rejected", .want = "one conversation", .hint = "write the chosen one as messages"});
     item.sample = encoder.encode(parsed.row, where, files.details ? &item.detail : nullptr);
-    item.tokens_before_cut = static_cast<int64_t>(item.sample.ids.size());
-    item.left_out = !fit(item.sample, files, where);
+    fit(item.sample, item, files, where);
     item.row = std::move(parsed.row);
     if (!parsed.rejected) return;
     item.rejected = encoder.encode(*parsed.rejected, where, files.details ? &item.rejected_detail : nullptr);
-    item.tokens_before_cut = std::max(item.tokens_before_cut, static_cast<int64_t>(item.rejected->ids.size()));
-    if (!fit(*item.rejected, files, where)) item.left_out = true;
+    fit(*item.rejected, item, files, where);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInput) throw;
     slot.error = error;

@@ -35,6 +35,7 @@ struct SftItem {
   std::optional<SftSample> rejected;  ///< of a preference pair
   SftDetail rejected_detail;
   int64_t tokens_before_cut = 0;  ///< of the longer side
+  bool cut = false;               ///< too long, under Truncation::kRight
   bool left_out = false;          ///< too long, under Truncation::kDrop
 };
 

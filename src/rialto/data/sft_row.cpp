@@ -2,7 +2,6 @@
 #include "rialto/data/sft_row.h"
 
 #include <array>
-#include <cmath>
 #include <map>
 
 #include "rialto/base/error.h"
@@ -10,6 +9,7 @@
 namespace rialto::data {
 namespace {
 
+constexpr double kLeastWeight = 1e-6, kMostWeight = 1e6;
 constexpr const char* kForms = "messages, conversations, prompt and completion, or chosen and rejected";
 
 [[noreturn]] void bad(const std::string& where, std::string_view what, const ErrorParts& parts = {}) {
@@ -26,8 +26,8 @@ double weight_of(const Json& object, double least, const std::string& where) {
   const Json* weight = get(object, "weight");
   if (!weight) return 1;
   const double value = weight->is_number() ? weight->get<double>() : -1;
-  if (!std::isfinite(value) || value < least || (value == 0 && least > 0))
-    bad(where, "has a weight that is none", {.got = weight->dump(), .want = "a positive number"});
+  if (!(value >= least && value <= kMostWeight))
+    bad(where, "has a weight that is none", {.got = weight->dump(), .want = "a positive number, at most a million"});
   return value;
 }
 
@@ -101,7 +101,7 @@ void add_pair(SftRow& row, const Json& prompt, const Json& completion, const std
 /// Everything beside the turns.
 SftRow with_surroundings(const Json& row, const std::string& where) {
   SftRow out;
-  out.weight = weight_of(row, 1e-30, where);
+  out.weight = weight_of(row, kLeastWeight, where);
   if (const Json* tools = get(row, "tools")) {
     out.tools = tools->is_string() && !tools->get_ref<const std::string&>().empty()
                     ? parse_json(tools->get_ref<const std::string&>(), where + " tools")

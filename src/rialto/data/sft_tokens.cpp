@@ -58,7 +58,7 @@ Built build(const SftFiles& files, const SftEncoder& encoder, Progress* progress
           ++built.counts[1];
           return;
         }
-        if (item.tokens_before_cut > static_cast<int64_t>(sample.ids.size())) ++built.counts[0];
+        if (item.cut) ++built.counts[0];
         built.ids.insert(built.ids.end(), sample.ids.begin(), sample.ids.end());
         built.weights.insert(built.weights.end(), sample.weights.begin(), sample.weights.end());
         built.starts.push_back(static_cast<int64_t>(built.ids.size()));

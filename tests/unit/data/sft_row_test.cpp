@@ -1,6 +1,8 @@
 // Forms of rows; what they become as tokens is compared in tests/oracle/test_sft_rows.py.
 #include "rialto/data/sft_row.h"
 
+#include <random>
+
 #include "tests/unit/data/fixture.h"
 
 namespace rialto::data {
@@ -75,9 +77,44 @@ TEST(SftRowTest, EveryKindOfBadRowIsNamed) {
   EXPECT_NE(refused(R"({"messages": [{"role": "user", "content": "x", "weight": -1}]})").find("weight"),
             std::string::npos);
   EXPECT_NE(refused(R"({"prompt": "p", "completion": "c", "weight": "2"})").find("weight"), std::string::npos);
+  EXPECT_NE(refused(R"({"prompt": "p", "completion": "c", "weight": 1e300})").find("a million"), std::string::npos);
   EXPECT_NE(refused(R"({"prompt": "p", "completion": "c", "documents": {}})").find("documents"), std::string::npos);
   EXPECT_NE(refused(R"({"prompt": "p", "completion": "c", "chat_template_kwargs": []})").find("kwargs"),
             std::string::npos);
+}
+
+Json drawn(std::mt19937& draw, int depth) {
+  static const std::vector<Json> kPlain{nullptr, true, 0, -1.5, 1e300, "", "user", "assistant", "[1]", "{}", "x"};
+  static const std::vector<std::string> kKeys{
+      "messages",   "conversations", "role",     "content",   "from",      "value",
+      "weight",     "tool_calls",    "function", "arguments", "system",    "prompt",
+      "completion", "chosen",        "rejected", "tools",     "documents", "chat_template_kwargs"};
+  const auto kind = draw() % (depth > 0 ? 4 : 2);
+  if (kind < 2) return kPlain[draw() % kPlain.size()];
+  Json out = kind == 2 ? Json::array() : Json::object();
+  for (uint32_t left = draw() % 5; left > 0; --left) {
+    if (kind == 2)
+      out.push_back(drawn(draw, depth - 1));
+    else
+      out[kKeys[draw() % kKeys.size()]] = drawn(draw, depth - 1);
+  }
+  return out;
+}
+
+TEST(SftRowTest, AnyJsonIsARowOrAnError) {
+  std::mt19937 draw(3);
+  int rows = 0;
+  for (int i = 0; i < 50000; ++i) {
+    const Json json = drawn(draw, 4);
+    try {
+      const ParsedRow parsed = parse_sft_row(json, "f:1");
+      EXPECT_EQ(parsed.row.messages.size(), parsed.row.message_weights.size());
+      ++rows;
+    } catch (const Error& error) {
+      ASSERT_EQ(error.kind(), ErrorKind::kInput) << json;
+    }
+  }
+  EXPECT_GT(rows, 20);
 }
 
 }  // namespace
