@@ -39,7 +39,7 @@ impl From<String> for Failure {
     }
 }
 
-fn give_bytes(text: Vec<u8>) -> Bytes {
+pub(crate) fn give_bytes(text: Vec<u8>) -> Bytes {
     let boxed = text.into_boxed_slice();
     let len = boxed.len();
     Bytes { data: Box::into_raw(boxed).cast(), len }

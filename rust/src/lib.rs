@@ -1,11 +1,16 @@
-//! The Hugging Face tokenizers crate and an HTTPS client behind a small C ABI. Every function catches panics and reports
-//! errors as text; nothing here keeps state between calls but the handles. The C side is src/rialto/hub/*_abi.h.
+//! The Hugging Face tokenizers crate, an HTTPS client, parquet and compressed files behind a small C ABI. Every function catches panics and reports
+//! errors as text; nothing here keeps state between calls but the handles. The C side is src/rialto/hub/*_abi.h
+//! and src/rialto/formats/files_abi.h.
 
 mod abi;
 pub mod count;
+mod files_abi;
 pub mod http;
 mod http_abi;
+pub mod parquet_read;
+pub mod parquet_write;
 pub mod train;
+pub mod unpack;
 
 use tokenizers::Tokenizer;
 
