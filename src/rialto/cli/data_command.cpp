@@ -1,9 +1,9 @@
-// rialto data train-tokenizer | tokenize | merge | ledger
+// rialto data train-tokenizer | tokenize | merge | ledger; pack is in pack_command.cpp
 #include <regex>
 
 #include <fmt/format.h>
 
-#include "rialto/cli/command.h"
+#include "rialto/cli/data_pack.h"
 #include "rialto/data/ledger.h"
 #include "rialto/data/merge.h"
 #include "rialto/data/tokenize.h"
@@ -208,6 +208,7 @@ void add_data(CLI::App& app, Context& context) {
   add_train_tokenizer(*command, context);
   add_tokenize(*command, context);
   add_merge(*command, context);
+  add_data_pack(*command, context);
   add_ledger(*command, context);
 }
 
