@@ -45,7 +45,7 @@ class RowHandler final : public nlohmann::json_sax<Json> {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
-    wanted_ = keys_.size() == 1 && name == key_;
+    wanted_ = name == key_;
     if (keys_.back().insert(name).second) return true;
     fault_ = RowFault{fault::kDuplicateKey, "has the key \"" + name.substr(0, 100) + "\" twice"};
     return false;
@@ -71,16 +71,15 @@ class RowHandler final : public nlohmann::json_sax<Json> {
  private:
   enum class Found { kNothing, kNull, kOther, kText };
 
+  /// At the value of the wanted key of the row's own object.
   bool here() const { return wanted_ && object_ && keys_.size() == 1; }
   bool put(Found found) {
     if (here()) found_ = found;
     if (keys_.empty()) complete_ = true;
-    wanted_ = wanted_ && keys_.size() > 1;
     return true;
   }
   bool open() {
     if (here()) found_ = Found::kOther;
-    wanted_ = false;
     keys_.emplace_back();
     if (keys_.size() <= kMaxDepth) return true;
     fault_ = RowFault{fault::kTooDeep, "is nested more than " + std::to_string(kMaxDepth) + " levels deep"};

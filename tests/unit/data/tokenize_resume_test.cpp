@@ -78,7 +78,7 @@ TEST_F(TokenizeResumeTest, AStoppedRunGoesOnBehindItsLastPart) {
 }
 
 TEST_F(TokenizeResumeTest, WhateverFailsTheNextRunMakesTheSameFiles) {
-  for (int bytes_left = 0; bytes_left < 20000; bytes_left += 400) {
+  for (int bytes_left = 0; bytes_left < 20000; bytes_left += 1700) {
     const auto full = faulty_file_ops(real_file_ops(), "full:write:" + std::to_string(bytes_left));
     try {
       tokenize(options("t"), *full, nullptr);
@@ -112,6 +112,19 @@ TEST_F(TokenizeResumeTest, PartsOfOtherInputsAreNotGoneOnFrom) {
   EXPECT_EQ(tokenize(anew, real_file_ops(), nullptr).at("parts_kept"), 0);
   EXPECT_NE(bytes("t.bin"), bytes("whole.bin"));
   EXPECT_FALSE(fs::exists(dir_of_parts()));
+}
+
+TEST_F(TokenizeResumeTest, BegunAgainNothingOfTheOldPartsCounts) {
+  TokenizeOptions old = options("t");
+  old.append_eod = false;
+  StopAfter late(10), early(5);
+  data_test::error_of(ErrorKind::kStopped, [&] { tokenize(old, real_file_ops(), &late); });
+  TokenizeOptions anew = options("t");
+  anew.overwrite = true;
+  data_test::error_of(ErrorKind::kStopped, [&] { tokenize(anew, real_file_ops(), &early); });
+  EXPECT_TRUE(fs::exists(dir_of_parts() / "000000.json"));
+  tokenize(anew, real_file_ops(), nullptr);
+  expect_whole("t");
 }
 
 TEST_F(TokenizeResumeTest, TwoProcessesDoNotShareAFolder) {
