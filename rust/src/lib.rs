@@ -1,17 +1,22 @@
-//! The Hugging Face tokenizers crate, chat templates and an HTTPS client behind a small C ABI. Every function catches panics and reports
-//! errors as text; nothing here keeps state between calls but the handles. The C side is src/rialto/hub/*_abi.h.
+//! The Hugging Face tokenizers crate, chat templates, an HTTPS client, parquet and compressed files behind a small C ABI. Every function catches panics and reports
+//! errors as text; nothing here keeps state between calls but the handles. The C side is src/rialto/hub/*_abi.h
+//! and src/rialto/formats/files_abi.h.
 
 mod abi;
 pub mod chat;
 mod chat_abi;
 mod chat_tags;
 pub mod count;
+mod files_abi;
 pub mod http;
 mod http_abi;
+pub mod parquet_read;
+pub mod parquet_write;
 mod python_str;
 mod python_text;
 mod python_values;
 pub mod train;
+pub mod unpack;
 
 use tokenizers::Tokenizer;
 

@@ -139,7 +139,7 @@ def combinations(folder):
         ("tensor limit", model(tensor_model_parallel_size=2, attention_dropout=0.1), ["model.tensor_model_parallel_size", "R051"]),
         ("pipeline limit", "model: {pipeline_model_parallel_size: 2}\nlogger: {sample_tokens: 3}\n", ["model.pipeline_model_parallel_size", "R052"]),
         ("pipeline split", model(pipeline_model_parallel_size=3), ["model.pipeline_model_parallel_size", "R477"]),
-        ("context limit", model(context_parallel_size=2), ["model.context_parallel_size", "R053"]),
+        ("context limit", model(context_parallel_size=2, hidden_dropout=0.1), ["model.context_parallel_size", "R053"]),
         ("context cut", model(context_parallel_size=5), ["model.context_parallel_size", "R462"]),
         ("experts of a dense model", model(expert_model_parallel_size=2), ["model.expert_model_parallel_size", "R473"]),
         ("split experts of a dense model", model(expert_tensor_parallel_size=2), ["model.expert_tensor_parallel_size", "R474"]),

@@ -27,7 +27,7 @@ void alias_all(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, c
   for (const std::string& alias : names.aliases) writer.add_alias(chunk, alias);
 }
 
-constexpr auto kDp = comm::Axis::kDp, kTp = comm::Axis::kTp, kPp = comm::Axis::kPp;
+constexpr auto kDpCp = comm::Axis::kDpCp, kTp = comm::Axis::kTp, kPp = comm::Axis::kPp;
 
 /// Summed as integers: one rank alone is not 0 at each element, and its bits stay what they are, -0 too.
 void join_bits(const at::Tensor& fp32, const comm::Mesh& mesh, comm::Axis axis) {
@@ -58,7 +58,7 @@ at::Tensor whole_state(const optim::Optimizer& optimizer, const char* name, cons
     const optim::Range part = range.shared_with(all);
     if (part.size() > 0) values.narrow(0, part.begin - all.begin, part.size()).copy_(optimizer.read(name, part));
   }
-  join_bits(values, mesh, kDp);
+  join_bits(values, mesh, kDpCp);
   return whole_of(weight, values, mesh);
 }
 
@@ -86,7 +86,7 @@ class Gatherer {
     return stage == mesh_.index(kPp) ? &weights_.at(param.name) : nullptr;
   }
   at::Tensor to_writer(const at::Tensor& whole, const spec::Param& param, int stage, at::ScalarType type) const {
-    if (stage == 0 || mesh_.index(kDp) != 0 || mesh_.index(kTp) != 0) return whole;
+    if (stage == 0 || mesh_.index(kDpCp) != 0 || mesh_.index(kTp) != 0) return whole;
     const std::string what = "the whole of " + param.name;
     if (mesh_.index(kPp) == stage) mesh_.group(kPp).send(whole.contiguous(), 0, 0, what)->wait();
     if (mesh_.index(kPp) != 0) return {};
@@ -148,7 +148,7 @@ fs::path save(FileOps& ops, const SaveOptions& options, const spec::ModelSpec& m
               const optim::Optimizer* optimizer, const TrainingState& state, const Json& scheduler,
               Progress* progress) {
   const fs::path folder = options.root / store::iter_name(state.iteration);
-  if (options.mesh.index(kDp) != 0 || options.mesh.index(kTp) != 0 || options.mesh.index(kPp) != 0) {
+  if (options.mesh.index(kDpCp) != 0 || options.mesh.index(kTp) != 0 || options.mesh.index(kPp) != 0) {
     add_tensors(nullptr, model, weights, optimizer, options.mesh, state.iteration, silent());
     return folder;
   }

@@ -8,7 +8,7 @@
 namespace rialto::comm {
 namespace {
 
-constexpr const char* kNames[] = {"tp", "cp", "dp", "pp"};
+constexpr const char* kNames[] = {"tp", "cp", "dp", "pp", "dp-cp"};
 
 int& along(spec::Coords& coords, Axis axis) {
   switch (axis) {
@@ -19,6 +19,7 @@ int& along(spec::Coords& coords, Axis axis) {
     case Axis::kDp:
       return coords.dp;
     case Axis::kPp:
+    case Axis::kDpCp:
       break;
   }
   return coords.pp;
@@ -28,13 +29,11 @@ int& along(spec::Coords& coords, Axis axis) {
 
 Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(layout), world_(std::move(world)) {
   const int processes = world_ ? world_->size() : 1;
-  const bool runs = layout.cp == 1;
-  if (layout.world() != processes || !runs) {
-    throw Error(ErrorKind::kConfig, "parallel",
-                runs ? "the layout does not fit the number of processes" : "this version does not run context parallel",
+  if (layout.world() != processes) {
+    throw Error(ErrorKind::kConfig, "parallel", "the layout does not fit the number of processes",
                 {.got = fmt::format("tp {} cp {} dp {} pp {} with {} processes", layout.tp, layout.cp, layout.dp,
                                     layout.pp, processes),
-                 .want = fmt::format("tp x dp x pp = {}, cp 1", processes)});
+                 .want = fmt::format("tp x cp x dp x pp = {}", processes)});
   }
   if (!world_) return;
   coords_ = spec::coords_of(layout_, world_->rank());
@@ -51,6 +50,16 @@ Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(l
     if (axis == Axis::kPp && (coords_.pp == 0 || coords_.pp == layout_.pp - 1))
       ends_ = world_->group(fmt::format("ends/{}", ranks.front()), {ranks.front(), ranks.back()});
   }
+  auto& same_weights = groups_[static_cast<size_t>(Axis::kDpCp)];
+  if (layout_.cp == 1 || layout_.dp == 1) {
+    same_weights = groups_[static_cast<size_t>(layout_.cp == 1 ? Axis::kDp : Axis::kCp)];
+    return;
+  }
+  std::vector<int> ranks;
+  spec::Coords coords = coords_;
+  for (coords.dp = 0; coords.dp < layout_.dp; ++coords.dp)
+    for (coords.cp = 0; coords.cp < layout_.cp; ++coords.cp) ranks.push_back(spec::rank_of(layout_, coords));
+  same_weights = world_->group(fmt::format("dp-cp/{}", ranks.front()), ranks);
 }
 
 int Mesh::size(Axis axis) const {
@@ -63,11 +72,14 @@ int Mesh::size(Axis axis) const {
       return layout_.dp;
     case Axis::kPp:
       return layout_.pp;
+    case Axis::kDpCp:
+      return layout_.dp * layout_.cp;
   }
   return 1;
 }
 
 int Mesh::index(Axis axis) const {
+  if (axis == Axis::kDpCp) return coords_.dp * layout_.cp + coords_.cp;
   spec::Coords coords = coords_;
   return along(coords, axis);
 }

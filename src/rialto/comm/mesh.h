@@ -12,14 +12,15 @@
 
 namespace rialto::comm {
 
-enum class Axis { kTp, kCp, kDp, kPp };
+/// kDpCp: both together, context-parallel ranks first: all that hold the same weights, if they are not experts.
+enum class Axis { kTp, kCp, kDp, kPp, kDpCp };
 inline constexpr Axis kAxes[] = {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp};
 
 class Mesh {
  public:
   Mesh() = default;  ///< one rank
   /// `world` has layout.world() processes; null: one. Rank order: spec::rank_of. Collective: makes a group for each
-  /// axis longer than 1. Throws kConfig when the sizes differ, and for cp over 1, which is computed with, not run.
+  /// axis longer than 1. Throws kConfig when the sizes differ.
   explicit Mesh(const spec::Layout& layout, std::shared_ptr<World> world = {});
   int size(Axis axis) const;
   int index(Axis axis) const;
@@ -38,7 +39,7 @@ class Mesh {
   spec::Layout layout_;
   spec::Coords coords_;
   std::shared_ptr<World> world_;
-  std::array<std::shared_ptr<Group>, 4> groups_;
+  std::array<std::shared_ptr<Group>, 5> groups_;
   std::shared_ptr<Group> ends_;
 };
 

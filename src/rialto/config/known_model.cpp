@@ -129,7 +129,6 @@ constexpr KnownKey kModelKeys[] = {
     {"moe_router_fusion", "false", kGpu, "true"},
     {"moe_deepep_num_sms", "20", kParallel},
     {"moe_hybridep_num_sms", "16", kParallel},
-    {"cp_comm_type", "null", kParallel},
     {"enable_cuda_graph", "false", kGpu},
     {"cuda_graph_use_single_mempool", "false", kGpu, "true"},
     {"cuda_graph_retain_backward_graph", "false", kGpu, "true"},

@@ -286,6 +286,34 @@ Found predictions_beside_the_loss(C c) {
   return {};
 }
 
+Found whole_sequences(C c) {
+  if (c.parallel.context_parallel_size <= 1) return {};
+  const auto with = [&]() -> std::string {
+    if (!precision_of(c).fp8_recipe.empty()) return "mixed_precision " + c.mixed_precision;
+    if (c.memory.hidden_dropout > 0) return fmt::format("model.hidden_dropout {}", c.memory.hidden_dropout);
+    if (c.memory.attention_dropout > 0) return fmt::format("model.attention_dropout {}", c.memory.attention_dropout);
+    if (c.logger.sample_tokens > 0) return fmt::format("logger.sample_tokens {}", c.logger.sample_tokens);
+    return "";
+  }();
+  if (with.empty()) return {};
+  return Finding{"this version does not cut sequences with it",
+                 {.got = fmt::format("{} with {}", c.parallel.context_parallel_size, with), .want = "1"}};
+}
+
+Found comm_type_is_known(C c) {
+  const auto& type = c.parallel.cp_comm_type;
+  for (const std::string_view known : {"p2p", "all_gather", "a2a", "a2a+p2p"})
+    if (!type || *type == known) return {};
+  return Finding{"no such way of context parallelism", {.got = *type, .want = "p2p, all_gather, a2a or a2a+p2p"}};
+}
+
+Found keys_are_gathered(C c) {
+  const auto& type = c.parallel.cp_comm_type;
+  if (!type || *type == "all_gather" || comm_type_is_known(c)) return {};
+  return Finding{"this version gathers the keys and values of context-parallel ranks",
+                 {.got = *type, .want = "unset or all_gather"}};
+}
+
 Found experts_split_as_layers(C c) {
   const int64_t size = expert_tensor(c);
   if (size == 1 || size == c.parallel.tensor_model_parallel_size) return {};
@@ -323,15 +351,10 @@ Found no_prediction_blocks(C c, M m) {
        .want = "none, or tensor_model_parallel_size 1"}};
 }
 
-Rule one_process_rule(std::string_view id, std::string_view key, std::string_view axis,
-                      std::function<int64_t(C)> size) {
-  return {id, key, "1",
-          [size = std::move(size), axis](C config) -> Found {
-            if (size(config) <= 1) return {};
-            return Finding{fmt::format("this version trains with {} parallel size 1", axis),
-                           {.got = std::to_string(size(config)), .want = "1"}};
-          },
-          true};
+Found one_rank_has_all_experts(C c) {
+  const int64_t size = c.parallel.expert_model_parallel_size;
+  if (size <= 1) return {};
+  return Finding{"this version trains with expert parallel size 1", {.got = std::to_string(size), .want = "1"}};
 }
 
 }  // namespace
@@ -371,12 +394,13 @@ void add_parallel_rules(std::vector<Rule>& rules) {
                    "1 with FP8, attention_dropout, logger.sample_tokens or muon", alone_with_some, true});
   rules.push_back(
       {"R052", "model.pipeline_model_parallel_size", "1 with FP8 or logger.sample_tokens", whole_models_alone, true});
-  rules.push_back(one_process_rule("R053", "model.context_parallel_size", "context",
-                                   [](C c) { return c.parallel.context_parallel_size; }));
+  rules.push_back(
+      {"R053", "model.context_parallel_size", "1 with FP8, dropout or logger.sample_tokens", whole_sequences, true});
+  rules.push_back({"R495", "model.cp_comm_type", "p2p, all_gather, a2a or a2a+p2p", comm_type_is_known});
+  rules.push_back({"R492", "model.cp_comm_type", "unset or all_gather", keys_are_gathered, true});
   rules.push_back(
       {"R493", "model.pipeline_model_parallel_layout", "with m and L in one stage", predictions_beside_the_loss, true});
-  rules.push_back(one_process_rule("R490", "model.expert_model_parallel_size", "expert",
-                                   [](C c) { return c.parallel.expert_model_parallel_size; }));
+  rules.push_back({"R490", "model.expert_model_parallel_size", "1", one_rank_has_all_experts, true});
   rules.push_back(
       {"R491", "model.expert_tensor_parallel_size", "1 or tensor_model_parallel_size", experts_split_as_layers, true});
 }

@@ -28,6 +28,7 @@ void add_parallel_rows(std::vector<KeyRow>& rows) {
        field("delay_wgrad_compute", &P::split_weight_gradients,
              "a backward pass gives its input's gradient first; the weights' fill the pipeline's drain"),
        field("context_parallel_size", &P::context_parallel_size, "ranks that share each sequence"),
+       field("cp_comm_type", &P::cp_comm_type, "how they exchange keys and values: all_gather; unset: all_gather"),
        field("expert_model_parallel_size", &P::expert_model_parallel_size, "ranks that share the experts of a layer"),
        field("expert_tensor_parallel_size", &P::expert_tensor_parallel_size,
              "ranks that share each expert; unset: tensor_model_parallel_size"),

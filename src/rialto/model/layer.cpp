@@ -125,7 +125,7 @@ void DecoderLayer::forward(const Recorder& recorder, Stream& stream, Pass& pass,
       const NormOutput normed = add_norm(recorder.in(norm_module), stream.x, stream.delta, *norms.pre);
       stream.x = normed.sum;
       const Remade pre(recorder, normed.y, normed.sum,
-                       [&norm = *norms.pre](const at::Tensor& sum) { return norm_of(sum, norm); });
+                       [norm = *norms.pre](const at::Tensor& sum) { return norm_of(sum, norm); });
       out = run(pre.recorder(), normed.y);
     } else {
       stream.x = stream.sum();

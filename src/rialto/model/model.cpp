@@ -27,6 +27,15 @@ double total(const at::Tensor& weights) {
   return sum;
 }
 
+/// Places of every row, in their order; undefined: all.
+Batch at_places(const Batch& batch, const at::Tensor& places) {
+  if (!places.defined()) return batch;
+  Batch part = batch;
+  for (at::Tensor* tensor : {&part.tokens_BS, &part.labels_BS, &part.loss_weights_BS, &part.positions_BS})
+    *tensor = tensor->index_select(1, places);
+  return part;
+}
+
 void check_stage(const void* part, const char* what) {
   if (!part) throw Error(ErrorKind::kInternal, "model", fmt::format("this stage has no {}", what));
 }
@@ -106,19 +115,28 @@ struct Model::Impl {
                                 loss_weights_BS.reshape({-1}), mesh);
   }
 
-  /// Sum over depths of their token losses, times the factor of each, to be divided by `main_weight`; every depth's own
-  /// goes to `depths`.
-  at::Tensor mtp_loss(const Batch& batch, const at::Tensor& normed_TH, const AttentionContext& context,
-                      double main_weight, std::vector<DepthLoss>& depths) const {
-    const auto pass = std::make_shared<Pass>(batch.tokens_BS.size(0), batch.tokens_BS.size(1), context);
+  TokenShare share_of(const Batch& batch) const {
+    TokenShare share;
+    const int ranks = mesh.size(comm::Axis::kCp), parts = mesh.token_ranks();
+    if (parts > 1) share.first_token = batch.tokens_BS.numel() / ranks / parts * mesh.index(comm::Axis::kTp);
+    if (ranks == 1) return share;
+    share.sequence = batch.tokens_BS.size(1);
+    share.places = context_places(share.sequence, mesh.index(comm::Axis::kCp), ranks).to(batch.tokens_BS.device());
+    return share;
+  }
+
+  /// Sum over depths of their token losses at `places`, times the factor of each, to be divided by `main_weight`; every
+  /// depth's own goes to `depths`.
+  at::Tensor mtp_loss(const Batch& batch, const at::Tensor& normed_TH, const std::shared_ptr<Pass>& pass,
+                      const at::Tensor& places, double main_weight, std::vector<DepthLoss>& depths) const {
     const double factor = objective.mtp_loss_scaling_factor / static_cast<double>(mtp.size());
     at::Tensor sum, hidden = normed_TH;
     for (size_t m = 0; m < mtp.size(); ++m) {
-      const Batch next = shifted(batch, static_cast<int64_t>(m) + 1);
+      const Batch whole = shifted(batch, static_cast<int64_t>(m) + 1), next = at_places(whole, places);
       const at::Tensor embedded = embed(next.tokens_BS, *pass, fmt::format("mtp.layers.{}.embedding", m));
-      hidden = mtp[m].forward(recorder, embedded, hidden, pass, context.routing);
+      hidden = mtp[m].forward(recorder, embedded, hidden, pass, pass->context().routing);
       const at::Tensor tokens = token_losses(hidden, next.labels_BS, next.loss_weights_BS);
-      depths.push_back({tokens.detach(), total(next.loss_weights_BS)});
+      depths.push_back({tokens.detach(), total(whole.loss_weights_BS)});
       const double share = objective.per_token ? 1 : main_weight / std::max(1.0, depths.back().weight);
       const at::Tensor loss = at::mul(tokens, factor * share);
       sum = sum.defined() ? at::add(sum, loss) : loss;
@@ -214,16 +232,15 @@ StageOutput Model::forward_stage(const Batch& batch, const at::Tensor& hidden_TH
   const Objective& objective = impl_->objective;
   const bool training = at::GradMode::is_enabled();
   Routing routing{.aux_loss_coeff = objective.moe_aux_loss_coeff, .z_loss_coeff = objective.moe_z_loss_coeff};
-  const AttentionContext context{.positions_BS = batch.positions_BS,
+  const TokenShare share = impl_->share_of(batch);
+  const Batch own = at_places(batch, share.places);
+  const AttentionContext context{.positions_BS = own.positions_BS,
                                  .documents_BS = batch.documents_BS,
                                  .cache = nullptr,
                                  .routing = training ? &routing : nullptr,
                                  .dropping = training ? impl_->dropping_of(batch) : Dropping{}};
-  std::optional<int64_t> first_token;
-  if (impl_->mesh.token_ranks() > 1)
-    first_token = batch.tokens_BS.numel() / impl_->mesh.token_ranks() * impl_->mesh.index(comm::Axis::kTp);
-  const auto pass = std::make_shared<Pass>(batch.tokens_BS.size(0), batch.tokens_BS.size(1), context, first_token);
-  const at::Tensor in = hidden_TH.defined() ? hidden_TH : impl_->embed(batch.tokens_BS, *pass, "embedding");
+  const auto pass = std::make_shared<Pass>(own.tokens_BS.size(0), own.tokens_BS.size(1), context, share);
+  const at::Tensor in = hidden_TH.defined() ? hidden_TH : impl_->embed(own.tokens_BS, *pass, "embedding");
   StageOutput output;
   LossSum& loss = output.loss;
   loss.weight = total(batch.loss_weights_BS);
@@ -231,8 +248,8 @@ StageOutput Model::forward_stage(const Batch& batch, const at::Tensor& hidden_TH
   const bool predicts = has_head() && training && objective.mtp_loss_scaling_factor != 0 && !impl_->mtp.empty();
   if (has_head()) {
     const at::Tensor normed = impl_->final_normed(hidden);
-    loss.sum = impl_->token_losses(normed, batch.labels_BS, batch.loss_weights_BS);
-    if (predicts) loss.extra = impl_->mtp_loss(batch, normed, context, loss.weight, loss.parts.mtp);
+    loss.sum = impl_->token_losses(normed, own.labels_BS, own.loss_weights_BS);
+    if (predicts) loss.extra = impl_->mtp_loss(batch, normed, pass, share.places, loss.weight, loss.parts.mtp);
   } else {
     output.hidden_TH = hidden.is_same(hidden_TH) ? at::clone(hidden) : hidden;  // a stage may have no layers
   }
@@ -252,8 +269,8 @@ StageOutput Model::forward_stage(const Batch& batch, const at::Tensor& hidden_TH
 
 at::Tensor Model::blank_hidden(int64_t tokens) const {
   const Context& context = impl_->weights.context();
-  return at::empty({tokens / impl_->mesh.token_ranks(), impl_->hidden},
-                   at::TensorOptions().dtype(context.dtype).device(context.device));
+  const int64_t parts = int64_t{impl_->mesh.token_ranks()} * impl_->mesh.size(comm::Axis::kCp);
+  return at::empty({tokens / parts, impl_->hidden}, at::TensorOptions().dtype(context.dtype).device(context.device));
 }
 
 bool Model::has_head() const { return impl_->head.weight != nullptr; }

@@ -109,8 +109,8 @@ class Model {
   /// Whole-model conveniences (one stage). While gradients are recorded, forward_loss also computes what the objective
   /// adds.
   LossSum forward_loss(const Batch& batch) const;
-  /// The same of one stage: tokens or, from the second stage on, the hidden states [T,H] of the one before. With
-  /// sequence parallelism T counts this rank's tokens.
+  /// The same of one stage: tokens or, from the second stage on, the hidden states [T,H] of the one before. T counts
+  /// the tokens of this rank, of the context- and sequence-parallel ones; the batch is whole.
   StageOutput forward_stage(const Batch& batch, const at::Tensor& hidden_TH) const;
   /// Memory for the hidden states of a micro-batch of so many tokens between stages.
   at::Tensor blank_hidden(int64_t tokens) const;

@@ -95,6 +95,12 @@ kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, s
   return range.on(device);
 }
 
+at::Tensor context_places(int64_t sequence, int index, int size) {
+  const int64_t chunk = sequence / (2 * size), from_end = 2 * size - 1 - index;
+  return at::cat({at::arange(index * chunk, (index + 1) * chunk, at::kLong),
+                  at::arange(from_end * chunk, (from_end + 1) * chunk, at::kLong)});
+}
+
 const kernels::RopeTable& Pass::rope(const std::optional<spec::Rope>& rope) {
   if (!rope) return none_;
   auto [entry, fresh] = ropes_.try_emplace(rope_key(*rope));
@@ -116,16 +122,24 @@ kernels::Dropout Pass::dropout(double probability, const std::string& place) con
 
 kernels::Dropout Pass::hidden_dropout(const std::string& place) const {
   kernels::Dropout of = dropout(context_.dropping.hidden, place);
-  if (first_token_) {
+  if (share_.first_token) {
     of.sample_tokens = tokens_;
-    of.first_token = *first_token_;
+    of.first_token = *share_.first_token;
   }
   return of;
 }
 
 const kernels::KeyRange& Pass::range(std::optional<int64_t> window) {
   auto [entry, fresh] = ranges_.try_emplace(window.value_or(0));
-  if (fresh) entry->second = key_range(rows_, tokens_, context_.documents_BS, window, context_.positions_BS.device());
+  if (!fresh) return entry->second;
+  const at::Device device = context_.positions_BS.device();
+  if (!share_.places.defined()) {
+    entry->second = key_range(rows_, tokens_, context_.documents_BS, window, device);
+    return entry->second;
+  }
+  // Queries of some places, keys of all.
+  const kernels::KeyRange whole = key_range(rows_, share_.sequence, context_.documents_BS, window, device);
+  entry->second = {whole.first_BS.index_select(1, share_.places), whole.last_BS.index_select(1, share_.places)};
   return entry->second;
 }
 

@@ -21,13 +21,24 @@ kernels::KeyRange key_range(int64_t rows, int64_t tokens, const at::Tensor& docu
 kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, std::optional<int64_t> window,
                                    const at::Device& device);
 
+/// Which tokens a rank has.
+struct TokenShare {
+  std::optional<int64_t> first_token = {};  ///< of the batch, outside of what tensor-parallel ranks share; unset: all
+  at::Tensor places = {};  ///< in each row, of a context-parallel rank: int64, ascending; undefined: all
+  int64_t sequence = 0;    ///< tokens of a whole row, with places
+};
+
+/// Places of context-parallel rank `index` of `size` in a row of `sequence` tokens: of 2 * size equal chunks the
+/// index-th from both ends, so that causal attention gives all ranks as much to do.
+at::Tensor context_places(int64_t sequence, int index, int size);
+
 class Pass {
  public:
-  /// `first_token`: of those that this rank has outside of what tensor-parallel ranks share; unset: it has all.
-  Pass(int64_t rows, int64_t tokens, AttentionContext context, std::optional<int64_t> first_token = {})
-      : rows_(rows), tokens_(tokens), first_token_(first_token), context_(std::move(context)) {}
+  /// `tokens` of each row; `share`: when they are not all of them, or not on this rank everywhere.
+  Pass(int64_t rows, int64_t tokens, AttentionContext context, TokenShare share = {})
+      : rows_(rows), tokens_(tokens), share_(std::move(share)), context_(std::move(context)) {}
   int64_t rows() const { return rows_; }
-  int64_t tokens() const { return tokens_; }
+  int64_t tokens() const { return tokens_; }  ///< of a row, that attention on this rank has queries for
   const AttentionContext& context() const { return context_; }
   const kernels::RopeTable& rope(const std::optional<spec::Rope>& rope);
   const kernels::KeyRange& range(std::optional<int64_t> window);
@@ -41,7 +52,7 @@ class Pass {
   kernels::Dropout dropout(double probability, const std::string& place) const;
 
   int64_t rows_, tokens_;
-  std::optional<int64_t> first_token_;
+  TokenShare share_;
   AttentionContext context_;
   kernels::RopeTable none_;
   std::map<std::string, kernels::RopeTable> ropes_;

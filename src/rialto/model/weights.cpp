@@ -16,10 +16,11 @@ namespace {
 
 constexpr int64_t kAlign = 64;  // elements: a cache line or more in every dtype, and whole vectors
 
-/// The data-parallel ranks each own an equal share of the flat buffers, and 128 elements of it at least, as in
+/// Data- and context-parallel ranks each own an equal share of the flat buffers, and 128 elements of it at least, as in
 /// Megatron.
 int64_t flat_multiple(const spec::Layout& layout) {
-  return layout.dp == 1 ? kAlign : std::lcm<int64_t>(layout.dp, 128);
+  const int64_t ranks = int64_t{layout.dp} * layout.cp;
+  return ranks == 1 ? kAlign : std::lcm<int64_t>(ranks, 128);
 }
 
 int64_t aligned(int64_t size) { return (size + kAlign - 1) / kAlign * kAlign; }

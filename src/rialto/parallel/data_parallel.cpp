@@ -16,7 +16,7 @@
 namespace rialto::parallel {
 namespace {
 
-constexpr auto kDp = comm::Axis::kDp, kTp = comm::Axis::kTp, kPp = comm::Axis::kPp;
+constexpr auto kDpCp = comm::Axis::kDpCp, kTp = comm::Axis::kTp, kPp = comm::Axis::kPp;
 
 at::Tensor part_of(const at::Tensor& flat, const Range& range) {
   return flat.narrow(0, range.begin, range.end - range.begin);
@@ -75,7 +75,8 @@ class DataParallel::Reducer final : public model::GradWatch {
     armed_ = false;
     // Not thrown where it is found: inside a backward pass.
     if (const auto bad = std::exchange(not_finite_, std::nullopt)) {
-      throw Error(ErrorKind::kInternal, fmt::format("rank {} of {}", owner_.mesh_.index(kDp), owner_.mesh_.size(kDp)),
+      throw Error(ErrorKind::kInternal,
+                  fmt::format("rank {} of {}", owner_.mesh_.index(kDpCp), owner_.mesh_.size(kDpCp)),
                   fmt::format("gradient bucket {} is not finite before its reduction", *bad),
                   {.hint = "ddp.check_for_nan_in_grad=false leaves it to the gradient's norm"});
     }
@@ -89,7 +90,7 @@ class DataParallel::Reducer final : public model::GradWatch {
     const at::Tensor whole = part_of(flat_grad_, {bucket.begin, bucket.end});
     if (owner_.options_.check_for_nan_in_grad && !not_finite_ && !std::isfinite(optim::norm_of(whole)))
       not_finite_ = number;
-    comm::Group& group = owner_.mesh_.group(kDp);
+    comm::Group& group = owner_.mesh_.group(kDpCp);
     const comm::Reduce op = owner_.options_.average_in_collective ? comm::Reduce::kAverage : comm::Reduce::kSum;
     std::string what = fmt::format("the reduction of gradient bucket {}", number);
     if (owner_.options_.shard_optimizer) {
@@ -110,8 +111,8 @@ class DataParallel::Reducer final : public model::GradWatch {
 
 DataParallel::DataParallel(model::Weights& weights, const comm::Mesh& mesh, const Options& options)
     : weights_(weights), mesh_(mesh), options_(options), tensor_sums_(std::make_unique<TensorSums>(weights, mesh_)) {
-  if (mesh.size(kDp) == 1) return;
-  buckets_ = plan_buckets(weights, options.bucket_size, mesh.size(kDp));
+  if (mesh.size(kDpCp) == 1) return;
+  buckets_ = plan_buckets(weights, options.bucket_size, mesh.size(kDpCp));
   reducer_ = std::make_unique<Reducer>(*this, weights.flat_grad());
 }
 
@@ -119,11 +120,11 @@ DataParallel::~DataParallel() = default;
 
 std::optional<std::vector<Range>> DataParallel::owned() const {
   if (!reducer_ || !options_.shard_optimizer) return std::nullopt;
-  return owned_ranges(buckets_, mesh_.index(kDp), mesh_.size(kDp));
+  return owned_ranges(buckets_, mesh_.index(kDpCp), mesh_.size(kDpCp));
 }
 
 double DataParallel::loss_scale() const {
-  return reducer_ && options_.average_in_collective ? static_cast<double>(mesh_.size(kDp)) : 1;
+  return reducer_ && options_.average_in_collective ? static_cast<double>(mesh_.size(kDpCp)) : 1;
 }
 
 model::GradWatch* DataParallel::watch() { return options_.overlap_grad_reduce ? reducer_.get() : nullptr; }
@@ -157,7 +158,7 @@ double DataParallel::grad_norm() const {
 
 double DataParallel::sum_of_squares_counted_by_others() const {
   // As in sum_of_squares.
-  const std::vector<Range> owned = reducer_ ? owned_ranges(buckets_, mesh_.index(kDp), mesh_.size(kDp))
+  const std::vector<Range> owned = reducer_ ? owned_ranges(buckets_, mesh_.index(kDpCp), mesh_.size(kDpCp))
                                             : std::vector<Range>{{0, weights_.flat_size()}};
   std::vector<double> sum{0};
   for (const model::Weight& weight : weights_.all()) {
@@ -171,7 +172,7 @@ double DataParallel::sum_of_squares_counted_by_others() const {
       for (const double squares : optim::squares_of_blocks(part_of(weights_.flat_grad(), part))) sum[0] += squares;
     }
   }
-  comm::all_reduce_sum(sum, mesh_, kDp);
+  comm::all_reduce_sum(sum, mesh_, kDpCp);
   return sum[0];
 }
 
@@ -182,7 +183,7 @@ double DataParallel::sum_of_squares() const {
     return total;
   }
   // Every rank sums the blocks that it owns, also where it has all gradients: so the sums do not depend on sharding.
-  const int rank = mesh_.index(kDp), size = mesh_.size(kDp);
+  const int rank = mesh_.index(kDpCp), size = mesh_.size(kDpCp);
   std::vector<double> sums;
   for (const Bucket& bucket : buckets_) {
     for (int owner = 0; owner < size; ++owner) {
@@ -193,18 +194,18 @@ double DataParallel::sum_of_squares() const {
       sums.insert(sums.end(), own.begin(), own.end());
     }
   }
-  comm::all_reduce_sum(sums, mesh_, kDp);  // each has one rank that is not 0: exact
+  comm::all_reduce_sum(sums, mesh_, kDpCp);  // each has one rank that is not 0: exact
   for (const double sum : sums) total += sum;
   return total;
 }
 
 void DataParallel::sum_over_owners(std::vector<double>& values) const {
-  if (reducer_ && options_.shard_optimizer) comm::all_reduce_sum(values, mesh_, kDp);
+  if (reducer_ && options_.shard_optimizer) comm::all_reduce_sum(values, mesh_, kDpCp);
 }
 
 void DataParallel::gather_weights() {
   if (!reducer_ || !options_.shard_optimizer) return;
-  comm::Group& group = mesh_.group(kDp);
+  comm::Group& group = mesh_.group(kDpCp);
   // From the beginning of the model on, which is where the next forward pass starts.
   for (size_t number = buckets_.size(); number-- > 0;) {
     const Bucket& bucket = buckets_[number];

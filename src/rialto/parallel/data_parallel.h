@@ -24,7 +24,8 @@ struct Options {
   bool overlap_param_gather = false;  ///< updated weights are awaited before they are used, not at once
 };
 
-/// All functions but the plain getters are collective over the dp axis: every rank calls the same in the same order.
+/// All functions but the plain getters are collective over data- and context-parallel ranks, whose gradients are parts
+/// of one sum: every rank calls the same in the same order.
 class DataParallel {
  public:
   /// `weights` must outlive it.

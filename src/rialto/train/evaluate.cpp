@@ -42,7 +42,7 @@ EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part) {
     if (step_end) step_end(batch_start / global);
   }
   std::vector<double> totals{sum, weight, tokens};
-  for (const comm::Axis axis : {comm::Axis::kDp, comm::Axis::kPp}) comm::all_reduce_sum(totals, setup.mesh, axis);
+  for (const comm::Axis axis : {comm::Axis::kDpCp, comm::Axis::kPp}) comm::all_reduce_sum(totals, setup.mesh, axis);
   record.num_samples = num_samples;
   record.num_tokens = static_cast<int64_t>(totals[2]);
   record.loss = totals[0] / totals[1];

@@ -88,7 +88,7 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
                                        .reduce_grads = [&] { ranks.reduce_gradients(); },
                                        .sum_over_ranks =
                                            [&](auto& sums) {
-                                             for (const comm::Axis axis : {comm::Axis::kDp, comm::Axis::kPp})
+                                             for (const comm::Axis axis : {comm::Axis::kDpCp, comm::Axis::kPp})
                                                comm::all_reduce_sum(sums, setup.mesh, axis);
                                            },
                                        .step = step,

@@ -226,6 +226,7 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   Setup setup;
   setup.device = parse_device(hooks.device);
   spec::Layout layout{.tp = static_cast<int>(given.parallel.tensor_model_parallel_size),
+                      .cp = static_cast<int>(given.parallel.context_parallel_size),
                       .dp = static_cast<int>(given.data_parallel_size()),
                       .pp = static_cast<int>(given.parallel.pipeline_model_parallel_size),
                       .vpp = static_cast<int>(config::pipeline_chunks(given.parallel)),

@@ -19,10 +19,14 @@ namespace {
 class ExtraSums {
  public:
   explicit ExtraSums(size_t num_depths) : mtp_(num_depths) {}
-  void add(const model::ObjectiveParts& parts) {
-    add(aux_, parts.aux);
-    add(z_, parts.z);
-    for (size_t m = 0; m < parts.mtp.size(); ++m) mtp_[m].add(parts.mtp[m].sum.item<double>(), parts.mtp[m].weight);
+  /// `counts`: weights and what is computed for whole sequences count here, and on no other context-parallel rank.
+  void add(const model::ObjectiveParts& parts, bool counts) {
+    if (counts) {
+      add(aux_, parts.aux);
+      add(z_, parts.z);
+    }
+    for (size_t m = 0; m < parts.mtp.size(); ++m)
+      mtp_[m].add(parts.mtp[m].sum.item<double>(), counts ? parts.mtp[m].weight : 0);
   }
   /// Every number, to be added to those of other ranks in place: as many on each.
   std::vector<double*> all() {
@@ -92,6 +96,7 @@ Iteration run_iteration(const Stages& stages, model::Weights& weights, const Glo
   StageRunner runner(stages, batch.micro_batches);
   Iteration result;
   double sum = 0, weight = 0;
+  const bool counts = stages.mesh.index(comm::Axis::kCp) == 0;
   const auto mean = [&] { return sum * (1.0 / batch.total_weight); };
   ExtraSums extra(stages.num_depths);
   const std::vector<schedule::Action> actions =
@@ -109,7 +114,7 @@ Iteration run_iteration(const Stages& stages, model::Weights& weights, const Glo
             throw Error(ErrorKind::kUsage, "forward step", "its loss has no gradient, so nothing would be trained",
                         {.got = {}, .want = "a sum that autograd recorded", .hint = {}});
           }
-          weight += loss.weight;
+          if (counts) weight += loss.weight;
         }
         result.routed.insert(result.routed.end(), loss.routed.begin(), loss.routed.end());
         break;
@@ -117,7 +122,7 @@ Iteration run_iteration(const Stages& stages, model::Weights& weights, const Glo
       case schedule::Act::kBackward: {
         const model::LossSum& loss = runner.loss(action);
         if (loss.sum.defined()) sum += loss.sum.item<double>();
-        extra.add(loss.parts);
+        extra.add(loss.parts, counts);
         // What a sink holds back is reduced at the end.
         if (&action == &last_backward && calls.expect_last_backward && !stages.order.split_weight_gradients)
           calls.expect_last_backward();
@@ -170,6 +175,7 @@ Totals forward_only(const Stages& stages, const std::vector<model::Batch>& micro
     const model::LossSum& loss = runner.forward(action, forward_step);
     if (!loss.sum.defined()) continue;
     totals.loss_sum += loss.sum.item<double>();
+    if (stages.mesh.index(comm::Axis::kCp) != 0) continue;  // the others have parts of the same sequences
     totals.weight += loss.weight;
     totals.tokens += static_cast<double>(micro_batches[static_cast<size_t>(action.microbatch)].tokens_BS.numel());
   }

@@ -124,20 +124,20 @@ TEST(ConfigCommand, CheckTellsLimitsApart) {
   const TempDir data;
   for (const char* ending : {"x.idx", "x.bin"}) std::ofstream(data / ending) << "";
   const std::string rest = " checkpoint.save=out dataset.data_path=" + (data / "x").string();
-  const Ran legal = rialto("config check llama3_70b_pretrain" + rest);
+  const Ran legal = rialto("config check qwen3_30b_a3b_pretrain" + rest);
   EXPECT_EQ(legal.code, 0) << legal.out << legal.err;
   EXPECT_THAT(legal.out, AllOf(HasSubstr("no rule is broken"), HasSubstr("this version does not run it:\n"),
-                               HasSubstr("R053: this version trains with context parallel size 1")));
-  const Ran odd = rialto("config check llama3_70b_pretrain --gpus 33" + rest);
+                               HasSubstr("R490: this version trains with expert parallel size 1")));
+  const Ran odd = rialto("config check qwen3_30b_a3b_pretrain --gpus 33" + rest);
   EXPECT_EQ(odd.code, 2);
   EXPECT_THAT(odd.out, HasSubstr("R460"));
-  EXPECT_EQ(rialto("config check llama3_70b_pretrain --gpus 64" + rest).code, 0);
-  const Json json = parse_json(rialto("config check --json llama3_70b_pretrain" + rest).out, "check");
+  EXPECT_EQ(rialto("config check qwen3_30b_a3b_pretrain --gpus 64" + rest).code, 0);
+  const Json json = parse_json(rialto("config check --json qwen3_30b_a3b_pretrain" + rest).out, "check");
   EXPECT_TRUE(json["problems"].empty());
-  EXPECT_EQ(json["limits"].size(), 2u);
-  const Ran train = rialto("train llama3_70b_pretrain" + rest);
+  EXPECT_EQ(json["limits"].size(), 1u);
+  const Ran train = rialto("train qwen3_30b_a3b_pretrain" + rest);
   EXPECT_EQ(train.code, 2);
-  EXPECT_THAT(train.err, AllOf(HasSubstr("R053"), HasSubstr("R460")));
+  EXPECT_THAT(train.err, AllOf(HasSubstr("R490"), HasSubstr("R461")));
 }
 
 TEST(ConfigCommand, CheckNamesMissingFilesWithTheirPlace) {

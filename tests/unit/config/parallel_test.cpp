@@ -190,12 +190,13 @@ TEST(ParallelLimits, AreToldApartFromMistakes) {
   RunConfig config;
   config.train.train_iters = 1;
   config.dataset.data_path = {"x"};
-  config.parallel.context_parallel_size = 2;
+  config.parallel.expert_model_parallel_size = 2;
   config.world_size = 2;
+  config.train.global_batch_size = 2;
   const std::vector<Problem> problems = broken_rules(config);
   ASSERT_EQ(problems.size(), 1u);
   EXPECT_TRUE(problems[0].is_limit);
-  EXPECT_THAT(problems[0].line, HasSubstr("this version trains with context parallel size 1"));
+  EXPECT_THAT(problems[0].line, HasSubstr("this version trains with expert parallel size 1"));
   EXPECT_THROW(check_rules(config), Error);
 }
 
@@ -260,6 +261,26 @@ TEST(ParallelLimits, OfPipelineStages) {
   model.mtp.push_back({.layer = model.layers.back()});
   EXPECT_THAT(limits([](RunConfig& c) { c.parallel.pipeline_model_parallel_layout = "Et*4|mL"; }), testing::IsEmpty());
   EXPECT_THAT(limits([](RunConfig& c) { c.parallel.pipeline_model_parallel_layout = "Et*4m|L"; }), ElementsAre("R493"));
+}
+
+TEST(ParallelLimits, OfContextRanks) {
+  RunConfig config;
+  config.train = {.micro_batch_size = 1, .global_batch_size = 64, .train_iters = 10, .exit_interval = {}};
+  config.dataset.data_path = {"data"};
+  config.parallel.context_parallel_size = config.world_size = 2;
+  const auto found = [&](const std::function<void(RunConfig&)>& set) {
+    RunConfig changed = config;
+    set(changed);
+    std::vector<std::string> out;
+    for (const Problem& problem : broken_rules(changed))
+      out.push_back(problem.rule + (problem.is_limit ? " limit" : ""));
+    return out;
+  };
+  EXPECT_THAT(found([](RunConfig& c) { c.parallel.cp_comm_type = "all_gather"; }), testing::IsEmpty());
+  EXPECT_THAT(found([](RunConfig& c) { c.parallel.cp_comm_type = "p2p"; }), ElementsAre("R492 limit"));
+  EXPECT_THAT(found([](RunConfig& c) { c.parallel.cp_comm_type = "ring"; }), ElementsAre("R495"));
+  EXPECT_THAT(found([](RunConfig& c) { c.memory.hidden_dropout = 0.1; }), ElementsAre("R053 limit"));
+  EXPECT_THAT(found([](RunConfig& c) { c.logger.sample_tokens = 3; }), ElementsAre("R053 limit"));
 }
 
 /// Vectors worked out by hand from Megatron-Core's get_num_layers_to_build.

@@ -56,6 +56,21 @@ TEST(Dropout, IsAFunctionOfTheSampleAndThePlace) {
   at::set_num_threads(threads);
 }
 
+TEST(Dropout, APartOfTheBatchIsItsPartOfTheWhole) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor x = random({15, 7}, type);  // three samples of five tokens
+    const at::Tensor whole = dropout(x, make(0.5, {4, 9, 11}));
+    for (const auto& [first, count] : {std::pair(0, 4), {4, 3}, {3, 9}, {14, 1}, {0, 15}}) {
+      Dropout part = make(0.5, {4, 9, 11});
+      part.sample_tokens = 5;
+      part.first_token = first;
+      const at::Tensor want = whole.narrow(0, first, count), own = x.narrow(0, first, count);
+      EXPECT_TRUE(at::equal(cpu::dropout(own, part), want)) << first << " " << count;
+      EXPECT_TRUE(at::equal(ref::dropout(own, part), want)) << first << " " << count;
+    }
+  }
+}
+
 struct Shape {
   int64_t tokens, groups, per_group, dim;
   bool sinks = false;

@@ -140,5 +140,20 @@ TEST(LatentFunctions, GradientsEqualAutograd) {
   expect_close(only.grad(), at::cat({at::zeros({5, 7}), at::ones({5, 4})}, 1), 0, "the key's part only");
 }
 
+TEST(ContextPlaces, AreAChunkFromBothEnds) {
+  EXPECT_TRUE(at::equal(context_places(12, 0, 3), at::tensor({0, 1, 10, 11}, at::kLong)));
+  EXPECT_TRUE(at::equal(context_places(12, 1, 3), at::tensor({2, 3, 8, 9}, at::kLong)));
+  EXPECT_TRUE(at::equal(context_places(12, 2, 3), at::tensor({4, 5, 6, 7}, at::kLong)));
+}
+
+TEST(ContextPlaces, QueriesSeeTheKeysOfTheWholeRow) {
+  const at::Tensor documents = at::tensor({0, 0, 0, 1, 1, 1, 1, 1}, at::kLong).view({1, 8});
+  const at::Tensor places = context_places(8, 0, 2);
+  Pass pass(1, 4, {.positions_BS = places.view({1, 4}), .documents_BS = documents}, {.places = places, .sequence = 8});
+  EXPECT_TRUE(at::equal(pass.range({}).first_BS, at::tensor({0, 0, 3, 3}, at::kInt).view({1, 4})));
+  EXPECT_TRUE(at::equal(pass.range({}).last_BS, at::tensor({1, 2, 7, 8}, at::kInt).view({1, 4})));
+  EXPECT_TRUE(at::equal(pass.range(2).first_BS, at::tensor({0, 0, 5, 6}, at::kInt).view({1, 4})));
+}
+
 }  // namespace
 }  // namespace rialto::model

@@ -91,7 +91,7 @@ TEST(NormsTest, WeightsAndGradientsByHand) {
   head.main_grad.flatten().narrow(0, 0, 2).copy_(at::tensor({5.0f, 12.0f}));
   EXPECT_DOUBLE_EQ(weights_norm(weights, {}), 5.0);
   const parallel::DataParallel alone(weights, {}, {});
-  const auto norms = gradient_norms(weights, alone, {});
+  const auto norms = gradient_norms(model, weights, alone, {});
   EXPECT_DOUBLE_EQ(norms.at("l2_norm/grad/output_layer.weight"), 13.0);
   EXPECT_DOUBLE_EQ(norms.at("l2_norm/grad/global"), 13.0);
   EXPECT_DOUBLE_EQ(norms.at("l2_norm/grad/embedding.word_embeddings.weight"), 0.0);

@@ -41,7 +41,8 @@ class SelfAttention final : public Mixer {
     if (!cache) {
       Scores scores = scores_;
       scores.dropout = pass.attention_dropout(place_);
-      return project(recorder, attention(recorder, q, k, v, pass.range(spec_.window), scores));
+      return project(recorder, attention(recorder, q, whole_sequence(k, mesh_), whole_sequence(v, mesh_),
+                                         pass.range(spec_.window), scores));
     }
     const CachedKeys keys =
         append(cache_of<KeyValueCache>(*cache), k, v, pass.context().cache->next_position, spec_.window);

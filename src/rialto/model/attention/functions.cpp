@@ -86,6 +86,16 @@ at::Tensor attention(const Recorder& given, const at::Tensor& q_BSND, const at::
   return recompute(recorder, {q_BSND, k_BKGD, v_BKGV}, body)[0];
 }
 
+at::Tensor whole_sequence(const at::Tensor& x_BKGD, const comm::Mesh& mesh) {
+  const int64_t ranks = mesh.size(comm::Axis::kCp), rows = x_BKGD.size(0), own = x_BKGD.size(1);
+  if (ranks == 1) return x_BKGD;
+  const at::Tensor parts =
+      comm::gather_from(x_BKGD, mesh, comm::Axis::kCp).view({ranks, rows, 2, own / 2, x_BKGD.size(2), x_BKGD.size(3)});
+  // model/pass.h, context_places: rank r has chunk r and, from the end, chunk r.
+  const at::Tensor chunks = at::cat({parts.select(2, 0), parts.select(2, 1).flip(0)}, 0);
+  return chunks.transpose(0, 1).reshape({rows, ranks * own, x_BKGD.size(2), x_BKGD.size(3)});
+}
+
 at::Tensor sharded_norm(const Recorder& recorder, const at::Tensor& x, const Norm& norm, const comm::Mesh& mesh) {
   Tape tape(recorder, {x, norm.weight->data});
   const auto wide = kernels::wide_type(x);

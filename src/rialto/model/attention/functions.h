@@ -35,6 +35,10 @@ struct Scores {
 at::Tensor attention(const Recorder& recorder, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
                      const at::Tensor& v_BKGV, const kernels::KeyRange& range, const Scores& scores);
 
+/// Keys or values [B,S/cp,G,D] of every context-parallel rank -> [B,S,G,D] in the order of the sequence; the gradient
+/// is the sum of what all ranks' queries give. Collective over cp, forward and backward.
+at::Tensor whole_sequence(const at::Tensor& x_BKGD, const comm::Mesh& mesh);
+
 /// RMSNorm of x [T, N*D] over all heads together, of which this rank has its share: the sum of squares is added up over
 /// tensor-parallel ranks. Collective over tp, forward and backward. Source: Megatron Bridge minimax_m2_provider.py.
 at::Tensor full_width_norm(const Recorder& recorder, const at::Tensor& x, const Norm& norm, const comm::Mesh& mesh);

@@ -76,10 +76,11 @@ class LatentAttention final : public Mixer {
   }
 
   /// -> [B*S, N*V].
-  static at::Tensor attend(const Recorder& recorder, const at::Tensor& q_TND, const ExpandedKeys& keys,
-                           const Pass& pass, const kernels::KeyRange& range, const Scores& scores) {
+  at::Tensor attend(const Recorder& recorder, const at::Tensor& q_TND, const ExpandedKeys& keys, const Pass& pass,
+                    const kernels::KeyRange& range, const Scores& scores) const {
     const auto rows = [&](const at::Tensor& x) { return x.view({pass.rows(), -1, x.size(1), x.size(2)}); };
-    return attention(recorder, rows(q_TND), rows(keys.k_TND), rows(keys.v_TNV), range, scores);
+    return attention(recorder, rows(q_TND), whole_sequence(rows(keys.k_TND), mesh_),
+                     whole_sequence(rows(keys.v_TNV), mesh_), range, scores);
   }
 
   /// Generation: appends the new rows and looks at all of them.

@@ -72,14 +72,18 @@ Experts::Experts(const spec::MoeFfn& spec, const Parts& parts)
 }
 
 at::Tensor Experts::forward(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const {
+  const auto of_tokens = [&](int64_t first, int64_t count) -> Routes {
+    if (routes.experts_TK.size(0) == count) return routes;
+    return {routes.weights_TK.narrow(0, first, count), routes.experts_TK.narrow(0, first, count)};
+  };
+  const int context = mesh_.index(comm::Axis::kCp), ranks = mesh_.token_ranks();
   if (mesh_.layout().etp > 1) {
     const Entered in(recorder, x_TH, mesh_);
-    return comm::out_of_tp(compute(in.recorder(), in.x(), routes), mesh_);
+    const int64_t count = in.x().size(0);
+    return comm::out_of_tp(compute(in.recorder(), in.x(), of_tokens(context * count, count)), mesh_);
   }
-  if (mesh_.token_ranks() == 1) return compute(recorder, x_TH, routes);
-  const int64_t count = x_TH.size(0), first = count * mesh_.index(comm::Axis::kTp);
-  return compute(recorder, x_TH,
-                 {routes.weights_TK.narrow(0, first, count), routes.experts_TK.narrow(0, first, count)});
+  const int64_t count = x_TH.size(0), part = ranks > 1 ? mesh_.index(comm::Axis::kTp) : 0;
+  return compute(recorder, x_TH, of_tokens((context * ranks + part) * count, count));
 }
 
 at::Tensor Experts::compute(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const {

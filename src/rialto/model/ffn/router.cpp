@@ -93,8 +93,10 @@ Router::Router(const spec::MoeFfn& spec, const Parts& parts)
 
 Routes Router::forward(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const {
   at::Tensor logits = wide_product(recorder, x_TH, product_);
-  const int ranks = mesh_.token_ranks();
-  if (ranks > 1) logits = comm::gather_from(logits, mesh_, comm::Axis::kTp);  // its gradient is the sum over ranks
+  // Of all tokens of the micro-batch. The gradient is the sum over ranks.
+  const int ranks = mesh_.token_ranks() * mesh_.size(comm::Axis::kCp);
+  if (mesh_.token_ranks() > 1) logits = comm::gather_from(logits, mesh_, comm::Axis::kTp);
+  logits = comm::gather_from(logits, mesh_, comm::Axis::kCp);
   Routes routes = route(recorder, logits, selection_bias_ ? selection_bias_->data : at::Tensor(), options_);
   if (!routing) return routes;
   // Losses over all tokens are on each rank.

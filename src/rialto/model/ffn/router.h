@@ -15,9 +15,9 @@ class Router {
  public:
   /// Throws kConfig when the numbers of experts, groups and choices do not fit together.
   Router(const spec::MoeFfn& spec, const Parts& parts);
-  /// Scores are computed in fp32 whatever the model's dtype. With sequence parallelism x has this rank's tokens, and
-  /// the routes are those of all; losses and counts are then the same on each rank. `routing`: gets losses and counts;
-  /// null: nothing is asked.
+  /// Scores are computed in fp32 whatever the model's dtype. With sequence or context parallelism x has this rank's
+  /// tokens, and the routes are those of all, rank by rank (tp before cp); losses and counts are then the same on each
+  /// rank. `routing`: gets losses and counts; null: nothing is asked.
   Routes forward(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const;
 
  private:

@@ -1,0 +1,96 @@
+"""Context parallel: ranks that share each sequence are one process, in every kind of attention, beside the other axes."""
+import pytest
+
+import toys
+import training_runs
+from test_data_parallel import BATCH, LATE, assert_close_runs, assert_same_numbers, launch, run
+from test_pipeline_parallel import EXPERTS, TIED
+from test_resume import data, documents  # noqa: F401  (a fixture)
+
+CP2 = {"model.context_parallel_size": 2}
+MODELS = {
+    "tied": TIED,
+    "experts": "mixtral",
+    "latent attention and depths": "deepseek_v3-mtp",
+    "windows": "gemma3",
+    "caps": "gemma2",
+    "sinks and windows": "gpt_oss",
+}
+DOCUMENTS = {"dataset.reset_attention_mask": True, "dataset.reset_position_ids": True}
+AXES = {"data": {}, "context": {**CP2, "model.cp_comm_type": "all_gather"}, "stages": {"model.pipeline_model_parallel_size": 2, "model.num_layers_in_first_pipeline_stage": 1},
+        "sequence": {"model.tensor_model_parallel_size": 2, "model.sequence_parallel": True}}
+
+
+def values_of(model, data, shelf, **more):  # noqa: F811
+    start = MODELS[model]
+    if not isinstance(start, dict):
+        start = {"checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME[start]), **EXPERTS}
+    return {**data, **BATCH, **start, "validation.eval_interval": 2, "validation.eval_iters": 2, "logger.log_params_norm": True, **more}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_two_ranks_are_one_process(model, data, shelf, tmp_path):  # noqa: F811
+    values = values_of(model, data, shelf)
+    assert_close_runs(run(tmp_path / "two", 2, {**values, **CP2}), run(tmp_path / "one", 1, values))
+
+
+SHAPES = {
+    "four ranks": (4, {"model.context_parallel_size": 4}, {}),
+    "losses per token": (2, CP2, {"model.calculate_per_token_loss": True}),
+    "beside data parallel": (4, {**CP2, **LATE}, {}),
+    "beside stages": (4, {**CP2, "model.pipeline_model_parallel_size": 2}, {}),
+    "beside sequence parallel": (4, {**CP2, "model.tensor_model_parallel_size": 2, "model.sequence_parallel": True}, {"model.num_attention_heads": 8, "model.num_query_groups": 4}),
+    "recomputed": (2, CP2, {"model.recompute_granularity": "full", "model.recompute_method": "uniform", "model.recompute_num_layers": 1}),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_one_process(shape, data, shelf, tmp_path):  # noqa: F811
+    ranks, split, both = SHAPES[shape]
+    values = values_of("tied", data, shelf, **both)
+    got = run(tmp_path / "ranks", ranks, {**values, **split})
+    assert_close_runs(got, run(tmp_path / "one", 1, values))
+    if shape == "beside data parallel":
+        plain = {**values, **CP2, "ddp.bucket_size": LATE["ddp.bucket_size"], "optimizer.use_distributed_optimizer": False}
+        assert_same_numbers(run(tmp_path / "plain", 4, plain), got)
+
+
+@pytest.mark.parametrize("model", ["gemma3", "deepseek_v3-mtp"])
+def test_documents_in_a_row_under_every_axis(model, data, shelf, tmp_path):  # noqa: F811
+    """Tokens see their own document only: several short ones in every row."""
+    short = [document[:4 + i % 6] + [2] for i, document in enumerate(documents(200, 3))]   # 2: the toys' end of text
+    values = {**data, **BATCH, "dataset.data_path": training_runs.write_indexed(tmp_path / "short", short), "checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME[model]), **EXPERTS, **DOCUMENTS}
+    one = run(tmp_path / "one", 1, values)
+    apart = run(tmp_path / "apart", 1, {**values, "dataset.reset_attention_mask": False})
+    assert abs(one[0][0]["lm loss"] - apart[0][0]["lm loss"]) > 1e-3, "the masks matter"
+    for axis, more in AXES.items():
+        if axis == "sequence" and model == "deepseek_v3-mtp":
+            continue   # R481: no prediction blocks under tensor parallelism
+        assert_close_runs(run(tmp_path / axis, 2, {**values, **more}), one)
+
+
+def test_experts_beside_sequence_parallel(data, shelf, tmp_path):  # noqa: F811
+    values = values_of("experts", data, shelf)
+    one = run(tmp_path / "one", 1, values)
+    for name, more in (("split", {}), ("whole", {"model.expert_tensor_parallel_size": 1})):
+        ranks = {**CP2, "model.tensor_model_parallel_size": 2, "model.sequence_parallel": True, **more}
+        assert_close_runs(run(tmp_path / name, 4, {**values, **ranks}), one)
+
+
+def test_a_run_goes_on_with_any_share(data, tmp_path):  # noqa: F811
+    values = {**data, **BATCH, **TIED, "train.train_iters": 4}
+    straight = run(tmp_path / "straight", 4, {**values, **CP2})
+    for name, first, second in (("same", (4, CP2), (4, CP2)), ("joined", (4, CP2), (1, {})), ("split", (1, {}), (2, CP2))):
+        folder = tmp_path / name
+        for part, (ranks, more) in enumerate((first, second)):
+            own = {**values, **more, "checkpoint.save": folder, "checkpoint.load": folder, "train.exit_interval": 2}
+            (launch if ranks > 1 else lambda f, _, v: training_runs.train(f, v))(tmp_path / f"{name}-{part}", ranks, own)
+        got = training_runs.records(folder / "metrics.jsonl"), folder / "iter_0000004"
+        (assert_same_numbers if name == "same" else assert_close_runs)(got, straight)
+
+
+def test_what_is_not_shared_is_refused(data, tmp_path):  # noqa: F811
+    for more, words in (({"dataset.seq_length": 22}, "R462"), ({"model.hidden_dropout": 0.1}, "R053"), ({"model.cp_comm_type": "a2a"}, "R492"),
+                        ({"model.cp_comm_type": "ring"}, "R495"), ({"mixed_precision": "bf16_with_fp8_current_scaling_mixed"}, "R053")):
+        done = launch(tmp_path / words, 2, {**data, **BATCH, **TIED, **CP2, **more}, exit_code=2)
+        assert words in done.stderr + done.stdout, (more, done.stderr)
