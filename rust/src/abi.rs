@@ -1,7 +1,7 @@
 //! The C ABI of tokenizers. Status 0 is success; 1 means that `error` now holds a message; 2 that the caller's own callback stopped.
 //! Buffers handed out are freed with `rialto_tok_free_bytes` and `rialto_tok_free_ids`.
 
-use crate::{count::WordCounter, train, Loaded};
+use crate::{count::WordCounter, ranks::Ranks, train, Loaded};
 use std::ffi::c_void;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -91,6 +91,34 @@ pub unsafe extern "C" fn rialto_tok_load(json: *const u8, len: usize, out: *mut 
     guard(error, || {
         let loaded = Loaded::from_json(unsafe { bytes_of(json, len) })?;
         unsafe { *out = Box::into_raw(Box::new(loaded)) };
+        Ok(())
+    })
+}
+
+/// A file of tiktoken ranks. `words`, separated by NUL: pattern, BOS and EOS (see `Ranks`; empty for none), then "ID TEXT" of each special token beside the ranks.
+/// # Safety
+/// As above.
+#[no_mangle]
+pub unsafe extern "C" fn rialto_tok_load_ranks(
+    file: *const u8,
+    file_len: usize,
+    words: *const u8,
+    words_len: usize,
+    out: *mut *mut Loaded,
+    error: *mut Bytes,
+) -> i32 {
+    guard(error, || {
+        let mut words = unsafe { text_of(words, words_len) }?.split('\0');
+        let mut next = || words.next().unwrap_or_default();
+        let (pattern, bos, eos) = (next(), next(), next());
+        let mut special = Vec::new();
+        for entry in words.filter(|entry| !entry.is_empty()) {
+            let (id, text) = entry.split_once(' ').ok_or("a special token without its id".to_string())?;
+            special.push((text.to_owned(), id.parse::<u32>().map_err(|e| e.to_string())?));
+        }
+        let mut ranks = Ranks::load(unsafe { bytes_of(file, file_len) }, pattern, special)?;
+        ranks.set_ends(bos, eos)?;
+        unsafe { *out = Box::into_raw(Box::new(Loaded::from_ranks(ranks))) };
         Ok(())
     })
 }

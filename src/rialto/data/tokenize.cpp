@@ -12,6 +12,7 @@
 #include "rialto/formats/indexed_merge.h"
 #include "rialto/hub/special_tokens.h"
 #include "rialto/hub/tokenizer.h"
+#include "rialto/hub/tokenizer_file.h"
 
 namespace rialto::data {
 namespace {
@@ -42,12 +43,10 @@ Json plan_of(const TokenizeOptions& options, const std::vector<TextPiece>& piece
                              '\0' + std::to_string(piece.end) + '\n';
     names.update(std::as_bytes(std::span(line)));
   }
-  const fs::path tokenizer =
-      fs::is_directory(options.tokenizer) ? options.tokenizer / "tokenizer.json" : options.tokenizer;
   Json plan;
   plan["format"] = 1;
   plan["inputs (paths, sizes, times of change)"] = names.hex();
-  plan["tokenizer"] = hash_hex(MappedFile(tokenizer).bytes());
+  plan["tokenizer"] = hash_hex(MappedFile(hub::tokenizer_file(options.tokenizer)).bytes());
   plan["end-of-text token"] = eod ? Json(*eod) : Json(nullptr);
   plan["json key"] = options.source.json_key;
   return plan;

@@ -1,4 +1,4 @@
-// HF tokenizers through the Rust crate: ownership, errors and exceptions at the language border.
+// Tokenizers through the Rust crate: ownership, errors and exceptions at the language border.
 #include "rialto/hub/tokenizer.h"
 
 #include <exception>
@@ -8,21 +8,12 @@
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
 #include "rialto/hub/rust_bytes.h"
+#include "rialto/hub/tokenizer_file.h"
 
 namespace rialto::hub {
 namespace {
 
 constexpr uint64_t kMaxTokenizerBytes = 1u << 30;
-
-fs::path tokenizer_file(const fs::path& path) {
-  if (!fs::is_directory(path)) return path;
-  const fs::path file = path / "tokenizer.json";
-  if (!fs::exists(file)) {
-    throw Error(ErrorKind::kInput, path.string(), "has no tokenizer.json",
-                {.hint = "save it with transformers' fast tokenizer, which writes that file"});
-  }
-  return file;
-}
 
 /// What `train_bpe` hands to Rust: the callback, the text it gave last, and the exception it threw.
 struct TextFeed {
@@ -47,9 +38,17 @@ extern "C" int32_t next_text(void* user, const uint8_t** data, size_t* len) {
 }  // namespace
 
 Tokenizer::Tokenizer(const fs::path& path) : path_(tokenizer_file(path)) {
-  const std::string json = read_text_file(path_, kMaxTokenizerBytes);
+  const std::string file = read_text_file(path_, kMaxTokenizerBytes);
   OwnedBytes error;
-  if (rialto_tok_load(bytes_of(json), json.size(), &handle_, &error.bytes) != 0) {
+  int32_t status = 0;
+  if (const size_t first = file.find_first_not_of(" \t\r\n");
+      first == std::string::npos || file[first] == '{' || path_.extension() == ".json") {
+    status = rialto_tok_load(bytes_of(file), file.size(), &handle_, &error.bytes);
+  } else {
+    const std::string words = words_beside(path_);
+    status = rialto_tok_load_ranks(bytes_of(file), file.size(), bytes_of(words), words.size(), &handle_, &error.bytes);
+  }
+  if (status != 0) {
     throw Error(ErrorKind::kInput, path_.string(), "is not a tokenizer: " + error.text());
   }
 }

@@ -1,4 +1,4 @@
-// HF tokenizers through our Rust crate (rust/): exact HF behaviour.
+// Tokenizers through our Rust crate (rust/), each by its own library: HF's tokenizer.json, tiktoken.
 #pragma once
 
 #include <functional>
@@ -23,13 +23,13 @@ struct PlacedTokens {
 
 class Tokenizer {
  public:
-  /// A folder holding tokenizer.json, or the file itself. Throws kInput.
+  /// A folder (see tokenizer_file()) or a file: a tokenizer.json, or tiktoken's ranks. Throws kInput.
   explicit Tokenizer(const fs::path& path);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   /// UTF-8 text in; thread-safe. `add_special`: as the tokenizer's post-processor says (BOS...).
   std::vector<int32_t> encode(std::string_view text, bool add_special) const;
-  /// encode(text, false) with the tokens' places in the text.
+  /// encode(text, false) with the tokens' places in the text; of a tokenizer.json only.
   PlacedTokens encode_places(std::string_view text) const;
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
   int64_t vocab_size()

@@ -21,6 +21,10 @@ using RialtoTokNextText = int32_t (*)(void* user, const uint8_t** data, size_t* 
 
 // Status of all: 0 done, 1 failed (`error` holds a message), 2 stopped by the callback.
 int32_t rialto_tok_load(const uint8_t* json, size_t len, void** out, RialtoTokBytes* error);
+/// A file of tiktoken ranks. `words`, separated by NUL: pattern, BOS, EOS, then "ID TEXT" of each
+/// special token beside the ranks.
+int32_t rialto_tok_load_ranks(const uint8_t* file, size_t file_len, const uint8_t* words, size_t words_len, void** out,
+                              RialtoTokBytes* error);
 void rialto_tok_free(void* tokenizer);
 int32_t rialto_tok_encode(const void* tokenizer, const uint8_t* text, size_t len, int32_t add_special,
                           RialtoTokIds* out, RialtoTokBytes* error);

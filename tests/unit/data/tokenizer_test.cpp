@@ -198,5 +198,53 @@ TEST_F(TokenizerTest, PlacesAreBytesOfTheText) {
   EXPECT_EQ(tokenizer.special_tokens(), std::vector<std::string>{"<|endoftext|>"});
 }
 
+/// tiktoken's file: the bytes have the ranks 0 to 255, then "ab", "bc", "abc".
+std::string byte_ranks() {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string lines;
+  for (size_t byte = 0; byte < 256; ++byte) {
+    lines += kDigits[byte >> 2];
+    lines += kDigits[(byte & 3) << 4];
+    lines += "== " + std::to_string(byte) + "\n";
+  }
+  return lines + "YWI= 256\nYmM= 257\nYWJj 258\n";
+}
+
+TEST_F(TokenizerTest, RanksAreMergedByTheirOrderInsideTheWordsOfThePattern) {
+  const fs::path file = write("ranks/toy.tiktoken", byte_ranks());
+  write("ranks/toy.tiktoken.pattern", "[a-z]+|[^a-z]\n");
+  const Tokenizer tokenizer(dir_ / "ranks");
+  EXPECT_EQ(tokenizer.encode("abc", false), (std::vector<int32_t>{258}));
+  EXPECT_EQ(tokenizer.encode("abbc", false), (std::vector<int32_t>{256, 257}));
+  EXPECT_EQ(tokenizer.encode("a bc", false), (std::vector<int32_t>{'a', ' ', 257}));
+  EXPECT_EQ(tokenizer.encode("abc", true), (std::vector<int32_t>{258}));
+  EXPECT_EQ(tokenizer.vocab_size(), 259);
+  EXPECT_EQ(tokenizer.id_of("bc"), 257);
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{256, 'c', 700, 0xC3}, false), "abc\xEF\xBF\xBD");
+  write("ranks/tokenizer_config.json",
+        R"({"add_bos_token": true, "bos_token": "<s>", "eos_token": {"content": "</s>"}, "add_eos_token": true,
+            "added_tokens_decoder": {"259": {"content": "<s>"}, "262": {"content": "</s>"}}})");
+  const Tokenizer with(file);
+  EXPECT_EQ(with.encode("abc", true), (std::vector<int32_t>{259, 258, 262}));
+  EXPECT_EQ(with.encode("<s>", false).size(), 3u);  // text never is a special token
+  EXPECT_EQ(with.vocab_size(), 263);
+  EXPECT_EQ(with.decode(std::vector<int32_t>{259, 258, 262}, true), "abc");
+  EXPECT_EQ(with.decode(std::vector<int32_t>{259, 258, 262}, false), "<s>abc</s>");
+  write("ranks/tokenizer_config.json", R"({"add_bos_token": true, "bos_token": "<none>"})");
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { Tokenizer again(file); }).find("<none>"), std::string::npos);
+}
+
+TEST_F(TokenizerTest, RanksWithoutAPatternAreRefused) {
+  const fs::path file = write("ranks/toy.tiktoken", byte_ranks());
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { Tokenizer tokenizer(file); }).find("259 ranks"),
+            std::string::npos);
+  write("ranks/other.tiktoken", byte_ranks());
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { Tokenizer tokenizer(dir_ / "ranks"); }).find("several"),
+            std::string::npos);
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { Tokenizer noise(write("noise.model", "\x0A\x0Cnoise")); })
+                .find("SentencePiece"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace rialto::hub
