@@ -100,9 +100,7 @@ void add_tokenize(CLI::App& data, Context& context) {
   CLI::App* command = data.add_subcommand("tokenize", "Turn text into Megatron's .bin/.idx token files");
   const auto options = std::make_shared<TokenizeOptions>();
   options->text.add_to(*command);
-  command
-      ->add_option("--tokenizer", options->tokenizer,
-                   "Folder with tokenizer.json or *.tiktoken, or the file")
+  command->add_option("--tokenizer", options->tokenizer, "Folder with tokenizer.json or *.tiktoken, or the file")
       ->required();
   command->add_option("--output-prefix", options->prefix, "Writes PREFIX.bin and PREFIX.idx")->required();
   command->add_option("--threads", options->tokenize.threads,
