@@ -1,4 +1,5 @@
-// rialto data train-tokenizer | tokenize | merge | ledger; pack is in pack_command.cpp, view and check in sft_command.cpp
+// rialto data train-tokenizer | tokenize | merge | ledger; pack is in pack_command.cpp, view and check in
+// sft_command.cpp
 #include <regex>
 
 #include <fmt/format.h>
