@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Rialto against named peers, always as a ratio in the same run on the same machine: `./dev bench [NAME]`.
 
-NAME: startup, config, convert, decode, verify, proof, train, memory, loop, parallel (default: all). --write puts the tables into docs/benchmarks.md. Nothing here gates a test.
+NAME: startup, config, convert, decode, verify, proof, train, memory, loop, parallel, data (default: all). --write puts the tables into docs/benchmarks.md. Nothing here gates a test.
 """
 import argparse
 import datetime
@@ -58,6 +58,12 @@ def bench_parallel():
     return ranks.run()
 
 
+def bench_data():
+    import bench_data as data
+
+    return data.report()
+
+
 def bench_bridge(name):
     def measure():
         import bench_bridge
@@ -66,7 +72,7 @@ def bench_bridge(name):
     return measure
 
 
-BENCHES = {"startup": bench_startup, "config": bench_config, **{name: bench_bridge(name) for name in ("convert", "decode", "verify", "proof")}, "train": bench_train, "memory": bench_memory, "loop": bench_loop, "parallel": bench_parallel}
+BENCHES = {"startup": bench_startup, "config": bench_config, **{name: bench_bridge(name) for name in ("convert", "decode", "verify", "proof")}, "train": bench_train, "memory": bench_memory, "loop": bench_loop, "parallel": bench_parallel, "data": bench_data}
 
 
 def cpu_name():

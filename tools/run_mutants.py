@@ -33,7 +33,7 @@ def sync_copy():
             target.chmod(source.stat().st_mode)
 
 
-PROGRAMS = ["rialto", "rialto-train", "formats_tool", "key_tool", "config_tool", "data_tool", "state_tool", "optim_tool"]
+PROGRAMS = ["rialto", "rialto-train", "formats_tool", "key_tool", "config_tool", "chat_tool", "data_tool", "state_tool", "optim_tool"]
 
 
 def build(*targets):

@@ -1,7 +1,7 @@
 //! The C ABI of tokenizers. Status 0 is success; 1 means that `error` now holds a message; 2 that the caller's own callback stopped.
 //! Buffers handed out are freed with `rialto_tok_free_bytes` and `rialto_tok_free_ids`.
 
-use crate::{count::WordCounter, train, Loaded};
+use crate::{count::WordCounter, ranks::Ranks, train, Loaded};
 use std::ffi::c_void;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
@@ -39,10 +39,22 @@ impl From<String> for Failure {
     }
 }
 
-fn give_bytes(text: Vec<u8>) -> Bytes {
+pub(crate) fn give_bytes(text: Vec<u8>) -> Bytes {
     let boxed = text.into_boxed_slice();
     let len = boxed.len();
     Bytes { data: Box::into_raw(boxed).cast(), len }
+}
+
+pub(crate) fn give_ids(ids: Vec<u32>) -> Ids {
+    let boxed = ids.into_boxed_slice();
+    let len = boxed.len();
+    Ids { data: Box::into_raw(boxed).cast(), len }
+}
+
+/// Pairs, laid end to end.
+pub(crate) fn flat(pairs: &[(usize, usize)]) -> Result<Vec<u32>, String> {
+    let all: Result<Vec<u32>, _> = pairs.iter().flat_map(|p| [p.0, p.1]).map(u32::try_from).collect();
+    all.map_err(|_| "a text of 4 GiB or more".to_owned())
 }
 
 /// Runs `body`, turning errors and panics into a status and a message.
@@ -83,6 +95,34 @@ pub unsafe extern "C" fn rialto_tok_load(json: *const u8, len: usize, out: *mut 
     })
 }
 
+/// A file of tiktoken ranks. `words`, separated by NUL: pattern, BOS and EOS (see `Ranks`; empty for none), then "ID TEXT" of each special token beside the ranks.
+/// # Safety
+/// As above.
+#[no_mangle]
+pub unsafe extern "C" fn rialto_tok_load_ranks(
+    file: *const u8,
+    file_len: usize,
+    words: *const u8,
+    words_len: usize,
+    out: *mut *mut Loaded,
+    error: *mut Bytes,
+) -> i32 {
+    guard(error, || {
+        let mut words = unsafe { text_of(words, words_len) }?.split('\0');
+        let mut next = || words.next().unwrap_or_default();
+        let (pattern, bos, eos) = (next(), next(), next());
+        let mut special = Vec::new();
+        for entry in words.filter(|entry| !entry.is_empty()) {
+            let (id, text) = entry.split_once(' ').ok_or("a special token without its id".to_string())?;
+            special.push((text.to_owned(), id.parse::<u32>().map_err(|e| e.to_string())?));
+        }
+        let mut ranks = Ranks::load(unsafe { bytes_of(file, file_len) }, pattern, special)?;
+        ranks.set_ends(bos, eos)?;
+        unsafe { *out = Box::into_raw(Box::new(Loaded::from_ranks(ranks))) };
+        Ok(())
+    })
+}
+
 /// # Safety
 /// `tokenizer` must come from `rialto_tok_load` and not be used afterwards. Null is allowed.
 #[no_mangle]
@@ -105,9 +145,44 @@ pub unsafe extern "C" fn rialto_tok_encode(
 ) -> i32 {
     guard(error, || {
         let text = unsafe { text_of(text, len) }?;
-        let ids = unsafe { &*tokenizer }.encode(text, add_special != 0)?.into_boxed_slice();
-        let len = ids.len();
-        unsafe { *out = Ids { data: Box::into_raw(ids).cast(), len } };
+        let ids = unsafe { &*tokenizer }.encode(text, add_special != 0)?;
+        unsafe { *out = give_ids(ids) };
+        Ok(())
+    })
+}
+
+/// Token ids of `text` without the tokenizer's own template, and in `places` pairs of byte offsets of `text`, one a token.
+/// # Safety
+/// As above.
+#[no_mangle]
+pub unsafe extern "C" fn rialto_tok_encode_places(
+    tokenizer: *const Loaded,
+    text: *const u8,
+    len: usize,
+    ids: *mut Ids,
+    places: *mut Ids,
+    error: *mut Bytes,
+) -> i32 {
+    guard(error, || {
+        let text = unsafe { text_of(text, len) }?;
+        let (found, pairs) = unsafe { &*tokenizer }.encode_places(text)?;
+        let pairs = flat(&pairs)?;
+        unsafe {
+            *ids = give_ids(found);
+            *places = give_ids(pairs);
+        }
+        Ok(())
+    })
+}
+
+/// The special tokens, a NUL behind each.
+/// # Safety
+/// As above.
+#[no_mangle]
+pub unsafe extern "C" fn rialto_tok_special_tokens(tokenizer: *const Loaded, out: *mut Bytes, error: *mut Bytes) -> i32 {
+    guard(error, || {
+        let tokens: String = unsafe { &*tokenizer }.special_tokens().iter().map(|t| format!("{t}\0")).collect();
+        unsafe { *out = give_bytes(tokens.into_bytes()) };
         Ok(())
     })
 }

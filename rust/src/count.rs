@@ -96,6 +96,6 @@ mod tests {
         let reversed: Vec<String> = texts.iter().rev().cloned().collect();
         assert_eq!(one, count(3, &reversed));
         assert!(one.contains(&("'s".into(), 40)));
-        assert_eq!(one.iter().map(|(w, n)| w.len() as u64 * n).sum::<u64>(), texts.iter().map(|t| t.len() as u64).sum());
+        assert_eq!(one.iter().map(|(w, n)| w.len() as u64 * n).sum::<u64>(), texts.iter().map(|t| t.len() as u64).sum::<u64>());
     }
 }

@@ -1,18 +1,36 @@
-//! The Hugging Face tokenizers crate and an HTTPS client behind a small C ABI. Every function catches panics and reports
-//! errors as text; nothing here keeps state between calls but the handles. The C side is src/rialto/hub/*_abi.h.
+//! The Hugging Face tokenizers crate, tiktoken, chat templates, an HTTPS client, parquet and compressed files behind a small C ABI. Every function catches panics and reports
+//! errors as text; nothing here keeps state between calls but the handles. The C side is src/rialto/hub/*_abi.h
+//! and src/rialto/formats/files_abi.h.
 
 mod abi;
+pub mod chat;
+mod chat_abi;
+mod chat_tags;
 pub mod count;
+mod files_abi;
 pub mod http;
 mod http_abi;
+pub mod parquet_read;
+pub mod parquet_write;
+mod python_str;
+mod python_text;
+mod python_values;
+pub mod ranks;
 pub mod train;
+pub mod unpack;
 
+use ranks::Ranks;
 use tokenizers::Tokenizer;
 
-/// A tokenizer as `tokenizer.json` describes it, without the truncation and padding that file may ask for: callers
-/// want all tokens of a text and no others (transformers switches both off in the same way).
+enum Model {
+    /// As `tokenizer.json` describes it, without the truncation and padding that file may ask for: callers want all
+    /// tokens of a text and no others (transformers switches both off in the same way).
+    HuggingFace(Box<Tokenizer>),
+    Tiktoken(Box<Ranks>),
+}
+
 pub struct Loaded {
-    tokenizer: Tokenizer,
+    model: Model,
     vocab_size: u32,
 }
 
@@ -24,17 +42,49 @@ impl Loaded {
         tokenizer.with_padding(None);
         let largest = tokenizer.get_vocab(true).into_values().max();
         let vocab_size = largest.map_or(0, |id| id.saturating_add(1));
-        Ok(Self { tokenizer, vocab_size })
+        Ok(Self { model: Model::HuggingFace(Box::new(tokenizer)), vocab_size })
+    }
+
+    pub fn from_ranks(ranks: Ranks) -> Self {
+        let vocab_size = ranks.vocab_size();
+        Self { model: Model::Tiktoken(Box::new(ranks)), vocab_size }
     }
 
     /// Token ids of `text`; `add_special` applies the post-processor's template (BOS, EOS).
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, String> {
-        let encoding = self.tokenizer.encode_fast(text, add_special).map_err(|e| e.to_string())?;
-        Ok(encoding.get_ids().to_vec())
+        match &self.model {
+            Model::HuggingFace(tokenizer) => {
+                let encoding = tokenizer.encode_fast(text, add_special).map_err(|e| e.to_string())?;
+                Ok(encoding.get_ids().to_vec())
+            }
+            Model::Tiktoken(ranks) => Ok(ranks.encode(text, add_special)),
+        }
+    }
+
+    /// Token ids of `text` without the post-processor's template, and which bytes of `text` each stands for.
+    pub fn encode_places(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>), String> {
+        let Model::HuggingFace(tokenizer) = &self.model else {
+            return Err("only a tokenizer.json tells where in a text its tokens are".into());
+        };
+        let encoding = tokenizer.encode(text, false).map_err(|e| e.to_string())?;
+        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+    }
+
+    /// Texts of the added tokens that are special, in the order of their ids: what tokenizing finds in any text; tiktoken's
+    /// finds none.
+    pub fn special_tokens(&self) -> Vec<String> {
+        let Model::HuggingFace(tokenizer) = &self.model else { return Vec::new() };
+        let added = tokenizer.get_added_tokens_decoder();
+        let mut special: Vec<_> = added.into_iter().filter(|(_, token)| token.special).collect();
+        special.sort_by_key(|(id, _)| *id);
+        special.into_iter().map(|(_, token)| token.content).collect()
     }
 
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, String> {
-        self.tokenizer.decode(ids, skip_special).map_err(|e| e.to_string())
+        match &self.model {
+            Model::HuggingFace(tokenizer) => tokenizer.decode(ids, skip_special).map_err(|e| e.to_string()),
+            Model::Tiktoken(ranks) => Ok(ranks.decode(ids, skip_special)),
+        }
     }
 
     /// Every id is below this; equal to the number of tokens where ids have no holes.
@@ -43,6 +93,9 @@ impl Loaded {
     }
 
     pub fn id_of(&self, token: &str) -> Option<u32> {
-        self.tokenizer.token_to_id(token)
+        match &self.model {
+            Model::HuggingFace(tokenizer) => tokenizer.token_to_id(token),
+            Model::Tiktoken(ranks) => ranks.id_of(token),
+        }
     }
 }

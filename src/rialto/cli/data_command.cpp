@@ -1,8 +1,12 @@
-// rialto data train-tokenizer | tokenize | ledger
+// rialto data train-tokenizer | tokenize | merge | ledger; pack is in pack_command.cpp, view and check in
+// sft_command.cpp
+#include <regex>
+
 #include <fmt/format.h>
 
-#include "rialto/cli/command.h"
+#include "rialto/cli/data_commands.h"
 #include "rialto/data/ledger.h"
+#include "rialto/data/merge.h"
 #include "rialto/data/tokenize.h"
 
 namespace rialto::cli {
@@ -15,8 +19,12 @@ struct TextOptions {
   std::string part = "all";
 
   void add_to(CLI::App& command) {
-    command.add_option("inputs", inputs, "Text files, .jsonl files, and folders of them")->required();
-    command.add_option("--json-key", source.json_key, "Key of the text in a .jsonl line")->capture_default_str();
+    command
+        .add_option("inputs", inputs,
+                    "Text, .jsonl and .parquet files, with .gz or .zst, folders, patterns, - for stdin")
+        ->required();
+    command.add_option("--json-key", source.json_key, "Key of the text in a .jsonl line, its column in .parquet")
+        ->capture_default_str();
     command
         .add_option("--include", source.include,
                     "In folders, only files with this suffix (repeatable; default: the usual text suffixes)")
@@ -53,7 +61,7 @@ struct TrainOptions {
 struct TokenizeOptions {
   TextOptions text;
   data::TokenizeOptions tokenize;
-  std::string tokenizer, prefix;
+  std::string tokenizer, prefix, shard = "1/1", quarantine;
   bool json = false, no_eod = false;
 };
 
@@ -93,10 +101,19 @@ void add_tokenize(CLI::App& data, Context& context) {
   CLI::App* command = data.add_subcommand("tokenize", "Turn text into Megatron's .bin/.idx token files");
   const auto options = std::make_shared<TokenizeOptions>();
   options->text.add_to(*command);
-  command->add_option("--tokenizer", options->tokenizer, "Folder with tokenizer.json, or the file")->required();
+  command->add_option("--tokenizer", options->tokenizer, "Folder with tokenizer.json or *.tiktoken, or the file")
+      ->required();
   command->add_option("--output-prefix", options->prefix, "Writes PREFIX.bin and PREFIX.idx")->required();
   command->add_option("--threads", options->tokenize.threads,
                       "Threads (default: every CPU); the files do not depend on it");
+  command->add_option("--shard", options->shard, "i/n: the i-th of n machines' share, into PREFIX.i-of-n (see merge)")
+      ->check([](const std::string& text) {
+        return std::regex_match(text, std::regex("[1-9][0-9]{0,8}/[1-9][0-9]{0,8}")) ? "" : "want i/n";
+      });
+  command->add_option("--quarantine", options->quarantine, "Put bad rows into this file and go on (default: stop)");
+  command->add_option("--part-bytes", options->tokenize.part_bytes, "Text that a killed run repeats at most")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_flag("--no-eod", options->no_eod, "No end-of-text token behind each document");
   command->add_flag("--overwrite", options->tokenize.overwrite, "Replace existing files");
   command->add_flag("--json", options->json, "Report as JSON");
@@ -109,7 +126,34 @@ void add_tokenize(CLI::App& data, Context& context) {
       options->tokenize.tokenizer = options->tokenizer;
       options->tokenize.output_prefix = options->prefix;
       options->tokenize.append_eod = !options->no_eod;
+      options->tokenize.quarantine = options->quarantine;
+      const size_t slash = options->shard.find('/');
+      options->tokenize.shard = {std::stoll(options->shard.substr(0, slash)),
+                                 std::stoll(options->shard.substr(slash + 1))};
       const Json report = data::tokenize(options->tokenize, *context.ops, context.progress);
+      print_report(options->json, report, lines_of(report));
+      return 0;
+    };
+  });
+}
+
+void add_merge(CLI::App& data, Context& context) {
+  struct Options {
+    std::vector<std::string> inputs;
+    std::string prefix;
+    bool json = false, overwrite = false;
+  };
+  CLI::App* command = data.add_subcommand("merge", "Join .bin/.idx token files, as the shards of one corpus");
+  const auto options = std::make_shared<Options>();
+  command->add_option("inputs", options->inputs, "Prefixes in order, or their .idx files")->required();
+  command->add_option("--output-prefix", options->prefix, "Writes PREFIX.bin and PREFIX.idx")->required();
+  command->add_flag("--overwrite", options->overwrite, "Replace existing files");
+  command->add_flag("--json", options->json, "Report as JSON");
+  command->footer("Example:\n  rialto data merge data/train.*-of-16.idx --output-prefix data/train");
+  command->callback([options, &context] {
+    context.action = [options, &context] {
+      const Json report =
+          data::merge(options->inputs, options->prefix, options->overwrite, *context.ops, context.progress);
       print_report(options->json, report, lines_of(report));
       return 0;
     };
@@ -165,6 +209,10 @@ void add_data(CLI::App& app, Context& context) {
   command->require_subcommand(1);
   add_train_tokenizer(*command, context);
   add_tokenize(*command, context);
+  add_merge(*command, context);
+  add_data_pack(*command, context);
+  add_data_view(*command, context);
+  add_data_check(*command, context);
   add_ledger(*command, context);
 }
 

@@ -77,6 +77,8 @@ class Check {
     for (const auto& [key, file] : {std::pair{"dataset.data_args_path", data.data_args_path},
                                     {"dataset.per_split_data_args_path", data.per_split_data_args_path}})
       if (!file.empty() && !exists(file)) missing_file(key, file, "a file that names data");
+    if (!data.dataset_root.empty() && !exists(data.dataset_root + "/training.jsonl"))
+      missing_file("dataset.dataset_root", data.dataset_root + "/training.jsonl", "a folder with training.jsonl");
     const std::string& tokenizer = config_.tokenizer.tokenizer_model;
     if (!tokenizer.empty() && !exists(tokenizer) && !hub::parse_hub_id(tokenizer))
       missing_file("tokenizer.tokenizer_model", tokenizer, "a Hugging Face folder with tokenizer.json");

@@ -8,6 +8,11 @@ namespace {
 using enum Why;
 
 constexpr KnownKey kDatasetKeys[] = {
+    {"packed_sequence_specs", "null", kData},
+    {"dataset_kwargs", "null", kData, "{}"},
+    {"memmap_workers", "1", kReader, "*"},
+    {"do_validation", "true", kData},
+    {"do_test", "true", kData},
     {"dataloader_type", "null", kData, "single"},
     {"num_workers", "8", kReader, "2"},
     {"data_sharding", "true", kReader},

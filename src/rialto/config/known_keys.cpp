@@ -42,6 +42,7 @@ constexpr Target kTargets[] = {
     {"ddp", "megatron.core.distributed.distributed_data_parallel_config.DistributedDataParallelConfig"},
     {"model", "megatron.bridge.models.*"},
     {"dataset", "megatron.bridge.training.config.GPTDatasetConfig"},
+    {"dataset", "megatron.bridge.training.config.FinetuningDatasetConfig"},
     {"tokenizer", "megatron.bridge.training.tokenizers.config.TokenizerConfig"},
     {"logger", "megatron.bridge.training.config.LoggerConfig"},
     {"checkpoint", "megatron.bridge.training.config.CheckpointConfig"},
@@ -93,7 +94,7 @@ std::string_view reason(Why why) {
     case kCheckpoint:
       return "checkpoints are whole torch_dist folders, written before the next iteration, here";
     case kData:
-      return "training data is one indexed dataset here";
+      return "training data is token files, or a folder of fine-tuning rows, unpacked, here";
     case kFp8:
       return "FP8 is for the products of the blocks' linear layers here, by four recipes, and FP4 is not in this "
              "version";

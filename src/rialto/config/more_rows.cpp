@@ -73,6 +73,7 @@ void add_second_names(std::vector<KeyRow>& rows) {
   same_as("train", "eval_interval", "validation.eval_interval");
   same_as("validation", "skip_train", "train.skip_train");
   same_as("dataset", "sequence_length", "dataset.seq_length");
+  same_as("dataset", "seed", "dataset.random_seed");
   same_as("rialto", "family", "model.family");
   same_as("dataset", "blend", "dataset.data_path");
   rows.back().read = read_blend;

@@ -89,7 +89,7 @@ std::string write_portable_sections(const RunConfig& config) {
   for (auto* paths : {&data.data_path, &data.train_data_path, &data.valid_data_path, &data.test_data_path}) {
     for (std::string& path : *paths) path = portable(path);
   }
-  for (auto* path : {&data.data_args_path, &data.per_split_data_args_path}) *path = portable(*path);
+  for (auto* path : {&data.data_args_path, &data.per_split_data_args_path, &data.dataset_root}) *path = portable(*path);
   data.path_to_cache.clear();
   return write_rows(copy, [](const KeyRow& row) { return row.section != "model" && row.section != "recipe"; });
 }

@@ -120,6 +120,10 @@ struct DatasetSection {
   int64_t random_seed = 1234;
   double mid_level_dataset_surplus = 0.005;
   std::string path_to_cache;
+  std::string dataset_root;  ///< folder of fine-tuning rows, in place of all these paths
+  std::string loss_mode = "assistant", truncation = "refuse";
+  std::optional<int64_t> max_train_samples, template_clock;
+  bool special_tokens_in_text = false;
   bool eod_mask_loss = false, reset_position_ids = false, reset_attention_mask = false;
 };
 struct TokenizerSection {

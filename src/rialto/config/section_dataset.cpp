@@ -24,6 +24,17 @@ std::vector<Field<DatasetSection>> dataset_fields() {
       field_or_default("mid_level_dataset_surplus", &D::mid_level_dataset_surplus,
                        "share of samples that a blend's sources are built with beyond what their weight asks for"),
       field("path_to_cache", &D::path_to_cache, "folder that keeps the indices; unset: built at each start"),
+      field("dataset_root", &D::dataset_root,
+            "folder of fine-tuning rows (training.jsonl, validation.jsonl, test.jsonl), in place of token files"),
+      field_or_default("loss_mode", &D::loss_mode,
+                       "what of a fine-tuning row is trained: assistant, last_turn or full"),
+      field_or_default("truncation", &D::truncation,
+                       "what happens to a fine-tuning row longer than a sample: refuse (the run), right (cut) or drop"),
+      field("max_train_samples", &D::max_train_samples, "only so many of the first rows of training.jsonl; unset: all"),
+      field("template_clock", &D::template_clock,
+            "the date that a chat template is told, in seconds of the epoch; unset: one that asks for it is refused"),
+      field_or_default("special_tokens_in_text", &D::special_tokens_in_text,
+                       "texts of fine-tuning rows may hold special tokens"),
       field_or_default("eod_mask_loss", &D::eod_mask_loss, "end-of-document tokens carry no loss"),
       field_or_default("reset_position_ids", &D::reset_position_ids,
                        "positions restart after an end-of-document token"),
@@ -33,24 +44,38 @@ std::vector<Field<DatasetSection>> dataset_fields() {
 
 size_t train_sources(const DatasetSection& data) {
   return size_t{!data.data_path.empty()} + !data.data_args_path.empty() + !data.train_data_path.empty() +
-         !data.per_split_data_args_path.empty();
+         !data.per_split_data_args_path.empty() + !data.dataset_root.empty();
 }
 
 Found has_data(const RunConfig& config) {
   if (train_sources(config.dataset) > 0) return {};
-  return Finding{"no training data", {.got = "unset", .want = "the prefix of a .bin/.idx pair"}};
+  return Finding{"no training data",
+                 {.got = "unset", .want = "the prefix of a .bin/.idx pair, or dataset.dataset_root"}};
 }
 
 Found one_way_to_name_data(const RunConfig& config) {
   if (train_sources(config.dataset) <= 1) return {};
   return Finding{"training data is named in more than one way",
-                 {.want = "one of data_path, data_args_path, train_data_path, per_split_data_args_path"}};
+                 {.want = "one of data_path, data_args_path, train_data_path, per_split_data_args_path, dataset_root"}};
 }
 
 Found one_way_to_name_parts(const RunConfig& config) {
   const DatasetSection& data = config.dataset;
   if (data.per_split_data_args_path.empty() || (data.valid_data_path.empty() && data.test_data_path.empty())) return {};
   return Finding{"this file names the data of every part", {.want = "valid_data_path and test_data_path unset"}};
+}
+
+/// Rows are documents of their own, and their parts are files.
+Found rows_without_token_file_keys(const RunConfig& config) {
+  const DatasetSection& data = config.dataset;
+  if (data.dataset_root.empty()) return {};
+  for (const auto& [key, set] : {std::pair{"valid_data_path", !data.valid_data_path.empty()},
+                                 {"test_data_path", !data.test_data_path.empty()},
+                                 {"eod_mask_loss", data.eod_mask_loss},
+                                 {"reset_position_ids", data.reset_position_ids},
+                                 {"reset_attention_mask", data.reset_attention_mask}})
+    if (set) return Finding{"fine-tuning rows beside a key of token files", {.got = key, .want = "without it"}};
+  return {};
 }
 
 }  // namespace
@@ -70,6 +95,16 @@ void add_dataset_rules(std::vector<Rule>& rules) {
                    one_way_to_name_parts});
   rules.push_back(number_rule(
       "R602", "dataset.mid_level_dataset_surplus", [](C c) { return c.dataset.mid_level_dataset_surplus; }, 0, 10));
+  rules.push_back(
+      {"R603", "dataset.dataset_root", "without keys that are of token files", rows_without_token_file_keys});
+  rules.push_back(name_rule("R604", "dataset.loss_mode", [](C c) { return c.dataset.loss_mode; },
+                            {"assistant", "last_turn", "full"}));
+  rules.push_back(
+      name_rule("R605", "dataset.truncation", [](C c) { return c.dataset.truncation; }, {"refuse", "right", "drop"}));
+  rules.push_back(
+      integer_rule("R606", "dataset.max_train_samples", [](C c) { return c.dataset.max_train_samples; }, 1));
+  rules.push_back(integer_rule(
+      "R607", "dataset.template_clock", [](C c) { return c.dataset.template_clock; }, 0, int64_t{1} << 40));
   rules.push_back(integer_rule("R064", "dataset.seq_length", [](C c) { return c.dataset.seq_length; }, 1));
 }
 

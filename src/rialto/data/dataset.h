@@ -17,8 +17,8 @@ struct Sample {
 
 /// What a run has taken out of one token file.
 struct Consumed {
-  std::string source;   ///< prefix of the .bin/.idx
-  int64_t samples = 0;  ///< distinct sample numbers of that source; each is seq_length tokens
+  std::string source;   ///< prefix of the .bin/.idx, or file of fine-tuning rows
+  int64_t samples = 0;  ///< distinct sample numbers of that source
   int64_t tokens = 0;
   double epochs = 0;  ///< tokens over those of the documents that are used
 };

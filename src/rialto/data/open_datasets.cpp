@@ -22,7 +22,14 @@ size_t number(Part part) { return static_cast<size_t>(part); }
 }  // namespace
 
 DatasetOpener::DatasetOpener(const config::DatasetSection& section, OpenOptions options)
-    : section_(section), options_(options) {
+    : section_(section), options_(std::move(options)) {
+  if (!section.dataset_root.empty()) {
+    sft_.emplace(section, OpenSftOptions{.seq_length = options_.seq_length,
+                                         .tokenizer = options_.tokenizer,
+                                         .cache = {section.path_to_cache, options_.ops},
+                                         .progress = options_.progress});
+    return;
+  }
   if (!section.per_split_data_args_path.empty()) {
     per_part_ = true;
     words_ = blend_words_per_split(section.per_split_data_args_path);
@@ -53,6 +60,7 @@ std::pair<int64_t, int64_t> DatasetOpener::range(const std::string& prefix, Part
 }
 
 bool DatasetOpener::has(Part part) {
+  if (sft_) return sft_->has(part);
   if (words(part).empty()) return false;
   return std::ranges::any_of(blend(part).prefixes, [&](const std::string& prefix) {
     const auto [first, last] = range(prefix, part);
@@ -61,6 +69,7 @@ bool DatasetOpener::has(Part part) {
 }
 
 std::unique_ptr<Dataset> DatasetOpener::open(Part part, int64_t num_samples) {
+  if (sft_) return sft_->open(part, num_samples);
   const Blend blend = this->blend(part);
   if (blend.prefixes.size() == 1 && (!blend.weights || per_part_))
     return open_source(blend.prefixes.front(), part, num_samples);

@@ -12,20 +12,22 @@
 #include "rialto/config/run_config.h"
 #include "rialto/data/blend.h"
 #include "rialto/data/gpt_dataset.h"
+#include "rialto/data/open_sft.h"
 
 namespace rialto::data {
-
-enum class Part { kTrain, kValid, kTest };
 
 /// What the section itself does not say.
 struct OpenOptions {
   int64_t seq_length = 0;
   std::optional<int32_t> eod_token = {};  ///< needed for masks and positions by document
   FileOps* ops = nullptr;                 ///< writes the cache; null when dataset.path_to_cache is not set
+  fs::path tokenizer = {};                ///< folder, for fine-tuning rows
+  Progress* progress = nullptr;
 };
 
 /// Opens the parts of a run's data as Megatron's BlendedMegatronDatasetBuilder builds them: the split of one blend, or
-/// a blend for each part. A source that is alone and has no weight is not blended.
+/// a blend for each part. A source that is alone and has no weight is not blended. With dataset.dataset_root: its
+/// fine-tuning rows.
 class DatasetOpener {
  public:
   /// Reads the file of words, when the section names one. Throws kConfig, kInput.
@@ -50,6 +52,7 @@ class DatasetOpener {
   bool per_part_ = false;                          ///< words_ has a blend for each part
   std::array<std::vector<std::string>, 3> words_;  ///< of the train part alone when one blend is split
   std::map<std::string, Tokens> opened_;           ///< by prefix: train and validation share an index
+  std::optional<SftOpener> sft_;                   ///< with dataset.dataset_root, instead of all that
 };
 
 }  // namespace rialto::data

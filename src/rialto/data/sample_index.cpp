@@ -2,6 +2,7 @@
 #include "rialto/data/sample_index.h"
 
 #include <algorithm>
+#include <future>
 #include <numeric>
 #include <string>
 
@@ -54,29 +55,37 @@ void append_epochs(std::vector<int32_t>& documents, int64_t first, int64_t last,
   random.shuffle(added);
 }
 
-/// The starts of count samples, and the end of the last, in documents laid end to end: sample s starts at token
-/// s * seq_length, (place in `documents`, offset there). Blocks of documents are summed and then cut at once.
-std::vector<int64_t> cut_samples(std::span<const int32_t> lengths, std::span<const int32_t> documents,
-                                 int64_t seq_length, int64_t total_tokens) {
-  const size_t blocks = (documents.size() + kBlock - 1) / kBlock;
-  const auto block_end = [&](size_t block) { return std::min(documents.size(), (block + 1) * kBlock); };
-  const auto length_at = [&](size_t place) { return int64_t{lengths[static_cast<size_t>(documents[place])]}; };
-  std::vector<int64_t> starts(blocks);  // of each block, in tokens
-  parallel_for(blocks, available_threads(), [&](size_t block) {
-    for (size_t place = block * kBlock; place < block_end(block); ++place) starts[block] += length_at(place);
+/// Lengths in the documents' order: a cache miss each, so they are fetched once, by loops that do nothing else.
+std::vector<int32_t> gather(std::span<const int32_t> lengths, std::span<const int32_t> documents,
+                            std::vector<int64_t>& starts) {
+  std::vector<int32_t> gathered(documents.size());
+  parallel_for(starts.size(), available_threads(), [&](size_t block) {
+    const size_t begin = block * kBlock, end = std::min(documents.size(), begin + kBlock);
+    for (size_t place = begin; place < end; ++place) gathered[place] = lengths[static_cast<size_t>(documents[place])];
+    starts[block] = std::accumulate(gathered.begin() + static_cast<ptrdiff_t>(begin),
+                                    gathered.begin() + static_cast<ptrdiff_t>(end), int64_t{0});
   });
   std::exclusive_scan(starts.begin(), starts.end(), starts.begin(), int64_t{0});
+  return gathered;
+}
 
-  const int64_t count = (total_tokens - kExtraToken) / seq_length;
+/// The starts of `count` samples, and the end of the last, in documents laid end to end: sample s starts at token
+/// s * seq_length, (place in `documents`, offset there). Blocks of documents are summed and then cut at once.
+std::vector<int64_t> cut_samples(std::span<const int32_t> lengths, std::span<const int32_t> documents,
+                                 int64_t seq_length, int64_t count) {
+  std::vector<int64_t> starts((documents.size() + kBlock - 1) / kBlock);  // of each block, in tokens
+  const std::vector<int32_t> gathered = gather(lengths, documents, starts);
   std::vector<int64_t> samples(static_cast<size_t>(2 * (count + 1)));
-  parallel_for(blocks, available_threads(), [&](size_t block) {
+  parallel_for(starts.size(), available_threads(), [&](size_t block) {
     int64_t begin = starts[block];
     int64_t sample = std::max<int64_t>(1, (begin + seq_length - 1) / seq_length);  // sample 0 starts at (0, 0)
-    for (size_t place = block * kBlock; place < block_end(block) && sample <= count; ++place) {
-      const int64_t end = begin + length_at(place);
-      for (; sample <= count && sample * seq_length < end; ++sample) {
+    int64_t next = sample * seq_length;
+    const size_t block_end = std::min(documents.size(), (block + 1) * kBlock);
+    for (size_t place = block * kBlock; place < block_end && sample <= count; ++place) {
+      const int64_t end = begin + gathered[place];
+      for (; next < end && sample <= count; ++sample, next += seq_length) {
         samples[static_cast<size_t>(2 * sample)] = static_cast<int64_t>(place);
-        samples[static_cast<size_t>(2 * sample + 1)] = sample * seq_length - begin;
+        samples[static_cast<size_t>(2 * sample + 1)] = next - begin;
       }
       begin = end;
     }
@@ -109,9 +118,13 @@ SampleIndices build_sample_indices(std::span<const int32_t> lengths, int64_t fir
   indices.documents.reserve(used.size() * static_cast<size_t>(epochs.count));
   append_epochs(indices.documents, first, last, epochs.separate_last ? epochs.count - 1 : epochs.count, random);
   if (epochs.separate_last) append_epochs(indices.documents, first, last, 1, random);
-  indices.samples = cut_samples(lengths, indices.documents, seq_length, product(epochs.count, tokens));
-  const auto total = static_cast<int64_t>(indices.samples.size()) / 2 - 1;
-  indices.shuffle = shuffle_samples(epochs.separate_last ? epochs.samples_before_last : total, total, random);
+  const int64_t total = (product(epochs.count, tokens) - kExtraToken) / seq_length;
+  // The order of the samples depends on their number alone, so that one thread can draw it while others cut.
+  auto order = std::async(std::launch::async, [&] {
+    indices.shuffle = shuffle_samples(epochs.separate_last ? epochs.samples_before_last : total, total, random);
+  });
+  indices.samples = cut_samples(lengths, indices.documents, seq_length, total);
+  order.get();
   return indices;
 }
 

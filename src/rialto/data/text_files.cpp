@@ -5,6 +5,8 @@
 #include <set>
 #include <system_error>
 
+#include <glob.h>
+
 #include "rialto/base/error.h"
 #include "rialto/base/hash.h"
 
@@ -54,14 +56,59 @@ void add_file(const fs::path& path, const std::string& relative, const TextSourc
     return;
   }
   if (!in_part(relative, source, skipped)) return;
-  out.push_back({path, fs::file_size(path), path.extension() == ".jsonl"});
+  out.push_back(text_file(path, fs::file_size(path)));
+}
+
+/// What a pattern matches, in byte order; an input that exists or is no pattern is itself.
+std::vector<fs::path> matches(const fs::path& input) {
+  if (input == "-" || fs::exists(input) || input.string().find_first_of("*?[") == std::string::npos) return {input};
+  glob_t found{};
+  std::vector<fs::path> paths;
+  if (::glob(input.c_str(), GLOB_NOSORT, nullptr, &found) == 0)
+    paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  if (paths.empty()) throw Error(ErrorKind::kInput, input.string(), "matches nothing");
+  std::sort(paths.begin(), paths.end(), [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+  return paths;
+}
+
+/// One input: a file, a folder, or "-".
+void add_input(const fs::path& input, const TextSource& source, const std::set<std::string>& excluded,
+               std::vector<TextFile>& files, SkipCounts& skipped) {
+  const std::vector<std::string>& suffixes = source.include.empty() ? default_suffixes() : source.include;
+  if (input == "-") {
+    files.push_back(text_file(input, 0));
+    return;
+  }
+  if (!fs::exists(input)) throw Error(ErrorKind::kInput, input.string(), "does not exist");
+  if (!fs::is_directory(input)) {
+    add_file(input, input.filename().string(), source, files, skipped);
+    return;
+  }
+  for (const std::string& relative : walk(input, excluded, skipped)) {
+    if (has_suffix(relative, suffixes)) {
+      add_file(input / relative, relative, source, files, skipped);
+    } else {
+      ++skipped["other suffix"];
+    }
+  }
 }
 
 }  // namespace
 
 const std::vector<std::string>& default_suffixes() {
-  static const std::vector<std::string> suffixes{".txt", ".md", ".rst", ".py", ".c", ".h", ".cc", ".cpp", ".jsonl"};
+  static const std::vector<std::string> suffixes{".txt",       ".md",     ".rst",     ".py",     ".c",
+                                                 ".h",         ".cc",     ".cpp",     ".jsonl",  ".jsonl.gz",
+                                                 ".jsonl.zst", ".txt.gz", ".txt.zst", ".parquet"};
   return suffixes;
+}
+
+TextFile text_file(const fs::path& path, uint64_t bytes) {
+  TextFile file{.path = path, .bytes = bytes, .compression = formats::compression_of(path)};
+  const fs::path ending = file.compression ? path.stem().extension() : path.extension();
+  if (ending == ".jsonl" || path == "-") file.form = TextFile::Form::kJsonLines;
+  if (ending == ".parquet" && !file.compression) file.form = TextFile::Form::kParquet;
+  return file;
 }
 
 bool is_held_out(const std::string& relative, int64_t modulo) {
@@ -77,23 +124,10 @@ std::vector<TextFile> list_text_files(const TextSource& source, SkipCounts& skip
                 {.got = std::to_string(source.held_out_modulo)});
   }
   if (source.inputs.empty()) throw Error(ErrorKind::kUsage, kWhere, "no input given");
-  const std::vector<std::string>& suffixes = source.include.empty() ? default_suffixes() : source.include;
   const std::set<std::string> excluded(source.exclude_dirs.begin(), source.exclude_dirs.end());
   std::vector<TextFile> files;
-  for (const fs::path& input : source.inputs) {
-    if (!fs::exists(input)) throw Error(ErrorKind::kInput, input.string(), "does not exist");
-    if (!fs::is_directory(input)) {
-      add_file(input, input.filename().string(), source, files, skipped);
-      continue;
-    }
-    for (const std::string& relative : walk(input, excluded, skipped)) {
-      if (has_suffix(relative, suffixes)) {
-        add_file(input / relative, relative, source, files, skipped);
-      } else {
-        ++skipped["other suffix"];
-      }
-    }
-  }
+  for (const fs::path& input : source.inputs)
+    for (const fs::path& path : matches(input)) add_input(path, source, excluded, files, skipped);
   return files;
 }
 

@@ -10,7 +10,8 @@
 
 namespace rialto::data {
 
-/// Text documents of files and folders: a .jsonl line's `json_key`, or a whole text file. Folders are walked in sorted
+/// Text documents of files, folders and patterns: a .jsonl line's `json_key`, the column of that name in a .parquet
+/// file, or a whole text file; .gz and .zst are unpacked, "-" is JSON lines on stdin. Folders are walked in sorted
 /// order. Held-out split: files whose path's hash modulo `held_out_modulo` is 0 form the held-out part. The path is
 /// relative to the input folder it was found in ("json/decoder.py"; the name alone for an input that is a file), the
 /// hash its CRC-32 (Python: zlib.crc32), so the split is the same on every machine.
@@ -23,8 +24,13 @@ struct TextSource {
   enum class Part { kAll, kTrain, kHeldOut } part = Part::kAll;
 };
 
-/// .txt .md .rst .py .c .h .cc .cpp .jsonl
+/// .txt .md .rst .py .c .h .cc .cpp .jsonl, .jsonl and .txt with .gz or .zst behind, .parquet
 const std::vector<std::string>& default_suffixes();
+
+/// One of several machines that share the work, counted from 1.
+struct Shard {
+  int64_t index = 1, count = 1;
+};
 
 struct TokenizeOptions {
   TextSource source;
@@ -32,12 +38,18 @@ struct TokenizeOptions {
   bool append_eod = true;  ///< the tokenizer's end-of-text token after each document
   size_t threads = 0;
   bool overwrite = false;
+  Shard shard = {};                ///< of several, PREFIX gets the suffix ".i-of-n"
+  fs::path quarantine = {};        ///< gets the bad rows; empty: the first one ends the run
+  uint64_t part_bytes = 64 << 20;  ///< text between two points that a killed run can go on from
 };
 /// Writes PREFIX.bin and PREFIX.idx. Documents keep their order whatever the number of threads; memory does not grow
-/// with the corpus. Tokens are the tokenizer's own, without its template (no BOS), as Megatron's preprocessing makes
-/// them. Returns {"prefix", "documents", "files", "tokens", "bytes" (of UTF-8 text), "vocab_size", "eod", "unigram"
-/// (see entropy.h), "skipped": {reason: count}}. Throws kConfig when the output exists or no end-of-text token is
-/// known, kInput with file:line for a bad JSONL line.
+/// with the corpus; the shards' files, merged in order, are those of one machine. Work is kept in PREFIX.parts until
+/// the end: a run that was killed goes on behind its last finished part, with the same files as if nothing had
+/// happened. Tokens are the tokenizer's own, without its template (no BOS), as Megatron's preprocessing makes them.
+/// Returns {"prefix", "documents", "files", "tokens", "bytes" (of UTF-8 text), "vocab_size", "eod", "unigram"
+/// (see entropy.h), "parts", "parts_kept" (from a run before), "quarantined": {kind: rows}, "skipped": {reason:
+/// count}}. Throws kConfig when the output exists, is being written by another process or was begun from other inputs,
+/// or no end-of-text token is known; kInput with file:line for a bad row.
 Json tokenize(const TokenizeOptions& options, FileOps& ops, Progress* progress);
 
 struct TrainTokenizerOptions {

@@ -135,6 +135,8 @@ std::span<const int32_t> IndexedDataset::lengths() const { return impl_->lengths
 std::span<const int64_t> IndexedDataset::document_indices() const { return impl_->indices; }
 int64_t IndexedDataset::num_tokens() const { return impl_->tokens; }
 int IndexedDataset::element_bytes() const { return static_cast<int>(impl_->element); }
+uint8_t IndexedDataset::element_code() const { return impl_->code; }
+std::span<const std::byte> IndexedDataset::token_bytes() const { return impl_->bin.bytes(); }
 
 void IndexedDataset::read(int64_t index, int64_t offset, std::span<int32_t> out) const {
   const Impl& data = *impl_;

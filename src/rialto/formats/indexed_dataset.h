@@ -38,6 +38,8 @@ class IndexedDataset {
   std::span<const int64_t> document_indices() const;  ///< documents + 1
   int64_t num_tokens() const;
   int element_bytes() const;
+  uint8_t element_code() const;                    ///< Megatron's number of the element type
+  std::span<const std::byte> token_bytes() const;  ///< the whole .bin
   /// out[i] = token `offset + i` of sequence `index`.
   void read(int64_t index, int64_t offset, std::span<int32_t> out) const;
 

@@ -1,4 +1,4 @@
-// HF tokenizers through the Rust crate: ownership, errors and exceptions at the language border.
+// Tokenizers through the Rust crate: ownership, errors and exceptions at the language border.
 #include "rialto/hub/tokenizer.h"
 
 #include <exception>
@@ -6,35 +6,14 @@
 #include <utility>
 
 #include "rialto/base/error.h"
-#include "rialto/base/json.h"
 #include "rialto/base/parallel.h"
-#include "rialto/hub/tokenizer_abi.h"
+#include "rialto/hub/rust_bytes.h"
+#include "rialto/hub/tokenizer_file.h"
 
 namespace rialto::hub {
 namespace {
 
 constexpr uint64_t kMaxTokenizerBytes = 1u << 30;
-
-struct OwnedBytes {
-  RialtoTokBytes bytes{nullptr, 0};
-  OwnedBytes() = default;
-  OwnedBytes(const OwnedBytes&) = delete;
-  OwnedBytes& operator=(const OwnedBytes&) = delete;
-  ~OwnedBytes() { rialto_tok_free_bytes(bytes); }
-  std::string text() const { return {reinterpret_cast<const char*>(bytes.data), bytes.len}; }
-};
-
-const uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<const uint8_t*>(text.data()); }
-
-fs::path tokenizer_file(const fs::path& path) {
-  if (!fs::is_directory(path)) return path;
-  const fs::path file = path / "tokenizer.json";
-  if (!fs::exists(file)) {
-    throw Error(ErrorKind::kInput, path.string(), "has no tokenizer.json",
-                {.hint = "save it with transformers' fast tokenizer, which writes that file"});
-  }
-  return file;
-}
 
 /// What `train_bpe` hands to Rust: the callback, the text it gave last, and the exception it threw.
 struct TextFeed {
@@ -56,23 +35,20 @@ extern "C" int32_t next_text(void* user, const uint8_t** data, size_t* len) {
   return 1;
 }
 
-/// The text of a special token entry: "</s>" or {"content": "</s>", ...}.
-std::optional<std::string> token_text(const Json& config, const char* key) {
-  const auto entry = config.find(key);
-  if (entry == config.end()) return std::nullopt;
-  if (entry->is_string()) return entry->get<std::string>();
-  if (entry->is_object() && entry->contains("content") && entry->at("content").is_string()) {
-    return entry->at("content").get<std::string>();
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 Tokenizer::Tokenizer(const fs::path& path) : path_(tokenizer_file(path)) {
-  const std::string json = read_text_file(path_, kMaxTokenizerBytes);
+  const std::string file = read_text_file(path_, kMaxTokenizerBytes);
   OwnedBytes error;
-  if (rialto_tok_load(bytes_of(json), json.size(), &handle_, &error.bytes) != 0) {
+  int32_t status = 0;
+  if (const size_t first = file.find_first_not_of(" \t\r\n");
+      first == std::string::npos || file[first] == '{' || path_.extension() == ".json") {
+    status = rialto_tok_load(bytes_of(file), file.size(), &handle_, &error.bytes);
+  } else {
+    const std::string words = words_beside(path_);
+    status = rialto_tok_load_ranks(bytes_of(file), file.size(), bytes_of(words), words.size(), &handle_, &error.bytes);
+  }
+  if (status != 0) {
     throw Error(ErrorKind::kInput, path_.string(), "is not a tokenizer: " + error.text());
   }
 }
@@ -83,16 +59,30 @@ Tokenizer::Tokenizer(Tokenizer&& other) noexcept
     : handle_(std::exchange(other.handle_, nullptr)), path_(std::move(other.path_)) {}
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special) const {
-  RialtoTokIds ids{nullptr, 0};
+  OwnedIds ids;
   OwnedBytes error;
-  if (rialto_tok_encode(handle_, bytes_of(text), text.size(), add_special, &ids, &error.bytes) != 0) {
+  if (rialto_tok_encode(handle_, bytes_of(text), text.size(), add_special, &ids.ids, &error.bytes) != 0)
     throw Error(ErrorKind::kInput, path_.string(), "cannot encode: " + error.text());
-  }
-  std::vector<int32_t> out;
-  out.reserve(ids.len);
-  for (size_t i = 0; i < ids.len; ++i) out.push_back(static_cast<int32_t>(ids.data[i]));
-  rialto_tok_free_ids(ids);
-  return out;
+  return ids.tokens();
+}
+
+PlacedTokens Tokenizer::encode_places(std::string_view text) const {
+  OwnedIds ids, places;
+  OwnedBytes error;
+  if (rialto_tok_encode_places(handle_, bytes_of(text), text.size(), &ids.ids, &places.ids, &error.bytes) != 0)
+    throw Error(ErrorKind::kInput, path_.string(), "cannot encode: " + error.text());
+  return {ids.tokens(), places.pairs()};
+}
+
+std::vector<std::string> Tokenizer::special_tokens() const {
+  OwnedBytes list, error;
+  if (rialto_tok_special_tokens(handle_, &list.bytes, &error.bytes) != 0)
+    throw Error(ErrorKind::kInput, path_.string(), "cannot list its special tokens: " + error.text());
+  std::vector<std::string> tokens;
+  const std::string all = list.text();
+  for (size_t begin = 0, end; (end = all.find('\0', begin)) != std::string::npos; begin = end + 1)
+    tokens.push_back(all.substr(begin, end - begin));
+  return tokens;
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
@@ -118,14 +108,6 @@ std::optional<int32_t> Tokenizer::id_of(std::string_view token) const {
   const int64_t id = rialto_tok_id_of(handle_, bytes_of(token), token.size());
   if (id < 0 || id > std::numeric_limits<int32_t>::max()) return std::nullopt;
   return static_cast<int32_t>(id);
-}
-
-std::optional<std::string> eos_token(const fs::path& dir) {
-  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
-    if (!fs::exists(dir / name)) continue;
-    if (auto token = token_text(read_json_file(dir / name), "eos_token")) return token;
-  }
-  return std::nullopt;
 }
 
 std::string train_bpe(const BpeTrainOptions& options, const std::function<bool(std::string&)>& next) {

@@ -1,4 +1,4 @@
-// HF tokenizers through our Rust crate (rust/): exact HF behaviour.
+// Tokenizers through our Rust crate (rust/), each by its own library: HF's tokenizer.json, tiktoken.
 #pragma once
 
 #include <functional>
@@ -7,32 +7,41 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "rialto/base/file_ops.h"
 
 namespace rialto::hub {
 
+/// Tokens, and which bytes [first, second) of the text each stands for. Several tokens of one character have its place;
+/// a token that the tokenizer adds of its own has an empty one.
+struct PlacedTokens {
+  std::vector<int32_t> ids;
+  std::vector<std::pair<size_t, size_t>> places;
+};
+
 class Tokenizer {
  public:
-  /// A folder holding tokenizer.json, or the file itself. Throws kInput.
+  /// A folder (see tokenizer_file()) or a file: a tokenizer.json, or tiktoken's ranks. Throws kInput.
   explicit Tokenizer(const fs::path& path);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   /// UTF-8 text in; thread-safe. `add_special`: as the tokenizer's post-processor says (BOS...).
   std::vector<int32_t> encode(std::string_view text, bool add_special) const;
+  /// encode(text, false) with the tokens' places in the text; of a tokenizer.json only.
+  PlacedTokens encode_places(std::string_view text) const;
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
   int64_t vocab_size()
       const;  ///< every id is below this: the number of tokens, added ones included, unless ids have holes
   std::optional<int32_t> id_of(std::string_view token) const;
+  /// Texts of the added tokens that are special, in the order of their ids: what tokenizing finds in any text.
+  std::vector<std::string> special_tokens() const;
 
  private:
   void* handle_ = nullptr;
   fs::path path_;
 };
-
-/// The end-of-text token that a tokenizer folder's tokenizer_config.json or special_tokens_map.json names, if any.
-std::optional<std::string> eos_token(const fs::path& dir);
 
 /// Streaming decode: gives out text only when it is whole characters that no later token changes; all pieces together
 /// are the decoded text. A run of 16 tokens that make no character is given out as it is.

@@ -1,4 +1,4 @@
-// The C ABI of the Rust crate (rust/src/abi.rs). Only tokenizer.cpp includes this.
+// The C ABI of the Rust crate (rust/src/abi.rs). Only rust_bytes.h and chat_abi.h include this.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +21,18 @@ using RialtoTokNextText = int32_t (*)(void* user, const uint8_t** data, size_t* 
 
 // Status of all: 0 done, 1 failed (`error` holds a message), 2 stopped by the callback.
 int32_t rialto_tok_load(const uint8_t* json, size_t len, void** out, RialtoTokBytes* error);
+/// A file of tiktoken ranks. `words`, separated by NUL: pattern, BOS, EOS, then "ID TEXT" of each
+/// special token beside the ranks.
+int32_t rialto_tok_load_ranks(const uint8_t* file, size_t file_len, const uint8_t* words, size_t words_len, void** out,
+                              RialtoTokBytes* error);
 void rialto_tok_free(void* tokenizer);
 int32_t rialto_tok_encode(const void* tokenizer, const uint8_t* text, size_t len, int32_t add_special,
                           RialtoTokIds* out, RialtoTokBytes* error);
+/// `places`: pairs of byte offsets of `text`, one a token.
+int32_t rialto_tok_encode_places(const void* tokenizer, const uint8_t* text, size_t len, RialtoTokIds* ids,
+                                 RialtoTokIds* places, RialtoTokBytes* error);
+/// `out`: the special tokens, a NUL behind each.
+int32_t rialto_tok_special_tokens(const void* tokenizer, RialtoTokBytes* out, RialtoTokBytes* error);
 int32_t rialto_tok_decode(const void* tokenizer, const uint32_t* ids, size_t len, int32_t skip_special,
                           RialtoTokBytes* out, RialtoTokBytes* error);
 uint32_t rialto_tok_vocab_size(const void* tokenizer);

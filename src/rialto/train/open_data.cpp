@@ -6,6 +6,7 @@
 #include "rialto/base/error.h"
 #include "rialto/config/batch_sizes.h"
 #include "rialto/data/ledger.h"
+#include "rialto/hub/source_layout.h"
 
 namespace rialto::train {
 namespace {
@@ -22,11 +23,23 @@ std::optional<int32_t> end_of_document(const config::RunConfig& config, const sp
 
 }  // namespace
 
+fs::path tokenizer_folder(const config::RunConfig& config, const Setup& setup) {
+  std::vector<fs::path> folders;
+  if (!config.tokenizer.tokenizer_model.empty()) folders.emplace_back(config.tokenizer.tokenizer_model);
+  if (setup.hf_source) folders.push_back(*setup.hf_source);
+  if (setup.native_source) folders.push_back(*setup.native_source / hub::kSourceFolder);
+  for (const fs::path& folder : folders)
+    if (fs::is_regular_file(folder) || fs::exists(folder / "tokenizer.json")) return folder;
+  return {};
+}
+
 data::DatasetOpener data_opener(const config::RunConfig& config, const Hooks& hooks, const Setup& setup) {
   return {config.dataset,
           {.seq_length = setup.seq_length,
            .eod_token = end_of_document(config, setup.model_spec),
-           .ops = hooks.file_ops ? hooks.file_ops : &real_file_ops()}};
+           .ops = hooks.file_ops ? hooks.file_ops : &real_file_ops(),
+           .tokenizer = tokenizer_folder(config, setup),
+           .progress = hooks.progress}};
 }
 
 void open_data(data::DatasetOpener& opener, Setup& setup) {

@@ -6,7 +6,11 @@
 
 namespace rialto::train {
 
-/// Of setup.model_spec and setup.seq_length. Throws kConfig, kInput.
+/// The folder (or file) of the run's tokenizer: tokenizer.tokenizer_model, or where the weights came from; "" when
+/// neither holds one.
+fs::path tokenizer_folder(const config::RunConfig& config, const Setup& setup);
+
+/// Of setup.model_spec, setup's sources and setup.seq_length. Throws kConfig, kInput.
 data::DatasetOpener data_opener(const config::RunConfig& config, const Hooks& hooks, const Setup& setup);
 
 /// Opens setup.train_data for every sample up to the run's end; when the run evaluates, setup.valid_data, and

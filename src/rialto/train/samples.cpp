@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "rialto/generate/generate.h"
-#include "rialto/hub/source_layout.h"
+#include "rialto/train/open_data.h"
 
 namespace rialto::train {
 namespace {
@@ -12,13 +12,9 @@ namespace {
 constexpr int64_t kPromptTokens = 16;
 
 std::optional<hub::Tokenizer> tokenizer_of(const Setup& setup) {
-  std::vector<fs::path> folders;
-  if (!setup.config.tokenizer.tokenizer_model.empty()) folders.emplace_back(setup.config.tokenizer.tokenizer_model);
-  if (setup.hf_source) folders.push_back(*setup.hf_source);
-  if (setup.native_source) folders.push_back(*setup.native_source / hub::kSourceFolder);
-  for (const fs::path& folder : folders)
-    if (fs::is_regular_file(folder) || fs::exists(folder / "tokenizer.json")) return hub::Tokenizer(folder);
-  return std::nullopt;
+  const fs::path folder = tokenizer_folder(setup.config, setup);
+  if (folder.empty()) return std::nullopt;
+  return hub::Tokenizer(folder);
 }
 
 }  // namespace

@@ -242,13 +242,13 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
   setup.flops.emplace(setup.model_spec);
   refuse_separate_experts_of_none(given, setup.model_spec);
   setup.seq_length = sequence_length(given, setup.model_spec);
+  if (origin.source) (origin.source->native ? setup.native_source : setup.hf_source) = origin.source->path;
   if (hooks.on_data_init_start) hooks.on_data_init_start();
   data::DatasetOpener opener = data_opener(given, hooks, setup);
   setup.config = config::with_train_iters(given, [&] { return opener.open(data::Part::kTrain, 0)->size(); });
   if (given.train.num_epochs) config::check_rules(setup.config);
   const config::RunConfig& config = setup.config;
   setup.schedule = make_schedule(config);
-  if (origin.source) (origin.source->native ? setup.native_source : setup.hf_source) = origin.source->path;
 
   const model::Context context{setup.device, checkpoint::scalar_type_of(setup.model_spec.dtype)};
   setup.weights =

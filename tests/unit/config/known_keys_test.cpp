@@ -164,8 +164,11 @@ TEST(KnownKeysTest, ClassesAreLookedUp) {
   EXPECT_EQ(message("model: {_target_: megatron.bridge.models.llama.llama_provider.LlamaModelProvider}\n"), "accepted");
   EXPECT_THAT(message("optimizer: {_target_: os.system}\n"),
               AllOf(HasSubstr("optimizer._target_"), HasSubstr("os.system")));
-  EXPECT_THAT(message("dataset: {_target_: megatron.bridge.training.config.FinetuningDatasetConfig}\n"),
+  EXPECT_THAT(message("dataset: {_target_: megatron.bridge.training.config.MockGPTDatasetConfig}\n"),
               HasSubstr("GPTDatasetConfig"));
+  EXPECT_EQ(message("dataset: {_target_: megatron.bridge.training.config.FinetuningDatasetConfig, dataset_root: rows, "
+                    "seed: 5, memmap_workers: 4, dataset_kwargs: {}, packed_sequence_specs: null}\n"),
+            "accepted");
   EXPECT_THAT(message("_target_: os.system\n"), HasSubstr("os.system"));
 }
 

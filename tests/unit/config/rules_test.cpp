@@ -134,6 +134,17 @@ INSTANTIATE_TEST_SUITE_P(
                c.dataset.per_split_data_args_path = "file";
              }},
         Case{"dataset.mid_level_dataset_surplus", [](RunConfig& c) { c.dataset.mid_level_dataset_surplus = -0.1; }},
+        Case{"dataset.data_path", [](RunConfig& c) { c.dataset.dataset_root = "rows"; }},
+        Case{"dataset.dataset_root",
+             [](RunConfig& c) {
+               c.dataset.data_path.clear();
+               c.dataset.dataset_root = "rows";
+               c.dataset.eod_mask_loss = true;
+             }},
+        Case{"dataset.loss_mode", [](RunConfig& c) { c.dataset.loss_mode = "all"; }},
+        Case{"dataset.truncation", [](RunConfig& c) { c.dataset.truncation = "left"; }},
+        Case{"dataset.max_train_samples", [](RunConfig& c) { c.dataset.max_train_samples = 0; }},
+        Case{"dataset.template_clock", [](RunConfig& c) { c.dataset.template_clock = -1; }},
         Case{"checkpoint.save_interval",
              [](RunConfig& c) {
                c.checkpoint.save.clear();

@@ -39,6 +39,24 @@ TEST(NumpyRandom, ShufflesAsNumpyDoes) {
   }
 }
 
+TEST(NumpyRandom, BlocksOfALargeArrayAreOneShuffle) {
+  // numpy: r = RandomState(5); a = arange(400000); r.shuffle(a); b = arange(131073); r.shuffle(b);
+  //        (a * (arange(400000) % 1000)).sum(), (b * (arange(131073) % 1000)).sum(), a[:3], b[:3]
+  NumpyRandomState random(5);
+  const auto shuffled = [&](int64_t count) {
+    std::vector<int64_t> values(static_cast<size_t>(count));
+    std::iota(values.begin(), values.end(), 0);
+    random.shuffle(std::span(values));
+    int64_t checksum = 0;
+    for (size_t i = 0; i < values.size(); ++i) checksum += values[i] * static_cast<int64_t>(i % 1000);
+    values.resize(3);
+    values.push_back(checksum);
+    return values;
+  };
+  EXPECT_EQ(shuffled(400000), (std::vector<int64_t>{86101, 331256, 255572, 39926197955131}));
+  EXPECT_EQ(shuffled(131073), (std::vector<int64_t>{129855, 31842, 80205, 4286950477700}));
+}
+
 TEST(NumpyRandom, IntervalStaysInsideForMaximaNearPowersOfTwo) {
   NumpyRandomState random(3);
   for (const uint64_t max : {uint64_t{0}, uint64_t{1}, uint64_t{2}, uint64_t{7}, uint64_t{8}, uint64_t{1} << 32,

@@ -83,6 +83,30 @@ TEST_F(TextFilesTest, RefusesMissingInputsAndHalfSplits) {
   data_test::error_of(ErrorKind::kUsage, [&] { list({}); });
 }
 
+TEST_F(TextFilesTest, APatternStandsForItsMatchesInByteOrder) {
+  for (const char* name : {"b2.txt", "b10.txt", "B.txt", "a/x.txt", "b[1].txt"}) write(name, "x");
+  EXPECT_EQ(list({.inputs = {dir_ / "b*.txt"}}), (std::vector<std::string>{"b10.txt", "b2.txt", "b[1].txt"}));
+  EXPECT_EQ(list({.inputs = {dir_ / "?/*"}}), (std::vector<std::string>{"a/x.txt"}));
+  EXPECT_EQ(list({.inputs = {dir_ / "b[1].txt"}}), (std::vector<std::string>{"b[1].txt"}));  // a file is no pattern
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { list({.inputs = {dir_ / "z*"}}); }).find("matches nothing"),
+            std::string::npos);
+}
+
+TEST_F(TextFilesTest, TheNameSaysHowAFileIsRead) {
+  using Form = TextFile::Form;
+  const auto form = [](const char* name) { return text_file(name, 1).form; };
+  EXPECT_EQ(form("a.jsonl"), Form::kJsonLines);
+  EXPECT_EQ(form("a.jsonl.gz"), Form::kJsonLines);
+  EXPECT_EQ(form("a.b.jsonl.zst"), Form::kJsonLines);
+  EXPECT_EQ(form("-"), Form::kJsonLines);
+  EXPECT_EQ(form("a.parquet"), Form::kParquet);
+  for (const char* name : {"a.txt", "a.txt.gz", "a.gz", "jsonl", "a.jsonl.bz2"})
+    EXPECT_EQ(form(name), Form::kText) << name;
+  EXPECT_EQ(text_file("a.txt.gz", 1).compression, formats::Compression::kGzip);
+  EXPECT_EQ(text_file("a.jsonl.zst", 1).compression, formats::Compression::kZstd);
+  EXPECT_FALSE(text_file("a.jsonl", 1).compression);
+}
+
 TEST_F(TextFilesTest, LinksToFoldersAreNotFollowed) {
   write("a/x.py", "x");
   fs::create_directory_symlink(dir_, dir_ / "a/loop");

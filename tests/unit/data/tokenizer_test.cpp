@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "rialto/base/json.h"
+#include "rialto/hub/special_tokens.h"
 #include "tests/unit/data/fixture.h"
 
 namespace rialto::hub {
@@ -167,8 +168,82 @@ TEST_F(TokenizerTest, TheEndOfTextTokenIsReadFromEitherFileAndForm) {
   EXPECT_EQ(eos_token(dir_), "</s>");
   write("tokenizer_config.json", "{\"eos_token\": null}");
   EXPECT_EQ(eos_token(dir_), "</s>");
+  // as transformers: the map counts unless the config lists the added tokens itself
   write("tokenizer_config.json", "{\"eos_token\": \"<eos>\"}");
+  EXPECT_EQ(eos_token(dir_), "</s>");
+  write("tokenizer_config.json", "{\"eos_token\": \"<eos>\", \"added_tokens_decoder\": {}}");
   EXPECT_EQ(eos_token(dir_), "<eos>");
+}
+
+TEST_F(TokenizerTest, NamedSpecialTokensOfAnyNameAreListed) {
+  write("tokenizer_config.json", R"({"bos_token": {"content": "<s>"}, "pad_token": null, "chat_template": "x",
+                                     "extra_special_tokens": {"image_token": "<img>", "n": 3}})");
+  EXPECT_EQ(special_tokens(dir_), Json::parse(R"({"bos_token": "<s>", "image_token": "<img>"})"));
+}
+
+TEST_F(TokenizerTest, PlacesAreBytesOfTheText) {
+  const Tokenizer tokenizer = trained();
+  const std::string text = "def 漢<|endoftext|> function_1";
+  const PlacedTokens placed = tokenizer.encode_places(text);
+  EXPECT_EQ(placed.ids, tokenizer.encode(text, false));
+  ASSERT_EQ(placed.places.size(), placed.ids.size());
+  size_t end = 0;
+  for (size_t i = 0; i < placed.ids.size(); ++i) {
+    const auto [begin, stop] = placed.places[i];
+    EXPECT_TRUE(begin == end || (i > 0 && placed.places[i] == placed.places[i - 1])) << i;
+    if (placed.ids[i] == 0) EXPECT_EQ(text.substr(begin, stop - begin), "<|endoftext|>");
+    end = stop;
+  }
+  EXPECT_EQ(end, text.size());
+  EXPECT_EQ(tokenizer.special_tokens(), std::vector<std::string>{"<|endoftext|>"});
+}
+
+/// tiktoken's file: the bytes have the ranks 0 to 255, then "ab", "bc", "abc".
+std::string byte_ranks() {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string lines;
+  for (size_t byte = 0; byte < 256; ++byte) {
+    lines += kDigits[byte >> 2];
+    lines += kDigits[(byte & 3) << 4];
+    lines += "== " + std::to_string(byte) + "\n";
+  }
+  return lines + "YWI= 256\nYmM= 257\nYWJj 258\n";
+}
+
+TEST_F(TokenizerTest, RanksAreMergedByTheirOrderInsideTheWordsOfThePattern) {
+  const fs::path file = write("ranks/toy.tiktoken", byte_ranks());
+  write("ranks/toy.tiktoken.pattern", "[a-z]+|[^a-z]\n");
+  const Tokenizer tokenizer(dir_ / "ranks");
+  EXPECT_EQ(tokenizer.encode("abc", false), (std::vector<int32_t>{258}));
+  EXPECT_EQ(tokenizer.encode("abbc", false), (std::vector<int32_t>{256, 257}));
+  EXPECT_EQ(tokenizer.encode("a bc", false), (std::vector<int32_t>{'a', ' ', 257}));
+  EXPECT_EQ(tokenizer.encode("abc", true), (std::vector<int32_t>{258}));
+  EXPECT_EQ(tokenizer.vocab_size(), 259);
+  EXPECT_EQ(tokenizer.id_of("bc"), 257);
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{256, 'c', 700, 0xC3}, false), "abc\xEF\xBF\xBD");
+  write("ranks/tokenizer_config.json",
+        R"({"add_bos_token": true, "bos_token": "<s>", "eos_token": {"content": "</s>"}, "add_eos_token": true,
+            "added_tokens_decoder": {"259": {"content": "<s>"}, "262": {"content": "</s>"}}})");
+  const Tokenizer with(file);
+  EXPECT_EQ(with.encode("abc", true), (std::vector<int32_t>{259, 258, 262}));
+  EXPECT_EQ(with.encode("<s>", false).size(), 3u);  // text never is a special token
+  EXPECT_EQ(with.vocab_size(), 263);
+  EXPECT_EQ(with.decode(std::vector<int32_t>{259, 258, 262}, true), "abc");
+  EXPECT_EQ(with.decode(std::vector<int32_t>{259, 258, 262}, false), "<s>abc</s>");
+  write("ranks/tokenizer_config.json", R"({"add_bos_token": true, "bos_token": "<none>"})");
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { Tokenizer again(file); }).find("<none>"), std::string::npos);
+}
+
+TEST_F(TokenizerTest, RanksWithoutAPatternAreRefused) {
+  const fs::path file = write("ranks/toy.tiktoken", byte_ranks());
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { Tokenizer tokenizer(file); }).find("259 ranks"),
+            std::string::npos);
+  write("ranks/other.tiktoken", byte_ranks());
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { Tokenizer tokenizer(dir_ / "ranks"); }).find("several"),
+            std::string::npos);
+  EXPECT_NE(data_test::error_of(ErrorKind::kInput, [&] { Tokenizer noise(write("noise.model", "\x0A\x0Cnoise")); })
+                .find("SentencePiece"),
+            std::string::npos);
 }
 
 }  // namespace
