@@ -3,7 +3,7 @@ import pytest
 
 import toys
 import training_runs
-from test_data_parallel import BATCH, LATE, assert_close_runs, assert_same_numbers, launch, run
+from test_data_parallel import BATCH, LATE, assert_close_runs, assert_same_numbers, launch, resumed, run
 from test_pipeline_parallel import EXPERTS, TIED
 from test_resume import data, documents  # noqa: F401  (a fixture)
 
@@ -81,11 +81,7 @@ def test_a_run_goes_on_with_any_share(data, tmp_path):  # noqa: F811
     values = {**data, **BATCH, **TIED, "train.train_iters": 4}
     straight = run(tmp_path / "straight", 4, {**values, **CP2})
     for name, first, second in (("same", (4, CP2), (4, CP2)), ("joined", (4, CP2), (1, {})), ("split", (1, {}), (2, CP2))):
-        folder = tmp_path / name
-        for part, (ranks, more) in enumerate((first, second)):
-            own = {**values, **more, "checkpoint.save": folder, "checkpoint.load": folder, "train.exit_interval": 2}
-            (launch if ranks > 1 else lambda f, _, v: training_runs.train(f, v))(tmp_path / f"{name}-{part}", ranks, own)
-        got = training_runs.records(folder / "metrics.jsonl"), folder / "iter_0000004"
+        got = resumed(tmp_path / name, values, first, second)
         (assert_same_numbers if name == "same" else assert_close_runs)(got, straight)
 
 

@@ -98,16 +98,19 @@ def test_overlap_and_sharding_change_no_bit(precision, data, tmp_path):
         assert_same_numbers(run(tmp_path / name, 4, {**values, **options}), want)
 
 
+def resumed(folder, values, *parts):
+    """Records and checkpoint of a run that is stopped after two iterations and goes on: (ranks, more values) of each part."""
+    for number, (ranks, more) in enumerate(parts):
+        own = {**values, **more, "checkpoint.save": folder, "checkpoint.load": folder, "train.exit_interval": 2}
+        (launch if ranks > 1 else lambda f, _, v: training_runs.train(f, v))(folder.parent / f"{folder.name}-{number}", ranks, own)
+    return training_runs.records(folder / "metrics.jsonl"), folder / "iter_0000004"
+
+
 def test_a_run_goes_on_with_any_number_of_ranks(data, tmp_path):
     values = {**data, **BATCH, **RANDOM_MODEL, **OVERLAP, "train.train_iters": 4, "checkpoint.save": tmp_path / "run", "checkpoint.load": tmp_path / "run"}
     straight = run(tmp_path / "straight", 2, values)
-    parts = tmp_path / "parts"
     for first, second in ((2, 2), (2, 4), (4, 1), (1, 2)):
-        folder = tmp_path / f"{first}to{second}"
-        own = {**values, "checkpoint.save": folder, "checkpoint.load": folder, "train.exit_interval": 2}
-        for part, ranks in enumerate((first, second)):
-            (launch if ranks > 1 else lambda f, _, v: training_runs.train(f, v))(parts / f"{first}to{second}-{part}", ranks, own)
-        got = training_runs.records(folder / "metrics.jsonl"), folder / "iter_0000004"
+        got = resumed(tmp_path / f"{first}to{second}", values, (first, {}), (second, {}))
         (assert_same_numbers if first == second == 2 else assert_close_runs)(got, straight)
 
 

@@ -7,8 +7,7 @@ import torch
 import programs
 import torch_dist
 import toys
-import training_runs
-from test_data_parallel import BATCH, LATE, assert_close_runs, assert_same_numbers, launch, run
+from test_data_parallel import BATCH, LATE, assert_close_runs, assert_same_numbers, launch, resumed, run
 from test_resume import RANDOM_MODEL, data  # noqa: F401  (a fixture)
 
 PP2 = {"model.pipeline_model_parallel_size": 2}
@@ -90,11 +89,7 @@ def test_a_run_goes_on_with_any_stages(precision, data, tmp_path):  # noqa: F811
     straight = run(tmp_path / "straight", 2, {**values, **PP2})
     chunks = {**PP2, "model.virtual_pipeline_model_parallel_size": 2}
     for name, first, second in (("same", (2, PP2), (2, PP2)), ("joined", (2, chunks), (1, {})), ("split", (1, {}), (4, PP2))):
-        folder = tmp_path / name
-        for part, (ranks, more) in enumerate((first, second)):
-            own = {**values, **more, "checkpoint.save": folder, "checkpoint.load": folder, "train.exit_interval": 2}
-            (launch if ranks > 1 else lambda f, _, v: training_runs.train(f, v))(tmp_path / f"{name}-{part}", ranks, own)
-        got = training_runs.records(folder / "metrics.jsonl"), folder / "iter_0000004"
+        got = resumed(tmp_path / name, values, first, second)
         if name == "same":
             assert_same_numbers(got, straight)
         elif precision == "fp32":
