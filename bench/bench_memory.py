@@ -46,7 +46,7 @@ def run(folder):
             narrow = ["narrow"] if (workload, dtype) == ("c2", "bf16") else []
             ours = measure.timed([folder / "bench_train_step", dtype, THREADS, STEPS, workload, *narrow])[2]
             theirs = measure.timed([sys.executable, Path(__file__).resolve(), "peer", workload, dtype])[2]
-            rows.append([workload, dtype, f"{ours >> 20} MiB", f"{theirs >> 20} MiB", f"{ours / theirs:.2f} (<= {LIMIT[workload]})"])
+            rows.append([workload, dtype, f"{ours >> 20} MiB", f"{theirs >> 20} MiB", f"{ours / theirs:.3f} (<= {LIMIT[workload]})"])
     return measure.table("Peak memory of a training step, VmHWM", ["workload", "dtype", "rialto", "PyTorch", "ratio"], rows)
 
 
