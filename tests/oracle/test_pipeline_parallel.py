@@ -59,6 +59,7 @@ SHAPES = {
     "ends that count": (2, {**PP2, "model.account_for_embedding_in_pipeline_split": True, "model.account_for_loss_in_pipeline_split": True}),
     "split gradients": (2, {**PP2, "model.delay_wgrad_compute": True}),
     "split gradients of chunks": (2, {**PP2, "model.virtual_pipeline_model_parallel_size": 2, "model.delay_wgrad_compute": True}),
+    "muon": (2, {**PP2, "optimizer.optimizer": "muon", "optimizer.use_distributed_optimizer": False, "optimizer.muon_fp32_matmul_prec": "highest"}),
     "beside data parallel": (4, {**PP2, **LATE}),
     "beside tensor parallel": (4, {**PP2, "model.tensor_model_parallel_size": 2, "model.num_attention_heads": 8, "model.num_query_groups": 4}),
 }
