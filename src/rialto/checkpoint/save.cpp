@@ -71,9 +71,7 @@ class Gatherer {
 
   at::Tensor weight(const spec::Param& param, int stage) {
     const model::Weight* own = own_of(param, stage);
-    const bool fp32 = param.pinned_dtype == DType::kF32 && weights_.context().dtype != at::kDouble;
-    return to_writer(own ? whole_of(*own, own->data, mesh_) : at::Tensor(), param, stage,
-                     fp32 ? at::kFloat : weights_.context().dtype);
+    return to_writer(own ? whole_of(*own, own->data, mesh_) : at::Tensor(), param, stage, weights_.dtype_of(param));
   }
   at::Tensor state(const char* name, const spec::Param& param, int stage) {
     const model::Weight* own = own_of(param, stage);

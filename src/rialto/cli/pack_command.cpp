@@ -46,9 +46,8 @@ void add_sft_rows(const Options& options, data::RowPacker& packer, const data::S
 }
 
 data::SftEncoder encoder_of(const Options& options) {
-  data::SftOptions made{.tokenizer = options.tokenizer, .allow_special = options.allow_special};
-  if (options.loss == "last_turn") made.loss = data::LossMode::kLastTurn;
-  if (options.loss == "full") made.loss = data::LossMode::kFull;
+  data::SftOptions made{
+      .tokenizer = options.tokenizer, .loss = data::loss_mode_of(options.loss), .allow_special = options.allow_special};
   if (options.clock >= 0) made.clock = options.clock;
   return data::SftEncoder(made);
 }

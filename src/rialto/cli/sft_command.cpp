@@ -44,9 +44,7 @@ struct RowOptions {
     return made;
   }
   data::SftOptions encoding() const {
-    data::SftOptions made{.tokenizer = tokenizer, .allow_special = allow_special};
-    if (loss == "last_turn") made.loss = data::LossMode::kLastTurn;
-    if (loss == "full") made.loss = data::LossMode::kFull;
+    data::SftOptions made{.tokenizer = tokenizer, .loss = data::loss_mode_of(loss), .allow_special = allow_special};
     if (clock >= 0) made.clock = clock;
     return made;
   }

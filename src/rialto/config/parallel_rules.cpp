@@ -248,32 +248,50 @@ Found experts_need_sequence_parallel(C c, M m) {
                   .want = "model.sequence_parallel=true"}};
 }
 
-/// What this version computes on whole layers only.
-Found alone_with_some(C c) {
-  if (c.parallel.tensor_model_parallel_size <= 1) return {};
-  const auto with = [&]() -> std::string {
-    if (!precision_of(c).fp8_recipe.empty()) return "mixed_precision " + c.mixed_precision;
-    if (c.memory.attention_dropout > 0) return fmt::format("model.attention_dropout {}", c.memory.attention_dropout);
-    if (c.logger.sample_tokens > 0) return fmt::format("logger.sample_tokens {}", c.logger.sample_tokens);
-    if (c.optimizer.optimizer == "muon") return "optimizer.optimizer muon";
-    return "";
-  }();
-  if (with.empty()) return {};
-  return Finding{"this version does not split layers with it",
-                 {.got = fmt::format("{} with {}", c.parallel.tensor_model_parallel_size, with), .want = "1"}};
+/// What an axis may not run beside in this version.
+enum class Beside { kFp8, kHiddenDropout, kAttentionDropout, kSamples, kMuon };
+
+/// What the run asks for of it, with its key; "": nothing.
+std::string asked(C c, Beside what) {
+  const auto when = [](bool set, std::string_view key, const auto& value) {
+    return set ? fmt::format("{} {}", key, value) : "";
+  };
+  switch (what) {
+    case Beside::kFp8:
+      return when(!precision_of(c).fp8_recipe.empty(), "mixed_precision", c.mixed_precision);
+    case Beside::kHiddenDropout:
+      return when(c.memory.hidden_dropout > 0, "model.hidden_dropout", c.memory.hidden_dropout);
+    case Beside::kAttentionDropout:
+      return when(c.memory.attention_dropout > 0, "model.attention_dropout", c.memory.attention_dropout);
+    case Beside::kSamples:
+      return when(c.logger.sample_tokens > 0, "logger.sample_tokens", c.logger.sample_tokens);
+    case Beside::kMuon:
+      return when(c.optimizer.optimizer == "muon", "optimizer.optimizer", "muon");
+  }
+  return "";
 }
 
-/// What this version does with whole models only.
-Found whole_models_alone(C c) {
-  if (c.parallel.pipeline_model_parallel_size <= 1) return {};
-  const auto with = [&]() -> std::string {
-    if (!precision_of(c).fp8_recipe.empty()) return "mixed_precision " + c.mixed_precision;
-    if (c.logger.sample_tokens > 0) return fmt::format("logger.sample_tokens {}", c.logger.sample_tokens);
-    return "";
-  }();
-  if (with.empty()) return {};
-  return Finding{"this version does not cut a model into stages with it",
-                 {.got = fmt::format("{} with {}", c.parallel.pipeline_model_parallel_size, with), .want = "1"}};
+/// An axis of `size` ranks beside any of these; the first is named.
+Found runs_alone(C c, int64_t size, std::string_view what, std::initializer_list<Beside> besides) {
+  if (size <= 1) return {};
+  for (const Beside beside : besides) {
+    if (const std::string with = asked(c, beside); !with.empty())
+      return Finding{std::string(what), {.got = fmt::format("{} with {}", size, with), .want = "1"}};
+  }
+  return {};
+}
+
+Found whole_layers(C c) {
+  return runs_alone(c, c.parallel.tensor_model_parallel_size, "this version does not split layers with it",
+                    {Beside::kFp8, Beside::kAttentionDropout, Beside::kSamples, Beside::kMuon});
+}
+Found whole_models(C c) {
+  return runs_alone(c, c.parallel.pipeline_model_parallel_size, "this version does not cut a model into stages with it",
+                    {Beside::kFp8, Beside::kSamples});
+}
+Found whole_sequences(C c) {
+  return runs_alone(c, c.parallel.context_parallel_size, "this version does not cut sequences with it",
+                    {Beside::kFp8, Beside::kHiddenDropout, Beside::kAttentionDropout, Beside::kSamples});
 }
 
 /// Blocks of multi-token prediction take what the head takes.
@@ -284,20 +302,6 @@ Found predictions_beside_the_loss(C c) {
       return Finding{"this version computes prediction blocks on the stage of the loss",
                      {.got = c.parallel.pipeline_model_parallel_layout, .want = "m and L in one stage"}};
   return {};
-}
-
-Found whole_sequences(C c) {
-  if (c.parallel.context_parallel_size <= 1) return {};
-  const auto with = [&]() -> std::string {
-    if (!precision_of(c).fp8_recipe.empty()) return "mixed_precision " + c.mixed_precision;
-    if (c.memory.hidden_dropout > 0) return fmt::format("model.hidden_dropout {}", c.memory.hidden_dropout);
-    if (c.memory.attention_dropout > 0) return fmt::format("model.attention_dropout {}", c.memory.attention_dropout);
-    if (c.logger.sample_tokens > 0) return fmt::format("logger.sample_tokens {}", c.logger.sample_tokens);
-    return "";
-  }();
-  if (with.empty()) return {};
-  return Finding{"this version does not cut sequences with it",
-                 {.got = fmt::format("{} with {}", c.parallel.context_parallel_size, with), .want = "1"}};
 }
 
 Found comm_type_is_known(C c) {
@@ -391,9 +395,9 @@ void add_parallel_rules(std::vector<Rule>& rules) {
   rules.push_back({"R468", "model.pipeline_model_parallel_layout",
                    "E, t, m, L over pipeline size x chunks stages, apart by |", layout_is_read});
   rules.push_back({"R051", "model.tensor_model_parallel_size",
-                   "1 with FP8, attention_dropout, logger.sample_tokens or muon", alone_with_some, true});
+                   "1 with FP8, attention_dropout, logger.sample_tokens or muon", whole_layers, true});
   rules.push_back(
-      {"R052", "model.pipeline_model_parallel_size", "1 with FP8 or logger.sample_tokens", whole_models_alone, true});
+      {"R052", "model.pipeline_model_parallel_size", "1 with FP8 or logger.sample_tokens", whole_models, true});
   rules.push_back(
       {"R053", "model.context_parallel_size", "1 with FP8, dropout or logger.sample_tokens", whole_sequences, true});
   rules.push_back({"R495", "model.cp_comm_type", "p2p, all_gather, a2a or a2a+p2p", comm_type_is_known});

@@ -44,20 +44,23 @@ void refuse(const BadRow& row) {
   throw Error(ErrorKind::kInput, where, row.fault.what);
 }
 
-std::string quarantine_line(const BadRow& row) {
-  Json line;
-  line["file"] = row.piece->file.is_stdin() ? "stdin" : row.piece->file.path.string();
-  line["row"] = rows_before(*row.piece) + row.row + 1;
-  line["kind"] = row.fault.kind;
-  line["what"] = row.fault.what;
-  if (formats::is_utf8(row.bytes)) {
-    line["text"] = row.bytes;
+std::string quarantine_line(std::string_view file, uint64_t row, std::string_view kind, std::string_view what,
+                            std::string_view bytes) {
+  Json line{{"file", file}, {"row", row}, {"kind", kind}, {"what", what}};
+  if (formats::is_utf8(bytes)) {
+    line["text"] = bytes;
   } else {
     std::string hex;
-    for (const char c : row.bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
     line["hex"] = hex;
   }
   return line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string quarantine_line(const BadRow& row) {
+  const TextFile& file = row.piece->file;
+  return quarantine_line(file.is_stdin() ? "stdin" : file.path.string(), rows_before(*row.piece) + row.row + 1,
+                         row.fault.kind, row.fault.what, row.bytes);
 }
 
 }  // namespace rialto::data

@@ -23,7 +23,9 @@ std::string where_of(const BadRow& row);
 /// The Error of a run that stops at a bad row: kInput, with file, line and (for bad JSON) column.
 [[noreturn]] void refuse(const BadRow& row);
 
-/// A line of the quarantine file: {"file", "row" (from 1), "kind", "what", "text" or (where that is not UTF-8) "hex"}.
+/// A line of a quarantine file: {"file", "row" (from 1), "kind", "what", "text" or (where that is not UTF-8) "hex"}.
+std::string quarantine_line(std::string_view file, uint64_t row, std::string_view kind, std::string_view what,
+                            std::string_view bytes);
 std::string quarantine_line(const BadRow& row);
 
 }  // namespace rialto::data

@@ -13,11 +13,10 @@ namespace {
 constexpr std::array<const char*, 3> kFiles{"training.jsonl", "validation.jsonl", "test.jsonl"};
 
 SftOptions encoding_of(const config::DatasetSection& section, const fs::path& tokenizer) {
-  SftOptions options{
-      .tokenizer = tokenizer, .clock = section.template_clock, .allow_special = section.special_tokens_in_text};
-  if (section.loss_mode == "last_turn") options.loss = LossMode::kLastTurn;
-  if (section.loss_mode == "full") options.loss = LossMode::kFull;
-  return options;
+  return {.tokenizer = tokenizer,
+          .loss = loss_mode_of(section.loss_mode),
+          .clock = section.template_clock,
+          .allow_special = section.special_tokens_in_text};
 }
 
 Truncation truncation_of(const std::string& name) {

@@ -16,8 +16,8 @@ namespace {
 constexpr size_t kSpoolBuffer = 4u << 20;
 constexpr size_t kTokenBytes = sizeof(int32_t) + 1;  ///< an id and its mask
 
-fs::path beside(const fs::path& path, const char* ending) {
-  return path.parent_path() / ("." + path.filename().string() + ending);
+fs::path spool_beside(const fs::path& path) {
+  return path.parent_path() / ("." + path.filename().string() + ".rows.tmp");
 }
 
 void refuse_existing(const fs::path& path, bool overwrite) {
@@ -26,23 +26,15 @@ void refuse_existing(const fs::path& path, bool overwrite) {
                 {.hint = "choose another name or add --overwrite"});
 }
 
-/// Writes a packed file under a hidden name, which becomes `path` when all went well.
 void write_packed(const fs::path& path, FileOps& ops, const std::function<void(PackedFileWriter&)>& body) {
-  const fs::path temporary = beside(path, ".tmp");
-  try {
+  replace_file(ops, path, [&](const fs::path& temporary) {
     const auto file = ops.create(temporary);
     PackedFileWriter writer(*file);
     body(writer);
     writer.finish();
     file->sync();
     file->close();
-    ops.rename(temporary, path);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    throw;
-  }
-  ops.sync_dir(path.has_parent_path() ? path.parent_path() : fs::path("."));
+  });
 }
 
 double two_digits(double value) { return std::round(value * 100) / 100; }
@@ -74,7 +66,7 @@ void append_metadata(const fs::path& path, const Json& entry, FileOps& ops) {
 }  // namespace
 
 RowPacker::RowPacker(PackOptions options, FileOps& ops)
-    : options_(std::move(options)), ops_(ops), spool_path_(beside(options_.output, ".rows.tmp")) {
+    : options_(std::move(options)), ops_(ops), spool_path_(spool_beside(options_.output)) {
   const std::string where = options_.output.string();
   if (options_.multiple < 1 || options_.size < options_.multiple || options_.size > (1 << 30))
     throw Error(ErrorKind::kConfig, where, "a bin must have room for one segment",

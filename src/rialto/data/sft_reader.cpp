@@ -7,6 +7,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
+#include "rialto/data/bad_rows.h"
 #include "rialto/data/line_reader.h"
 #include "rialto/formats/utf8.h"
 
@@ -138,19 +139,8 @@ void read_sft(const SftFiles& files, const SftEncoder& encoder, const std::funct
 
 std::string quarantine_line(const Error& error, const std::string& where, std::string_view line) {
   const size_t colon = where.rfind(':');
-  Json out{{"file", where.substr(0, colon)},
-           {"row", std::stoll(where.substr(colon + 1))},
-           {"kind", "row"},
-           {"what", error.what()}};
-  line = line.substr(0, kQuarantinedBytes);
-  if (formats::is_utf8(line)) {
-    out["text"] = line;
-  } else {
-    std::string hex;
-    for (const char c : line) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
-    out["hex"] = hex;
-  }
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return quarantine_line(where.substr(0, colon), std::stoull(where.substr(colon + 1)), "row", error.what(),
+                         line.substr(0, kQuarantinedBytes));
 }
 
 }  // namespace rialto::data

@@ -42,6 +42,13 @@ std::vector<int32_t> bos_of(const hub::Tokenizer& tokenizer) {
 
 }  // namespace
 
+LossMode loss_mode_of(std::string_view name) {
+  if (name == "assistant") return LossMode::kAssistant;
+  if (name == "last_turn") return LossMode::kLastTurn;
+  if (name == "full") return LossMode::kFull;
+  throw Error(ErrorKind::kInternal, "loss mode", "passed the checks", {.got = std::string(name)});
+}
+
 SftEncoder::SftEncoder(const SftOptions& options)
     : options_(options),
       tokenizer_(options.tokenizer),

@@ -14,6 +14,8 @@ namespace rialto::data {
 
 /// Which tokens are trained: what the assistant says, its last turn alone, or everything.
 enum class LossMode { kAssistant, kLastTurn, kFull };
+/// Of "assistant", "last_turn" and "full", as options and keys spell them; throws kInternal for another.
+LossMode loss_mode_of(std::string_view name);
 
 struct SftOptions {
   fs::path tokenizer = {};  ///< folder with tokenizer.json and, for conversations, a chat template

@@ -9,20 +9,10 @@
 #include "rialto/base/file_ops.h"
 #include "rialto/base/version.h"
 #include "rialto/hub/http_abi.h"
+#include "rialto/hub/rust_bytes.h"
 
 namespace rialto::hub {
 namespace {
-
-struct OwnedText {
-  RialtoTokBytes bytes{nullptr, 0};
-  OwnedText() = default;
-  OwnedText(const OwnedText&) = delete;
-  OwnedText& operator=(const OwnedText&) = delete;
-  ~OwnedText() { rialto_tok_free_bytes(bytes); }
-  std::string text() const { return {reinterpret_cast<const char*>(bytes.data), bytes.len}; }
-};
-
-const uint8_t* bytes_of(std::string_view text) { return reinterpret_cast<const uint8_t*>(text.data()); }
 
 /// One exchange, as the callbacks see it.
 struct Exchange {
@@ -91,7 +81,7 @@ std::optional<uint64_t> HttpResponse::number(std::string_view name) const {
 HttpClient::HttpClient(const std::function<const char*(const char*)>& environment) {
   const std::string agent = fmt::format("rialto/{}", version());
   const auto [pem, path] = authorities(environment);
-  OwnedText error;
+  OwnedBytes error;
   if (rialto_http_new(bytes_of(agent), agent.size(), bytes_of(pem), pem.size(), &handle_, &error.bytes) != 0)
     throw Error(ErrorKind::kConfig, path, "cannot be used as trusted certificates: " + error.text());
 }
@@ -104,7 +94,7 @@ HttpResponse HttpClient::fetch(HttpMethod method, const std::string& url,
   std::string lines;
   for (const auto& [name, value] : headers) lines += fmt::format("{}: {}\n", name, value);
   Exchange exchange{on_head, on_body, {}, nullptr};
-  OwnedText error;
+  OwnedBytes error;
   const int32_t status =
       rialto_http_fetch(handle_, method == HttpMethod::kHead, bytes_of(url), url.size(), bytes_of(lines), lines.size(),
                         &take_head, &take_body, &exchange, &error.bytes);

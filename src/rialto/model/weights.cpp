@@ -102,14 +102,18 @@ Weights::Weights(const spec::ModelSpec& model, const spec::Layout& layout, const
   for (Weight& weight : weights_) {
     const Shape shape = memory_shape(weight.param, weight.box);
     if (weight.param.buffer) {
-      const bool keeps_fp32 = weight.param.pinned_dtype == DType::kF32 && context.dtype != at::kDouble;
-      weight.data = at::zeros(shape, options.dtype(keeps_fp32 ? at::kFloat : context.dtype));
+      weight.data = at::zeros(shape, options.dtype(dtype_of(weight.param)));
       continue;
     }
     weight.data = flat_data_.narrow(0, weight.offset, weight.size).view(shape);
     if (training) weight.main_grad = flat_grad_.narrow(0, weight.offset, weight.size).view(shape);
     weight.data.set_requires_grad(!weight.frozen);
   }
+}
+
+at::ScalarType Weights::dtype_of(const spec::Param& param) const {
+  const bool keeps_fp32 = param.pinned_dtype == DType::kF32 && context_.dtype != at::kDouble;
+  return keeps_fp32 ? at::kFloat : context_.dtype;
 }
 
 const Weight& Weights::at(const std::string& name) const {

@@ -48,6 +48,8 @@ class Weights {
   /// Padding included, which stays 0. With several data-parallel ranks a multiple of their number and of 128.
   int64_t flat_size() const { return flat_size_; }
   const Context& context() const { return context_; }
+  /// Of a parameter's data, on whichever rank it is: the context's, but for buffers that stay fp32.
+  at::ScalarType dtype_of(const spec::Param& param) const;
   void zero_grad();
   /// Frozen weights get no gradient and no update. Throws kConfig when weights made for inference should train.
   void set_frozen(const std::string& name, bool frozen);

@@ -24,11 +24,8 @@ void free_sent(at::Tensor& tensor) {
 }  // namespace
 
 void SplitSink::run(int microbatch) {
-  const at::NoGradGuard no_grad;
-  const auto found = later_.find(microbatch);
-  if (found == later_.end()) return;  // everything is frozen
-  for (const auto& add : found->second) add();
-  later_.erase(found);
+  // Nothing is held when everything is frozen.
+  if (auto held = later_.extract(microbatch)) held.mapped().run();
 }
 
 StageRunner::StageRunner(const Stages& stages, const std::vector<model::Batch>& micro_batches)

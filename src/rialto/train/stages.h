@@ -17,12 +17,12 @@ namespace rialto::train {
 class SplitSink final : public model::GradSink {
  public:
   void begin(int microbatch) { current_ = microbatch; }
-  void weight_gradient(std::function<void()> add) override { later_[current_].push_back(std::move(add)); }
+  void weight_gradient(std::function<void()> add) override { later_[current_].weight_gradient(std::move(add)); }
   void run(int microbatch);
 
  private:
   int current_ = 0;
-  std::map<int, std::vector<std::function<void()>>> later_;
+  std::map<int, model::DeferredSink> later_;
 };
 
 struct Stages {
@@ -46,7 +46,7 @@ class StageRunner {
   /// What this rank computed of a micro-batch: without hidden states, which wait to be sent. In training its backward
   /// pass must follow.
   const model::LossSum& forward(const schedule::Action& action, const ForwardStep& forward_step);
-  const model::LossSum& loss(const schedule::Action& action) const { return held(action).loss; }
+  const model::LossSum& loss(const schedule::Action& action) { return held(action).loss; }
   void backward(const schedule::Action& action, double scale);
   /// Everything else: posts and waits.
   void pass(const schedule::Action& action);
@@ -64,7 +64,6 @@ class StageRunner {
   Held& held(const schedule::Action& action) {
     return held_[static_cast<size_t>(action.chunk)][static_cast<size_t>(action.microbatch)];
   }
-  const Held& held(const schedule::Action& action) const { return const_cast<StageRunner*>(this)->held(action); }
   void send(const schedule::Action& action, at::Tensor& tensor, bool forward);
   void receive(const schedule::Action& action, at::Tensor& tensor, bool forward);
   int tag(const schedule::Action& action, bool forward, bool sends) const;

@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 
 #include "tests/unit/convert/toy.h"
+#include "tests/unit/stop_after.h"
 
 namespace rialto::convert {
 namespace {
@@ -82,20 +83,6 @@ TEST(Fault, DiskFullLeavesTheOldDestination) {
     }
   }
 }
-
-/// Asks to stop after a number of updates.
-class StopAfter final : public Progress {
- public:
-  explicit StopAfter(int updates) : left_(updates) {}
-  void begin(std::string_view, uint64_t, std::string_view) override {}
-  void update(uint64_t) override { --left_; }
-  void end() override {}
-  void notice(std::string_view) override {}
-  bool cancelled() const override { return left_ <= 0; }
-
- private:
-  int left_;
-};
 
 TEST(Fault, CancelledLeavesNothing) {
   const TempDir dir;

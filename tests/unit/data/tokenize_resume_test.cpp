@@ -6,25 +6,12 @@
 #include "rialto/data/token_parts.h"
 #include "rialto/data/tokenize.h"
 #include "tests/unit/data/fixture.h"
+#include "tests/unit/stop_after.h"
 
 namespace rialto::data {
 namespace {
 
 using data_test::DataTest;
-
-/// Asks to stop after so many updates.
-class StopAfter final : public Progress {
- public:
-  explicit StopAfter(int updates) : left_(updates) {}
-  void begin(std::string_view, uint64_t, std::string_view) override {}
-  void update(uint64_t) override { --left_; }
-  void end() override {}
-  void notice(std::string_view) override {}
-  bool cancelled() const override { return left_ <= 0; }
-
- private:
-  int left_;
-};
 
 class TokenizeResumeTest : public DataTest {
  protected:
