@@ -18,8 +18,8 @@ class Pending {
   virtual void wait() = 0;
 };
 
-/// What this rank has handed to one kind of operation: the largest tensor of each call (of a scattered sum or a gathering
-/// the whole one).
+/// What this rank has handed to one kind of operation: the largest tensor of each call (of a scattered sum or a
+/// gathering the whole one).
 struct Volume {
   int64_t calls = 0, bytes = 0;
 };
