@@ -40,11 +40,10 @@ def model_config(config, tp, pp, dtype):
 
 
 def build_gpt(config, layout, dtype):
-    """This rank's part of the model; of the families beyond the first four only experts may be shared out."""
-    tp, pp, ep = layout
+    """This rank's part of the model."""
+    tp, pp, _ = layout
     if config["model_type"] not in ("llama", "mistral", "qwen2", "qwen3"):
-        assert tp == pp == 1
-        return megatron_families.build(config, dtype=dtype, ep=ep)
+        return megatron_families.build(config, dtype=dtype, layout=layout)
     base, rope = rope_of(config)
     kind = rope["rope_type"]
     return GPTModel(

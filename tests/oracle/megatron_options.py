@@ -36,6 +36,8 @@ def experts_of(config):
         values["moe_router_pre_softmax"] = not renormalized
     else:
         values.update(moe_router_score_function="sigmoid", moe_router_enable_expert_bias=True, moe_router_bias_update_rate=0.0)
+    if "moe_expert_capacity_factor" in config:   # not of a Hugging Face model: a test asks for it
+        values.update(moe_expert_capacity_factor=config["moe_expert_capacity_factor"], moe_token_dispatcher_type="alltoall")
     if (config.get("n_group") or 1) > 1:
         values.update(moe_router_num_groups=config["n_group"], moe_router_group_topk=config["topk_group"])
     if "mlp_layer_types" in config:

@@ -1,6 +1,7 @@
 """What ranks send each other in an iteration, counted, is what docs/parallelism.md says."""
 import pytest
 
+import toys
 from test_data_parallel import BATCH, launch
 from test_pipeline_parallel import TIED
 from test_resume import data  # noqa: F401  (a fixture)
@@ -31,6 +32,16 @@ def sequence(micro):
             "tp all_reduce": micro * 3 * TOKENS * FP32 + (2 * LAYERS + 1) * HIDDEN * FP32}
 
 
+TOP_K = EXPERTS = 8   # every expert: else what comes to a rank's experts depends on the routes
+MOE_LAYERS = 3
+MIXTRAL = toys.Toy("mixtral-all-of-eight", "mixtral", {"num_local_experts": 8, "num_experts_per_tok": 8})
+
+
+def expert_buffer(layers=MOE_LAYERS, experts=EXPERTS):
+    """Bytes of a rank's experts."""
+    return layers * experts * ((2 * FFN * HIDDEN + 63) // 64 * 64 + (FFN * HIDDEN + 63) // 64 * 64) * FP32
+
+
 PLAIN = {"optimizer.use_distributed_optimizer": False}
 ROWS = {
     "data": (PLAIN, {"dp all_reduce": padded()}),
@@ -46,6 +57,15 @@ ROWS = {
 }
 
 
+MOVED = MICRO // 2 * MOE_LAYERS * 2   # micro-batches of a rank, forward and backward
+EXPERT_ROWS = {
+    "rows travel": (2, {"model.expert_model_parallel_size": 2, "model.moe_token_dispatcher_type": "alltoall"}, {"ep all_to_all": MOVED * 2 * TOP_K * TH}),
+    "all are gathered": (2, {"model.expert_model_parallel_size": 2}, {"ep all_gather": MOVED * 2 * TH, "ep reduce_scatter": MOVED * 2 * TH}),
+    "split experts": (4, {"model.expert_model_parallel_size": 2, "model.expert_tensor_parallel_size": 2, "model.moe_token_dispatcher_type": "alltoall"},
+                      {"ep all_to_all": MOVED // 2 * 2 * 2 * TOP_K * TH}),
+}
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_volume_of_an_iteration(row, data, tmp_path):  # noqa: F811
     more, want = ROWS[row]
@@ -58,3 +78,22 @@ def test_volume_of_an_iteration(row, data, tmp_path):  # noqa: F811
     numbers = [one.pop(name) for name in list(one) if name.endswith(" numbers")]
     assert {name: volume for name, volume in one.items() if volume} == want
     assert sum(numbers) <= 1024 * 8, "counts, losses and norms: a few numbers"
+
+
+@pytest.mark.parametrize("row", EXPERT_ROWS)
+def test_volume_of_experts(row, data, shelf, tmp_path):  # noqa: F811
+    """Beside it some numbers of every token: which experts it chose, and their weights."""
+    ranks, more, want = EXPERT_ROWS[row]
+    values = {**data, **BATCH, "checkpoint.pretrained_checkpoint": shelf.path(MIXTRAL), "dataset.valid_data_path": None, **PLAIN, **more}
+    counted = []
+    for iterations in (2, 3):
+        report = launch(tmp_path / str(iterations), ranks, {**values, "train.train_iters": iterations})
+        counted.append({name: volume["bytes"] for name, volume in report["communication"].items()})
+    one = {name: counted[1][name] - counted[0].get(name, 0) for name in counted[1]}
+    for name, volume in want.items():
+        small = MOVED * (EXPERTS + 2 * 2 * TOP_K * TOKENS) * 8 if name != "ep all_to_all" else 0
+        assert volume <= one[name] <= volume + small, (name, one)
+    experts = expert_buffer() // 2
+    if ranks == 2:
+        assert not any(name.startswith("edp") for name in one), "each expert is on one rank"
+    assert one["dp all_reduce"] < (experts if ranks == 2 else one["dp all_reduce"] + 1), "no expert's gradient is summed over copies of the model"

@@ -17,9 +17,11 @@ DENSE = {**TIED, "model.num_attention_heads": 8, "model.num_query_groups": 4}
 EXPERTS = {"model.moe_aux_loss_coeff": 0.02, "model.moe_z_loss_coeff": 0.001}
 
 
-def legal(tp, cp, pp, vpp, zero, sequence, experts):
-    """Whether the toys can be cut so: 4 layers (experts: 3), 4 key/value heads (experts: 2), 24 tokens, 8 samples in the global batch."""
+def legal(tp, cp, pp, vpp, ep, etp, zero, sequence, experts):
+    """Whether the toys can be cut so: 4 layers (experts: 3), 4 key/value heads (experts: 2), 8 experts, 24 tokens, 8 samples in the global batch."""
     dp = 8 // (tp * cp * pp)
+    if (ep > 1 or etp > 1) and (not experts or 8 % (pp * ep * etp)):
+        return False
     if tp * cp * pp * dp != 8 or (vpp > 1 and (pp == 1 or 4 % (pp * vpp) or 8 // dp < pp)):
         return False
     if experts and (vpp > 1 or pp > 2 or tp > 2 or (tp > 1 and not sequence)):
@@ -27,21 +29,23 @@ def legal(tp, cp, pp, vpp, zero, sequence, experts):
     return not (sequence and tp == 1) and not (zero and dp * cp == 1)
 
 
-def keys_of(tp, cp, pp, vpp, zero, sequence, experts):
+def keys_of(tp, cp, pp, vpp, ep, etp, zero, sequence, experts):
     keys = {"model.tensor_model_parallel_size": tp, "model.context_parallel_size": cp, "model.pipeline_model_parallel_size": pp, "model.sequence_parallel": sequence,
             "optimizer.use_distributed_optimizer": zero, "ddp.overlap_grad_reduce": zero, "ddp.bucket_size": 2000}
     if vpp > 1:
         keys["model.virtual_pipeline_model_parallel_size"] = vpp
+    if experts:
+        keys.update({"model.expert_model_parallel_size": ep, "model.expert_tensor_parallel_size": etp, "model.moe_token_dispatcher_type": "alltoall" if zero else "allgather"})
     if experts and pp == 2:
         keys["model.num_layers_in_first_pipeline_stage"] = 1
     return keys
 
 
 def draw(seed, count):
-    choices = [row for row in itertools.product((1, 2, 4), (1, 2, 4), (1, 2, 4), (1, 2), (False, True), (False, True), (False, True)) if legal(*row)]
+    choices = [row for row in itertools.product((1, 2, 4), (1, 2, 4), (1, 2, 4), (1, 2), (1, 2, 4), (1, 2), (False, True), (False, True), (False, True)) if legal(*row)]
     random.Random(f"layouts {seed}").shuffle(choices)
     # Combinations first: eight ranks on one axis are what other tests do with fewer.
-    choices.sort(key=lambda row: -sum(size > 1 for size in row[:3]) // 2)
+    choices.sort(key=lambda row: -sum(size > 1 for size in (*row[:3], row[4])) // 2)
     return choices[:count]
 
 
@@ -50,13 +54,13 @@ def alone(data, shelf, tmp_path_factory):  # noqa: F811
     """Values and the run of one process, for each toy."""
     runs = {}
     for experts in (False, True):
-        start = {"checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME["mixtral"]), **EXPERTS} if experts else DENSE
+        start = {"checkpoint.pretrained_checkpoint": shelf.path(toys.Toy("mixtral-eight-wide", "mixtral", {"num_local_experts": 8})), **EXPERTS} if experts else DENSE
         values = {**data, **BATCH, **start, "train.global_batch_size": 8, "train.train_iters": 2, "validation.eval_interval": 2, "validation.eval_iters": 1, "logger.log_params_norm": True}
         runs[experts] = values, run(tmp_path_factory.mktemp("alone"), 1, values)
     return runs
 
 
-@pytest.mark.parametrize("row", draw(conftest.SEED, 12 if conftest.ALL else 5), ids=lambda row: "tp{}-cp{}-pp{}-vpp{}-zero{:d}-sp{:d}-experts{:d}".format(*row))
+@pytest.mark.parametrize("row", draw(conftest.SEED, 12 if conftest.ALL else 5), ids=lambda row: "tp{}-cp{}-pp{}-vpp{}-ep{}-etp{}-zero{:d}-sp{:d}-experts{:d}".format(*row))
 def test_eight_ranks_are_one_process(row, alone, tmp_path):
     values, one = alone[row[-1]]
     assert_close_runs(run(tmp_path / "ranks", 8, {**values, **keys_of(*row)}), one)

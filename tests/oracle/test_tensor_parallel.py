@@ -19,6 +19,7 @@ MODELS = {
     "windows": "gemma3",
     "caps": toys.Toy("gemma2-shared", "gemma2", {"num_key_value_heads": 2}),
     "not gated": "nemotron",
+    "prediction blocks": "mimo-mtp",
 }
 
 
@@ -26,7 +27,7 @@ def values_of(model, data, shelf, **more):  # noqa: F811
     start = MODELS[model]
     if not isinstance(start, dict):
         start = {"checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME[start] if isinstance(start, str) else start)}
-    return {**data, **BATCH, **start, "validation.eval_interval": 2, "validation.eval_iters": 2, "logger.log_params_norm": True, **more}
+    return {**data, **BATCH, **start, "validation.eval_interval": 2, "validation.eval_iters": 2, "logger.log_params_norm": True, "model.mtp_loss_scaling_factor": 0.3, **more}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -42,6 +43,30 @@ def test_ranks_are_one_process(model, data, shelf, tmp_path):  # noqa: F811
     assert_same_numbers(run(tmp_path / "plain", 4, {**values, **TP2, "ddp.bucket_size": LATE["ddp.bucket_size"], "optimizer.use_distributed_optimizer": False}), both)
 
 
+SHARED = {
+    "plain": {**RANDOM_MODEL, "model.num_attention_heads": 8, "model.num_query_groups": 2},
+    "one for all": {**RANDOM_MODEL, "model.num_attention_heads": 8, "model.num_query_groups": 1},
+    "biases": toys.Toy("qwen2-eight", "qwen2", {"num_attention_heads": 8, "num_key_value_heads": 2, "hidden_size": 64}),
+    "norms of heads": toys.Toy("qwen3-eight", "qwen3", {"num_attention_heads": 8, "num_key_value_heads": 2}),
+    "sinks and windows": toys.Toy("gpt_oss-eight", "gpt_oss", {"num_attention_heads": 8, "num_key_value_heads": 2}),
+}
+
+
+@pytest.mark.parametrize("model", SHARED)
+def test_ranks_share_key_heads(model, data, shelf, tmp_path):  # noqa: F811
+    """Four ranks, two key/value heads or one."""
+    start, tp4 = SHARED[model], {**SP2, "model.tensor_model_parallel_size": 4, "model.expert_tensor_parallel_size": 1}
+    if not isinstance(start, dict):
+        start = {"checkpoint.pretrained_checkpoint": shelf.path(start)}
+    values = {**data, **BATCH, **start, "validation.eval_interval": 2, "validation.eval_iters": 2, "logger.log_params_norm": True, "optimizer.log_num_zeros_in_grad": True}
+    one = run(tmp_path / "one", 1, values)
+    assert_close_runs(run(tmp_path / "sequence", 4, {**values, **tp4}), one)
+    if model == "plain":
+        assert_close_runs(run(tmp_path / "four", 4, {**values, **tp4, "model.sequence_parallel": False}), one)
+        got = resumed(tmp_path / "resumed", {**values, "train.train_iters": 4}, (4, tp4), (1, {}))
+        assert_close_runs(got, run(tmp_path / "straight", 1, {**values, "train.train_iters": 4}))
+
+
 WHOLE = {"model.expert_tensor_parallel_size": 1}
 EXPERTS = {
     "split experts": ("mixtral", {}),
@@ -50,6 +75,7 @@ EXPERTS = {
     "latent attention, bias routing": ("deepseek_v3", WHOLE),
     "latent attention, groups of experts": ("deepseek_v2", {}),
     "sinks and biases": ("gpt_oss", WHOLE),
+    "prediction blocks": ("deepseek_v3-mtp2", WHOLE),
 }
 
 
@@ -57,7 +83,8 @@ EXPERTS = {
 def test_experts_are_one_process(model, data, shelf, tmp_path):  # noqa: F811
     toy, more = EXPERTS[model]
     values = {**data, **BATCH, "checkpoint.pretrained_checkpoint": shelf.path(toys.BY_NAME[toy]), "validation.eval_interval": 2, "validation.eval_iters": 2,
-              "logger.log_params_norm": True, "model.moe_aux_loss_coeff": 0.02, "model.moe_z_loss_coeff": 0.001, "model.moe_router_bias_update_rate": 0.01}
+              "logger.log_params_norm": True, "model.moe_aux_loss_coeff": 0.02, "model.moe_z_loss_coeff": 0.001, "model.moe_router_bias_update_rate": 0.01,
+              "model.mtp_loss_scaling_factor": 0.3}
     one = run(tmp_path / "one", 1, values)
     assert_close_runs(run(tmp_path / "two", 2, {**values, **SP2, **more}), one)
     if model in ("split experts", "latent attention, bias routing"):
@@ -95,7 +122,7 @@ def test_a_run_goes_on_with_any_sharing(precision, data, tmp_path):  # noqa: F81
 
 
 def test_what_is_not_split_is_refused(data, shelf, tmp_path):  # noqa: F811
-    for more, words in (({"model.num_query_groups": 1}, "R479"), ({"model.attention_dropout": 0.1}, "R051"), ({"model.num_attention_heads": 9, "model.num_query_groups": 3}, "R470"),
+    for more, words in (({"model.attention_dropout": 0.1}, "R051"), ({"model.num_attention_heads": 9, "model.num_query_groups": 3}, "R470"),
                         ({"model.ffn_hidden_size": 57}, "R472"), ({"logger.sample_tokens": 3}, "R051"),
                         ({"mixed_precision": "bf16_with_fp8_current_scaling_mixed"}, "R051"), ({"model.sequence_parallel": True, "dataset.seq_length": 25}, "R464")):
         done = launch(tmp_path / words, 2, {**data, **BATCH, **DENSE, **TP2, **more}, exit_code=2)

@@ -29,37 +29,29 @@ void alias_all(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, c
 
 constexpr auto kDpCp = comm::Axis::kDpCp, kTp = comm::Axis::kTp, kPp = comm::Axis::kPp;
 
+/// The ranks that hold the parts of a weight, or of all of a layer's experts; and those that hold the same.
+comm::Axis parts_of(const spec::Param& param) { return param.expert_sharded ? comm::Axis::kExperts : kTp; }
+comm::Axis same_weights(const spec::Param& param) { return param.expert_sharded ? comm::Axis::kExpertDp : kDpCp; }
+
 /// Summed as integers: one rank alone is not 0 at each element, and its bits stay what they are, -0 too.
 void join_bits(const at::Tensor& fp32, const comm::Mesh& mesh, comm::Axis axis) {
   at::Tensor bits = fp32.view(at::kInt);
   comm::all_reduce_sum(bits, mesh, axis);
 }
 
-/// The whole parameter of which this rank holds `part`, in the parameter's shape; on every rank, in memory for one.
-at::Tensor whole_of(const model::Weight& weight, const at::Tensor& part, const comm::Mesh& mesh) {
-  if (!weight.tp_split) return part;
-  const at::Tensor whole = at::zeros(weight.param.view, part.options().dtype(at::kFloat));
-  at::Tensor box = whole;
-  for (size_t axis = 0; axis < weight.box.lo.size(); ++axis)
-    box = box.narrow(static_cast<int64_t>(axis), weight.box.lo[axis], weight.box.hi[axis] - weight.box.lo[axis]);
-  box.copy_(part.view(box.sizes()));
-  join_bits(whole, mesh, kTp);
-  return whole.view(weight.param.shape).to(part.scalar_type());
-}
-
-/// The state `name` of a whole weight, likewise: an optimizer may be sharded, and the weight split.
-at::Tensor whole_state(const optim::Optimizer& optimizer, const char* name, const model::Weight& weight,
-                       const comm::Mesh& mesh) {
+/// What this rank holds of a parameter, as it does: the weight itself, or a state of it. An optimizer may be sharded.
+at::Tensor held_state(const optim::Optimizer& optimizer, const char* name, const model::Weight& weight,
+                      const comm::Mesh& mesh) {
   const optim::Range all{weight.offset, weight.offset + weight.size};
-  if (!optimizer.is_sharded()) return whole_of(weight, optimizer.read(name, all), mesh);
+  if (!optimizer.is_sharded()) return optimizer.read(name, all);
   const at::Tensor values =
       at::zeros({weight.size}, at::TensorOptions().dtype(at::kFloat).device(weight.data.device()));
   for (const optim::Range& range : optimizer.owned()) {
     const optim::Range part = range.shared_with(all);
     if (part.size() > 0) values.narrow(0, part.begin - all.begin, part.size()).copy_(optimizer.read(name, part));
   }
-  join_bits(values, mesh, kDpCp);
-  return whole_of(weight, values, mesh);
+  join_bits(values, mesh, same_weights(weight.param));
+  return values;
 }
 
 /// Hands whole tensors to the rank that writes, parameter by parameter in the order of the table. Every rank calls the
@@ -71,17 +63,40 @@ class Gatherer {
 
   at::Tensor weight(const spec::Param& param, int stage) {
     const model::Weight* own = own_of(param, stage);
-    return to_writer(own ? whole_of(*own, own->data, mesh_) : at::Tensor(), param, stage, weights_.dtype_of(param));
+    return whole_of(own, own ? own->data : at::Tensor(), param, stage, weights_.dtype_of(param));
   }
   at::Tensor state(const char* name, const spec::Param& param, int stage) {
     const model::Weight* own = own_of(param, stage);
-    return to_writer(own ? whole_state(*optimizer_, name, *own, mesh_) : at::Tensor(), param, stage, at::kFloat);
+    return whole_of(own, own ? held_state(*optimizer_, name, *own, mesh_) : at::Tensor(), param, stage, at::kFloat);
   }
 
  private:
-  /// Of an embedding that both ends of a pipeline hold, the first one's.
+  /// Of an embedding that both ends of a pipeline hold, the first one's. Null also for an expert of other ranks.
   const model::Weight* own_of(const spec::Param& param, int stage) const {
-    return stage == mesh_.index(kPp) ? &weights_.at(param.name) : nullptr;
+    return stage == mesh_.index(kPp) && weights_.has(param.name) ? &weights_.at(param.name) : nullptr;
+  }
+  /// `held`: what `own` holds, null where others do.
+  at::Tensor whole_of(const model::Weight* own, const at::Tensor& held, const spec::Param& param, int stage,
+                      at::ScalarType type) const {
+    at::Tensor whole = held;
+    if (stage == mesh_.index(kPp) && has_parts(own, param)) whole = joined(own, held, param).to(type);
+    return to_writer(whole, param, stage, type);
+  }
+  bool has_parts(const model::Weight* own, const spec::Param& param) const {
+    return (own && own->tp_split) || (param.expert_sharded && mesh_.layout().ep > 1);
+  }
+  /// In the parameter's shape, fp32; on every rank, in memory for one.
+  at::Tensor joined(const model::Weight* own, const at::Tensor& held, const spec::Param& param) const {
+    const at::Tensor whole =
+        at::zeros(param.view, at::TensorOptions().dtype(at::kFloat).device(weights_.context().device));
+    if (own && own->is_first) {
+      at::Tensor box = whole;
+      for (size_t axis = 0; axis < own->box.lo.size(); ++axis)
+        box = box.narrow(static_cast<int64_t>(axis), own->box.lo[axis], own->box.hi[axis] - own->box.lo[axis]);
+      box.copy_(held.view(box.sizes()));
+    }
+    join_bits(whole, mesh_, parts_of(param));
+    return whole.view(param.shape);
   }
   at::Tensor to_writer(const at::Tensor& whole, const spec::Param& param, int stage, at::ScalarType type) const {
     if (stage == 0 || mesh_.index(kDpCp) != 0 || mesh_.index(kTp) != 0) return whole;

@@ -32,6 +32,12 @@ at::Tensor own_part(const at::Tensor& x, Group& group) {
   return part;
 }
 
+/// Of what every rank has whole.
+at::Tensor own_rows(const at::Tensor& x, Group& group) {
+  const int64_t count = x.size(0) / group.size();
+  return x.narrow(0, count * group.rank(), count).contiguous();
+}
+
 at::Tensor same(const at::Tensor& x, Group&) { return x.detach(); }
 
 using Way = at::Tensor (*)(const at::Tensor&, Group&);
@@ -71,6 +77,16 @@ at::Tensor into_tp(const at::Tensor& x, const Mesh& mesh) {
 }
 at::Tensor out_of_tp(const at::Tensor& x, const Mesh& mesh) {
   return mesh.token_ranks() > 1 ? reduce_scatter_to(x, mesh, Axis::kTp) : reduce_from(x, mesh, Axis::kTp);
+}
+
+at::Tensor columns_out_of_tp(const at::Tensor& x, const Mesh& mesh) {
+  if (mesh.size(Axis::kTp) == 1) return x;
+  const int parts = mesh.token_ranks();
+  // Without sequence parallelism every rank goes on with all tokens and finds the same gradient.
+  const at::Tensor whole =
+      parts > 1 ? gather_from(x.t(), mesh, Axis::kTp).t() : apply<joined, own_rows>(x.t(), mesh, Axis::kTp).t();
+  const int64_t count = x.size(0) / parts;
+  return whole.narrow(0, parts > 1 ? count * mesh.index(Axis::kTp) : 0, count).contiguous();
 }
 
 at::Tensor all_gather(const at::Tensor& x, const Mesh& mesh, Axis axis) {

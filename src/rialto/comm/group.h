@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace rialto::comm {
 
@@ -19,7 +20,7 @@ class Pending {
 };
 
 /// What this rank has handed to one kind of operation: the largest tensor of each call (of a scattered sum or a
-/// gathering the whole one).
+/// gathering the whole one; of an exchange what it sends, its own share included).
 struct Volume {
   int64_t calls = 0, bytes = 0;
 };
@@ -37,6 +38,9 @@ class Group {
   virtual std::unique_ptr<Pending> reduce_scatter(at::Tensor part, at::Tensor whole, Reduce op, std::string what) = 0;
   /// Every rank's `part`, in the order of ranks.
   virtual std::unique_ptr<Pending> all_gather(at::Tensor whole, at::Tensor part, std::string what) = 0;
+  /// Dim 0 of `in` is cut into runs of `in_rows`, one for each rank in order; `out` gets, likewise, `out_rows` of each.
+  virtual std::unique_ptr<Pending> all_to_all(at::Tensor out, at::Tensor in, std::vector<int64_t> out_rows,
+                                              std::vector<int64_t> in_rows, std::string what) = 0;
   /// `x` of rank `root`, in place.
   virtual std::unique_ptr<Pending> broadcast(at::Tensor x, int root, std::string what) = 0;
   /// To rank `to`, which receives a tensor of the same shape and type under the same tag. Not collective: only these

@@ -1,6 +1,9 @@
 // Axes and their groups.
 #include "rialto/comm/mesh.h"
 
+#include <algorithm>
+#include <map>
+
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
@@ -8,22 +11,12 @@
 namespace rialto::comm {
 namespace {
 
-constexpr const char* kNames[] = {"tp", "cp", "dp", "pp", "dp-cp"};
-
-int& along(spec::Coords& coords, Axis axis) {
-  switch (axis) {
-    case Axis::kTp:
-      return coords.tp;
-    case Axis::kCp:
-      return coords.cp;
-    case Axis::kDp:
-      return coords.dp;
-    case Axis::kPp:
-    case Axis::kDpCp:
-      break;
-  }
-  return coords.pp;
-}
+constexpr const char* kNames[] = {"tp", "cp", "dp", "pp", "dp-cp", "ep", "edp", "kv"};
+/// In the order in which groups are made.
+constexpr Axis kGrouped[] = {Axis::kTp,   Axis::kCp,      Axis::kDp,       Axis::kPp,
+                             Axis::kDpCp, Axis::kExperts, Axis::kExpertDp, Axis::kKeyCopies};
+/// Gradients are reduced over these: of several with the same ranks the first one serves.
+constexpr Axis kSameWeights[] = {Axis::kDp, Axis::kCp, Axis::kDpCp, Axis::kExpertDp};
 
 }  // namespace
 
@@ -37,29 +30,60 @@ Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(l
   }
   if (!world_) return;
   coords_ = spec::coords_of(layout_, world_->rank());
-  for (const Axis axis : kAxes) {
+  std::map<std::vector<int>, std::shared_ptr<Group>> of_same_weights;
+  for (const Axis axis : kGrouped) {
     if (size(axis) == 1) continue;
-    std::vector<int> ranks;
-    spec::Coords coords = coords_;
-    for (int i = 0; i < size(axis); ++i) {
-      along(coords, axis) = i;
-      ranks.push_back(spec::rank_of(layout_, coords));
-    }
     const auto number = static_cast<size_t>(axis);
-    groups_[number] = world_->group(fmt::format("{}/{}", kNames[number], ranks.front()), ranks);
+    const std::vector<int> ranks = ranks_along(axis);
+    const bool shared = std::ranges::find(kSameWeights, axis) != std::end(kSameWeights);
+    std::shared_ptr<Group>& group = shared ? of_same_weights[ranks] : groups_[number];
+    if (!group) group = world_->group(fmt::format("{}/{}", kNames[number], ranks.front()), ranks);
+    groups_[number] = group;
     if (axis == Axis::kPp && (coords_.pp == 0 || coords_.pp == layout_.pp - 1))
       ends_ = world_->group(fmt::format("ends/{}", ranks.front()), {ranks.front(), ranks.back()});
   }
-  auto& same_weights = groups_[static_cast<size_t>(Axis::kDpCp)];
-  if (layout_.cp == 1 || layout_.dp == 1) {
-    same_weights = groups_[static_cast<size_t>(layout_.cp == 1 ? Axis::kDp : Axis::kCp)];
-    return;
-  }
+}
+
+std::vector<int> Mesh::ranks_along(Axis axis) const {
   std::vector<int> ranks;
-  spec::Coords coords = coords_;
-  for (coords.dp = 0; coords.dp < layout_.dp; ++coords.dp)
-    for (coords.cp = 0; coords.cp < layout_.cp; ++coords.cp) ranks.push_back(spec::rank_of(layout_, coords));
-  same_weights = world_->group(fmt::format("dp-cp/{}", ranks.front()), ranks);
+  spec::Coords at = coords_;
+  const auto add = [&] { ranks.push_back(spec::rank_of(layout_, at)); };
+  const auto along = [&](int& coordinate, int size, const auto& each) {
+    for (coordinate = 0; coordinate < size; ++coordinate) each();
+  };
+  const int first_of_stage = spec::rank_of(layout_, {.pp = coords_.pp}), of_experts = layout_.etp * layout_.ep;
+  const spec::ExpertCoords expert = spec::expert_coords_of(layout_, coords_);
+  switch (axis) {
+    case Axis::kTp:
+      along(at.tp, layout_.tp, add);
+      break;
+    case Axis::kCp:
+      along(at.cp, layout_.cp, add);
+      break;
+    case Axis::kDp:
+      along(at.dp, layout_.dp, add);
+      break;
+    case Axis::kPp:
+      along(at.pp, layout_.pp, add);
+      break;
+    case Axis::kDpCp:
+      along(at.dp, layout_.dp, [&] { along(at.cp, layout_.cp, add); });
+      break;
+    case Axis::kExperts:
+      for (int i = 0; i < of_experts; ++i) ranks.push_back(first_of_stage + expert.edp * of_experts + i);
+      break;
+    case Axis::kExpertDp:
+      for (int i = 0; i < layout_.edp(); ++i)
+        ranks.push_back(first_of_stage + i * of_experts + expert.ep * layout_.etp + expert.etp);
+      break;
+    case Axis::kKeyCopies:
+      for (int i = 0; i < layout_.key_copies; ++i) {
+        at.tp = coords_.tp / layout_.key_copies * layout_.key_copies + i;
+        add();
+      }
+      break;
+  }
+  return ranks;
 }
 
 int Mesh::size(Axis axis) const {
@@ -74,14 +98,37 @@ int Mesh::size(Axis axis) const {
       return layout_.pp;
     case Axis::kDpCp:
       return layout_.dp * layout_.cp;
+    case Axis::kExperts:
+      return layout_.etp * layout_.ep;
+    case Axis::kExpertDp:
+      return layout_.edp();
+    case Axis::kKeyCopies:
+      return layout_.key_copies;
   }
   return 1;
 }
 
 int Mesh::index(Axis axis) const {
-  if (axis == Axis::kDpCp) return coords_.dp * layout_.cp + coords_.cp;
-  spec::Coords coords = coords_;
-  return along(coords, axis);
+  const spec::ExpertCoords expert = spec::expert_coords_of(layout_, coords_);
+  switch (axis) {
+    case Axis::kTp:
+      return coords_.tp;
+    case Axis::kCp:
+      return coords_.cp;
+    case Axis::kDp:
+      return coords_.dp;
+    case Axis::kPp:
+      return coords_.pp;
+    case Axis::kDpCp:
+      return coords_.dp * layout_.cp + coords_.cp;
+    case Axis::kExperts:
+      return expert.ep * layout_.etp + expert.etp;
+    case Axis::kExpertDp:
+      return expert.edp;
+    case Axis::kKeyCopies:
+      return coords_.tp % layout_.key_copies;
+  }
+  return 0;
 }
 
 Group& Mesh::group(Axis axis) const {

@@ -13,7 +13,10 @@
 namespace rialto::comm {
 
 /// kDpCp: both together, context-parallel ranks first: all that hold the same weights, if they are not experts.
-enum class Axis { kTp, kCp, kDp, kPp, kDpCp };
+/// kExperts: the ranks that hold one set of experts together, etp fastest, then ep. kExpertDp: those that hold the same
+/// experts. kKeyCopies: tensor-parallel neighbours that hold the same key/value head.
+enum class Axis { kTp, kCp, kDp, kPp, kDpCp, kExperts, kExpertDp, kKeyCopies };
+/// Those that a rank's coordinates are on.
 inline constexpr Axis kAxes[] = {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp};
 
 class Mesh {
@@ -36,10 +39,12 @@ class Mesh {
   Group* ends() const { return ends_.get(); }
 
  private:
+  std::vector<int> ranks_along(Axis axis) const;
+
   spec::Layout layout_;
   spec::Coords coords_;
   std::shared_ptr<World> world_;
-  std::array<std::shared_ptr<Group>, 5> groups_;
+  std::array<std::shared_ptr<Group>, 8> groups_;
   std::shared_ptr<Group> ends_;
 };
 
@@ -61,6 +66,9 @@ at::Tensor reduce_scatter_to(const at::Tensor& x, const Mesh& mesh, Axis axis);
 at::Tensor into_tp(const at::Tensor& x, const Mesh& mesh);
 /// reduce_from; with sequence parallelism reduce_scatter_to this rank's tokens.
 at::Tensor out_of_tp(const at::Tensor& x, const Mesh& mesh);
+
+/// Columns of which each of them has a part, joined, of this rank's tokens: [T,N/tp] -> [T,N].
+at::Tensor columns_out_of_tp(const at::Tensor& x, const Mesh& mesh);
 
 // Without a gradient: norms, losses, counts, flags.
 

@@ -98,6 +98,11 @@ class C10dGroup final : public Group {
     count("all_gather", whole);
     return start(std::move(what), [&] { return backend_->_allgather_base(whole, part); });
   }
+  std::unique_ptr<Pending> all_to_all(at::Tensor out, at::Tensor in, std::vector<int64_t> out_rows,
+                                      std::vector<int64_t> in_rows, std::string what) override {
+    count("all_to_all", in);
+    return start(std::move(what), [&] { return backend_->alltoall_base(out, in, out_rows, in_rows); });
+  }
   std::unique_ptr<Pending> broadcast(at::Tensor x, int root, std::string what) override {
     count("broadcast", x);
     return start(std::move(what), [&] {

@@ -119,7 +119,6 @@ constexpr ModelKey kModelKeys[] = {
     {"is_hybrid_model", kFlag, "not computed", "false"},
     {"linear_attention_freq", kSizes, "not computed", "null"},
     {"moe_apply_probs_on_input", kFlag, "not computed", "false"},
-    {"moe_expert_capacity_factor", kNumber, "not computed", "null"},
     {"moe_latent_size", kSize, "not computed", "null"},
     {"moe_router_topk_limited_devices", kSize, "not computed", "null"},
     {"moe_shared_expert_gate", kFlag, "not computed", "false"},

@@ -1,5 +1,7 @@
 // What parallel sizes must satisfy, whatever this version runs; and, as limits, what it runs.
 // Source: Megatron-Core 0.16.1 parallel_state.py, transformer_config.py, pipeline_parallel_layer_layout.py.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "rialto/config/pipeline_layout.h"
@@ -318,14 +320,6 @@ Found keys_are_gathered(C c) {
                  {.got = *type, .want = "unset or all_gather"}};
 }
 
-Found experts_split_as_layers(C c) {
-  const int64_t size = expert_tensor(c);
-  if (size == 1 || size == c.parallel.tensor_model_parallel_size) return {};
-  return Finding{"this version splits an expert over all tensor-parallel ranks or over none",
-                 {.got = fmt::to_string(size),
-                  .want = fmt::format("1 or tensor_model_parallel_size, {}", c.parallel.tensor_model_parallel_size)}};
-}
-
 Found expert_biases_are_whole(C c, M m) {
   const spec::MoeFfn* moe = first_experts(m);
   if (!moe || !moe->expert_bias || expert_tensor(c) == 1) return {};
@@ -334,31 +328,56 @@ Found expert_biases_are_whole(C c, M m) {
                   .want = "model.expert_tensor_parallel_size=1"}};
 }
 
-Found every_rank_has_groups(C c, M m) {
-  const int64_t size = c.parallel.tensor_model_parallel_size;
-  if (!sizes_make_sense(c) || size == 1) return {};
+/// Ranks that hold the same key/value head, in layers where they do.
+std::vector<int64_t> key_copies_of_layers(C c, M m) {
+  std::vector<int64_t> copies;
   for (const spec::Layer& layer : m.layers) {
     const auto* attention = std::get_if<spec::Attention>(&layer.mixer);
-    if (!attention || attention->num_groups % size == 0) continue;
-    return Finding{"this version does not share a key/value head between ranks",
-                   {.got = fmt::format("{} with tensor_model_parallel_size {}", attention->num_groups, size),
-                    .want = "a divisor of the key/value heads"}};
+    if (attention)
+      copies.push_back(std::max<int64_t>(1, c.parallel.tensor_model_parallel_size / attention->num_groups));
+  }
+  return copies;
+}
+
+Found key_heads_are_shared_alike(C c, M m) {
+  if (!sizes_make_sense(c)) return {};
+  const std::vector<int64_t> copies = key_copies_of_layers(c, m);
+  if (copies.empty() || std::ranges::max(copies) == 1) return {};
+  const auto finding = [&](const char* what, std::string got) {
+    return Finding{what, {.got = std::move(got), .want = "a divisor of the key/value heads"}};
+  };
+  if (std::ranges::min(copies) != std::ranges::max(copies))
+    return finding("this version shares key/value heads alike in all layers",
+                   fmt::format("{} to {} ranks a head", std::ranges::min(copies), std::ranges::max(copies)));
+  for (const spec::Layer& layer : m.layers) {
+    const auto* attention = std::get_if<spec::Attention>(&layer.mixer);
+    if (attention && attention->qk_norm && attention->qk_norm_width == spec::QkNormWidth::kFull)
+      return finding("this version does not share key/value heads that are normed together",
+                     fmt::format("{} key/value heads with tensor_model_parallel_size {}", attention->num_groups,
+                                 c.parallel.tensor_model_parallel_size));
   }
   return {};
 }
 
-Found no_prediction_blocks(C c, M m) {
-  if (c.parallel.tensor_model_parallel_size <= 1 || m.mtp.empty()) return {};
-  return Finding{
-      "this version does not split blocks of multi-token prediction",
-      {.got = fmt::format("{} with tensor_model_parallel_size {}", m.mtp.size(), c.parallel.tensor_model_parallel_size),
-       .want = "none, or tensor_model_parallel_size 1"}};
+Found whole_layers_of_experts(C c) {
+  return runs_alone(c, c.parallel.expert_model_parallel_size, "this version does not share experts out with it",
+                    {Beside::kFp8, Beside::kSamples});
 }
 
-Found one_rank_has_all_experts(C c) {
-  const int64_t size = c.parallel.expert_model_parallel_size;
-  if (size <= 1) return {};
-  return Finding{"this version trains with expert parallel size 1", {.got = std::to_string(size), .want = "1"}};
+Found drops_by_weight(C c) {
+  if (c.parallel.context_parallel_size <= 1 || !c.model.moe_expert_capacity_factor ||
+      c.model.moe_token_drop_policy != "position")
+    return {};
+  return Finding{"context-parallel ranks have their tokens in another order",
+                 {.got = fmt::format("position with context_parallel_size {}", c.parallel.context_parallel_size),
+                  .want = "probs"}};
+}
+
+Found dispatcher_is_known(C c) {
+  const std::string& type = c.parallel.moe_token_dispatcher_type;
+  if (type == "allgather" || type == "alltoall") return {};
+  return Finding{type == "flex" ? "its libraries (DeepEP, HybridEP) are for GPUs with NVLink" : "no such dispatcher",
+                 {.got = type, .want = "allgather or alltoall"}};
 }
 
 }  // namespace
@@ -404,9 +423,10 @@ void add_parallel_rules(std::vector<Rule>& rules) {
   rules.push_back({"R492", "model.cp_comm_type", "unset or all_gather", keys_are_gathered, true});
   rules.push_back(
       {"R493", "model.pipeline_model_parallel_layout", "with m and L in one stage", predictions_beside_the_loss, true});
-  rules.push_back({"R490", "model.expert_model_parallel_size", "1", one_rank_has_all_experts, true});
-  rules.push_back(
-      {"R491", "model.expert_tensor_parallel_size", "1 or tensor_model_parallel_size", experts_split_as_layers, true});
+  rules.push_back({"R490", "model.expert_model_parallel_size", "1 with FP8 or logger.sample_tokens",
+                   whole_layers_of_experts, true});
+  rules.push_back({"R057", "model.moe_token_drop_policy", "probs beside context parallelism", drops_by_weight, true});
+  rules.push_back({"R491", "model.moe_token_dispatcher_type", "allgather or alltoall", dispatcher_is_known});
 }
 
 std::vector<ModelRule> parallel_model_rules() {
@@ -421,8 +441,8 @@ std::vector<ModelRule> parallel_model_rules() {
       {"R477", "model.pipeline_model_parallel_size", "such that the layers divide over its stages", layers_divide},
       {"R478", "model.pipeline_model_parallel_layout", "with as many t and m as the model has", layout_has_the_layers},
       {"R494", "model.expert_tensor_parallel_size", "1 for experts with biases", expert_biases_are_whole, true},
-      {"R479", "model.tensor_model_parallel_size", "a divisor of the key/value heads", every_rank_has_groups, true},
-      {"R481", "model.tensor_model_parallel_size", "1 with blocks of multi-token prediction", no_prediction_blocks,
+      {"R479", "model.tensor_model_parallel_size",
+       "a divisor of the key/value heads where layers differ in them or norm them together", key_heads_are_shared_alike,
        true},
   };
 }

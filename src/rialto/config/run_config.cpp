@@ -97,7 +97,8 @@ std::string write_portable_sections(const RunConfig& config) {
 std::string write_run_keys(const RunConfig& config) {
   std::string text;
   for (const std::string_view key :
-       {"moe_aux_loss_coeff", "moe_z_loss_coeff", "moe_router_bias_update_rate", "mtp_loss_scaling_factor",
+       {"moe_aux_loss_coeff", "moe_z_loss_coeff", "moe_router_bias_update_rate",
+        "moe_expert_capacity_factor", "moe_token_drop_policy", "mtp_loss_scaling_factor",
         "calculate_per_token_loss", "deterministic_mode", "hidden_dropout", "attention_dropout",
         "recompute_granularity", "recompute_method", "recompute_num_layers", "recompute_modules", "moe_layer_recompute",
         "cpu_offloading", "cpu_offloading_num_layers", "fine_grained_activation_offloading", "offload_modules",

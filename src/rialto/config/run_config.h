@@ -20,6 +20,8 @@ struct ModelSection {
   /// rialto/resolve/spelled_model.h makes a model of them.
   Node keys;
   double moe_aux_loss_coeff = 0, moe_z_loss_coeff = 0, moe_router_bias_update_rate = 0;
+  std::optional<double> moe_expert_capacity_factor;  ///< unset: experts take all
+  std::string moe_token_drop_policy = "probs";
   double mtp_loss_scaling_factor = 0.1;
   bool deterministic_mode = false;
   bool calculate_per_token_loss = true;  ///< false: per micro-batch, Megatron's default
@@ -35,7 +37,8 @@ struct ModelSection {
 struct ParallelKeys {
   int64_t tensor_model_parallel_size = 1, pipeline_model_parallel_size = 1, context_parallel_size = 1,
           expert_model_parallel_size = 1;
-  std::optional<int64_t> expert_tensor_parallel_size;           ///< unset: tensor_model_parallel_size
+  std::optional<int64_t> expert_tensor_parallel_size;  ///< unset: tensor_model_parallel_size
+  std::string moe_token_dispatcher_type = "allgather";
   std::optional<int64_t> virtual_pipeline_model_parallel_size;  ///< chunks of a pipeline rank
   std::optional<int64_t> microbatch_group_size_per_vp_stage;    ///< unset: pipeline_model_parallel_size
   std::string pipeline_model_parallel_layout;                   ///< pipeline_layout.h

@@ -52,6 +52,11 @@ std::vector<Field<ModelSection>> model_fields() {
       field_or_default("moe_z_loss_coeff", &M::moe_z_loss_coeff, "weight of the router's z loss; 0: none"),
       field("moe_router_bias_update_rate", &M::moe_router_bias_update_rate,
             "step of a router's selection bias towards an even load, after each iteration; 0: it stays"),
+      field("moe_expert_capacity_factor", &M::moe_expert_capacity_factor,
+            "an expert takes this many times its even share of a micro-batch's choices, the rest are dropped; unset: "
+            "all"),
+      field("moe_token_drop_policy", &M::moe_token_drop_policy,
+            "what a full expert keeps: probs (the largest weights) or position (the first)"),
       field("mtp_loss_scaling_factor", &M::mtp_loss_scaling_factor,
             "weight of the losses of multi-token prediction, over its depths; 0: those blocks rest"),
       field("deterministic_mode", &M::deterministic_mode,
@@ -86,6 +91,18 @@ std::optional<Finding> agrees_with_init_std(const RunConfig& config, const State
                   .hint = "leave the key out"}};
 }
 
+std::optional<Finding> capacity_is_positive(const RunConfig& config) {
+  const auto& factor = config.model.moe_expert_capacity_factor;
+  if (!factor || *factor > 0) return {};
+  return Finding{"an expert takes nothing", {.got = fmt::format("{}", *factor), .want = "unset or above 0"}};
+}
+
+std::optional<Finding> drop_policy_is_known(const RunConfig& config) {
+  const std::string& policy = config.model.moe_token_drop_policy;
+  if (policy == "probs" || policy == "position") return {};
+  return Finding{"no such way to choose what a full expert drops", {.got = policy, .want = "probs or position"}};
+}
+
 }  // namespace
 
 void add_model_rows(std::vector<KeyRow>& rows) {
@@ -102,6 +119,8 @@ void add_model_rules(std::vector<Rule>& rules) {
   rules.push_back(number_rule("R043", "model.moe_z_loss_coeff", [](C c) { return c.model.moe_z_loss_coeff; }, 0, 1e6));
   rules.push_back(number_rule(
       "R044", "model.moe_router_bias_update_rate", [](C c) { return c.model.moe_router_bias_update_rate; }, 0, 1e6));
+  rules.push_back({"R055", "model.moe_expert_capacity_factor", "unset or above 0", capacity_is_positive});
+  rules.push_back({"R056", "model.moe_token_drop_policy", "probs or position", drop_policy_is_known});
   for (const StatedInit& row : kStatedInits)
     rules.push_back({row.rule, row.key,
                      fmt::format("model.init_method_std{} as its spread, when it is set",

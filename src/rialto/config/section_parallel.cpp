@@ -32,6 +32,8 @@ void add_parallel_rows(std::vector<KeyRow>& rows) {
        field("expert_model_parallel_size", &P::expert_model_parallel_size, "ranks that share the experts of a layer"),
        field("expert_tensor_parallel_size", &P::expert_tensor_parallel_size,
              "ranks that share each expert; unset: tensor_model_parallel_size"),
+       field("moe_token_dispatcher_type", &P::moe_token_dispatcher_type,
+             "how tokens reach experts of other ranks: allgather (each rank sees all tokens), alltoall (rows travel)"),
        field("sequence_parallel", &P::sequence_parallel, "tensor-parallel ranks split norms and dropout by sequence")});
 }
 

@@ -50,6 +50,7 @@ RIALTO_INLINE void combine_rows(const Rows<T>& a, int64_t first, int64_t last) {
       const int64_t n = std::min(kLanes, a.width - i);
       f32x8 sum = splat(0);
       for (int64_t j = 0; j < a.choices; ++j) {
+        if (place[j] < 0) continue;
         const f32x8 v = load_some(a.from + place[j] * a.width + i, n);
         sum += a.weights ? v * a.weights[token * a.choices + j] : v;
       }
@@ -61,6 +62,10 @@ RIALTO_INLINE void combine_rows(const Rows<T>& a, int64_t first, int64_t last) {
 template <class T>
 RIALTO_INLINE void dots_rows(const Rows<T>& a, int64_t first, int64_t last) {
   for (int64_t slot = first; slot < last; ++slot) {
+    if (a.index[slot] < 0) {
+      a.dots[slot] = 0;
+      continue;
+    }
     const T *x = a.other + slot / a.choices * a.width, *y = a.from + a.index[slot] * a.width;
     f32x8 sum = splat(0);
     for (int64_t i = 0; i < a.width; i += kLanes) {

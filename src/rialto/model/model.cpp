@@ -231,13 +231,17 @@ LossSum Model::forward_loss(const Batch& batch) const {
 StageOutput Model::forward_stage(const Batch& batch, const at::Tensor& hidden_TH) const {
   const Objective& objective = impl_->objective;
   const bool training = at::GradMode::is_enabled();
-  Routing routing{.aux_loss_coeff = objective.moe_aux_loss_coeff, .z_loss_coeff = objective.moe_z_loss_coeff};
+  Routing routing{.capacity = objective.capacity};
+  if (training) {
+    routing.aux_loss_coeff = objective.moe_aux_loss_coeff;
+    routing.z_loss_coeff = objective.moe_z_loss_coeff;
+  }
   const TokenShare share = impl_->share_of(batch);
   const Batch own = at_places(batch, share.places);
   const AttentionContext context{.positions_BS = own.positions_BS,
                                  .documents_BS = batch.documents_BS,
                                  .cache = nullptr,
-                                 .routing = training ? &routing : nullptr,
+                                 .routing = &routing,
                                  .dropping = training ? impl_->dropping_of(batch) : Dropping{}};
   const auto pass = std::make_shared<Pass>(own.tokens_BS.size(0), own.tokens_BS.size(1), context, share);
   const at::Tensor in = hidden_TH.defined() ? hidden_TH : impl_->embed(own.tokens_BS, *pass, "embedding");

@@ -43,6 +43,7 @@ struct Objective {
   double mtp_loss_scaling_factor = 0;
   /// How a depth's losses are divided: by the tokens of the main loss, or (false, Megatron's default) by its own.
   bool per_token = true;
+  Capacity capacity = {};  ///< of experts, in evaluations too
 };
 
 /// What one depth of multi-token prediction lost, without the objective's factor: to be reported.

@@ -4,6 +4,8 @@
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
+#include "rialto/model/recompute.h"
+
 namespace rialto::model {
 
 Batch shifted(const Batch& batch, int64_t m) {
@@ -29,7 +31,8 @@ Batch shifted(const Batch& batch, int64_t m) {
 }
 
 MtpBlock::MtpBlock(const spec::MtpBlock& spec, const Parts& parts)
-    : embedding_norm_(parts.norm("enorm.weight", spec.embedding_norm)),
+    : mesh_(parts.mesh),
+      embedding_norm_(parts.norm("enorm.weight", spec.embedding_norm)),
       hidden_norm_(parts.norm("hnorm.weight", spec.hidden_norm)),
       final_norm_(parts.norm("final_layernorm.weight", spec.final_norm)),
       layer_(spec.layer, Parts{parts.weights, parts.mesh, parts.prefix + "transformer_layer.", parts.recipes}) {
@@ -40,7 +43,8 @@ at::Tensor MtpBlock::forward(const Recorder& recorder, const at::Tensor& embedde
                              const std::shared_ptr<Pass>& pass, Routing* routing) const {
   const at::Tensor both = at::cat(
       {add_norm(recorder, embedded_TH, {}, embedding_norm_).y, add_norm(recorder, hidden_TH, {}, hidden_norm_).y}, -1);
-  Stream stream{.x = linear(recorder, both, projection_), .delta = {}};
+  const Entered in(recorder, both, mesh_);
+  Stream stream{.x = comm::columns_out_of_tp(linear(in.recorder(), in.x(), projection_), mesh_), .delta = {}};
   // Megatron computes the depths again when all layers are: not with the block method.
   if (recorder.plan && recorder.plan->uniform_layers > 0)
     stream = run_layers(recorder, stream, std::span(&layer_, 1), pass, routing);

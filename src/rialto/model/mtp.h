@@ -21,6 +21,7 @@ class MtpBlock {
                      const std::shared_ptr<Pass>& pass, Routing* routing) const;
 
  private:
+  const comm::Mesh& mesh_;
   Norm embedding_norm_, hidden_norm_, final_norm_;
   Linear projection_;
   DecoderLayer layer_;

@@ -16,19 +16,31 @@ struct RoutedTokens {
   at::Tensor tokens_E;  ///< int64, host
 };
 
+/// How many choices an expert takes of a micro-batch: `factor` times its even share, rounded up; the others are
+/// dropped. Source: Megatron-Core moe_utils.py, apply_router_token_dropping.
+struct Capacity {
+  double factor = 0;         ///< 0: without limit
+  bool by_position = false;  ///< a full expert keeps the first ones; else those with the largest weights
+};
+
 /// One forward pass's collector. Coefficients of 0 cost nothing.
 struct Routing {
   double aux_loss_coeff = 0, z_loss_coeff = 0;
+  Capacity capacity = {};
   at::Tensor loss = {};  ///< sum over layers of coefficient * loss, fp32 scalar with gradient; undefined: none
   /// Sums over layers before the coefficient, without gradient, for reports; undefined: none.
   at::Tensor aux_loss = {}, z_loss = {};
   std::vector<RoutedTokens> tokens = {};
   bool want_choices = false;
-  std::vector<at::Tensor> choices = {};  ///< by layer with experts, in order: int64 [T,K]; empty unless wanted
+  std::vector<at::Tensor> choices =
+      {};  ///< by layer with experts, in order: int64 [T,K], -1 for dropped ones; empty unless wanted
 
   /// A collector that asks for the same and holds nothing: for a part that runs again after it has reported.
   Routing blank() const {
-    return {.aux_loss_coeff = aux_loss_coeff, .z_loss_coeff = z_loss_coeff, .want_choices = want_choices};
+    return {.aux_loss_coeff = aux_loss_coeff,
+            .z_loss_coeff = z_loss_coeff,
+            .capacity = capacity,
+            .want_choices = want_choices};
   }
 };
 

@@ -16,11 +16,10 @@ namespace {
 
 constexpr int64_t kAlign = 64;  // elements: a cache line or more in every dtype, and whole vectors
 
-/// Data- and context-parallel ranks each own an equal share of the flat buffers, and 128 elements of it at least, as in
-/// Megatron.
-int64_t flat_multiple(const spec::Layout& layout) {
-  const int64_t ranks = int64_t{layout.dp} * layout.cp;
-  return ranks == 1 ? kAlign : std::lcm<int64_t>(ranks, 128);
+/// `size` such that ranks that hold the same each own an equal share, and 128 elements of it at least, as in Megatron.
+int64_t shared_out(int64_t size, int64_t ranks) {
+  const int64_t multiple = ranks == 1 ? kAlign : std::lcm<int64_t>(ranks, 128);
+  return (size + multiple - 1) / multiple * multiple;
 }
 
 int64_t aligned(int64_t size) { return (size + kAlign - 1) / kAlign * kAlign; }
@@ -79,21 +78,28 @@ Weights::Weights(const spec::ModelSpec& model, const spec::Layout& layout, const
     if (param.pinned_dtype && !param.buffer) {
       throw Error(ErrorKind::kConfig, param.name, "this version trains no parameters of a dtype of their own");
     }
-    Weight weight{.param = param,
-                  .box = *box,
-                  .offset = flat_size_,
-                  .size = num_elements(box->sizes()),
-                  .data = {},
-                  .main_grad = {}};
+    Weight weight{.param = param, .box = *box, .size = num_elements(box->sizes()), .data = {}, .main_grad = {}};
     weight.frozen = !training || param.buffer;
-    weight.tp_split = param.tp_axis && (param.expert_sharded ? layout.etp : layout.tp) > 1;
+    const int ranks = param.expert_sharded ? layout.etp : layout.tp;
+    weight.tp_split = param.tp_axis && ranks > 1;
+    const int copies = !weight.tp_split ? ranks : param.by_key_head ? layout.key_copies : 1;
+    weight.is_first = (param.expert_sharded ? spec::expert_coords_of(layout, coords).etp : coords.tp) % copies == 0;
     weight.on_both_ends = layout.pp > 1 && spec::stages_of(param, model, layout).size() > 1;
     weight.is_copy = weight.on_both_ends && coords.pp != 0;
-    if (!param.buffer) flat_size_ += aligned(weight.size);
     index_[param.name] = weights_.size();
     weights_.push_back(std::move(weight));
   }
-  flat_size_ = (flat_size_ + flat_multiple(layout) - 1) / flat_multiple(layout) * flat_multiple(layout);
+  const auto place = [&](bool experts) {
+    for (Weight& weight : weights_) {
+      if (weight.param.buffer || weight.param.expert_sharded != experts) continue;
+      weight.offset = flat_size_;
+      flat_size_ += aligned(weight.size);
+    }
+  };
+  place(false);
+  experts_begin_ = flat_size_ = shared_out(flat_size_, int64_t{layout.dp} * layout.cp);
+  place(true);
+  flat_size_ = experts_begin_ + shared_out(flat_size_ - experts_begin_, layout.edp());
   const at::AutoDispatchBelowADInplaceOrView below;  // plain aliases of the flat buffers, each a leaf of its own
   const auto options = at::TensorOptions().device(context.device);
   flat_data_ = at::zeros({flat_size_}, options.dtype(context.dtype));

@@ -23,7 +23,8 @@ struct Weight {
   at::Tensor data;  ///< view of flat_data (a buffer: its own tensor), a leaf of autograd; requires grad unless frozen
   at::Tensor main_grad;       ///< fp32 view of flat_grad; undefined for inference and for buffers
   bool frozen = false;        ///< always for buffers
-  bool tp_split = false;      ///< each tensor-parallel rank holds another part; else all hold the same
+  bool tp_split = false;      ///< each rank that shares the layer (of an expert: the expert) holds another part
+  bool is_first = true;       ///< of the ranks along that axis that hold the same part: what is counted once, it counts
   bool on_both_ends = false;  ///< the first and the last pipeline stage hold it, and add up its gradients
   bool is_copy = false;       ///< the last stage's of those: not counted again
 };
@@ -45,8 +46,11 @@ class Weights {
   const std::vector<Weight>& all() const { return weights_; }
   at::Tensor& flat_data() { return flat_data_; }
   at::Tensor& flat_grad() { return flat_grad_; }
-  /// Padding included, which stays 0. With several data-parallel ranks a multiple of their number and of 128.
+  /// Padding included, which stays 0. Experts lie behind everything else, because other ranks hold the same ones.
   int64_t flat_size() const { return flat_size_; }
+  /// Where the experts begin. With several ranks that hold the same weights what lies before is a multiple of their
+  /// number and of 128 long; so are the experts, of theirs.
+  int64_t experts_begin() const { return experts_begin_; }
   const Context& context() const { return context_; }
   /// Of a parameter's data, on whichever rank it is: the context's, but for buffers that stay fp32.
   at::ScalarType dtype_of(const spec::Param& param) const;
@@ -61,7 +65,7 @@ class Weights {
   std::vector<Weight> weights_;
   std::map<std::string, size_t> index_;
   at::Tensor flat_data_, flat_grad_;
-  int64_t flat_size_ = 0;
+  int64_t flat_size_ = 0, experts_begin_ = 0;
 };
 
 }  // namespace rialto::model

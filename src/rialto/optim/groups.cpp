@@ -19,11 +19,14 @@ bool is_qk_norm(const spec::Param& param) {
 
 /// Runs of weights that are updated alike, in ascending order.
 std::vector<Segment> runs_of(const model::Weights& weights, const Options& options) {
+  std::vector<size_t> order;
+  for (size_t i = 0; i < weights.all().size(); ++i)
+    if (!weights.all()[i].param.buffer) order.push_back(i);
+  std::ranges::stable_sort(order, {}, [&](size_t i) { return weights.all()[i].offset; });
   std::vector<Segment> runs;
   bool joins = false;  // the weight before this one ends the last run
-  for (size_t i = 0; i < weights.all().size(); ++i) {
+  for (const size_t i : order) {
     const model::Weight& weight = weights.all()[i];
-    if (weight.param.buffer) continue;
     const Segment next{.range = {weight.offset, weight.offset + weight.size},
                        .group = group_of(weight.param, options),
                        .rule = rule_of(weight.param, options),

@@ -18,22 +18,22 @@ inline constexpr int64_t kBehindAllLayers = INT64_MAX;
 /// kBehindAllLayers.
 int64_t layer_of(const spec::Param& param);
 
-/// A run of elements [begin, end) that is reduced in one operation.
+/// A run of elements [begin, end) that is reduced in one operation, over the ranks that hold the same weights.
 struct Bucket {
   int64_t begin = 0, end = 0;
   /// Complete when the layers from this one on are: the smallest layer that has a weight in it. -1: an embedding is in
   /// it, so it is complete when the backward pass is over.
   int64_t first_layer = -1;
+  bool experts = false;  ///< which other ranks hold than those that hold the same of the rest
 };
 
-/// In the order in which gradients become complete and buckets are reduced: from the end of the buffers to their
-/// beginning. Every bucket is a multiple of lcm(ranks, 128) long, so that each rank owns an equal share of it. Cuts do
-/// not follow weights (Megatron's do, and it pads each bucket instead). `bucket_size`: elements, rounded up.
-std::vector<Bucket> plan_buckets(const model::Weights& weights, int64_t bucket_size, int num_ranks);
+/// In the order in which gradients become complete and buckets are reduced: from the end of the model to its beginning.
+/// Every bucket is a multiple of lcm(ranks, 128) long, so that each of its ranks owns an equal share of it. Cuts do not
+/// follow weights (Megatron's do, and it pads each bucket instead). `bucket_size`: elements, rounded up; `num_ranks`,
+/// `expert_ranks`: that hold the same.
+std::vector<Bucket> plan_buckets(const model::Weights& weights, int64_t bucket_size, int num_ranks, int expert_ranks);
 
 /// The part of `bucket` that `rank` owns: its place in the order of ranks.
 Range owned_part(const Bucket& bucket, int rank, int num_ranks);
-/// Those of all buckets, ascending.
-std::vector<Range> owned_ranges(const std::vector<Bucket>& buckets, int rank, int num_ranks);
 
 }  // namespace rialto::parallel

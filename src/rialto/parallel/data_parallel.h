@@ -1,6 +1,6 @@
-// Data parallelism of one run: ranks that hold the same weights and each compute a share of the global batch; beside
-// them, what tensor-parallel ranks and the ends of a pipeline add to gradients. With one rank every function is the
-// identity.
+// Data parallelism of one run: ranks that hold the same weights and each compute a share of the global batch (of
+// experts: the ranks that hold the same experts); beside them, what tensor-parallel ranks and the ends of a pipeline
+// add to gradients. With one rank every function is the identity.
 #pragma once
 
 #include <memory>
@@ -24,8 +24,8 @@ struct Options {
   bool overlap_param_gather = false;  ///< updated weights are awaited before they are used, not at once
 };
 
-/// All functions but the plain getters are collective over data- and context-parallel ranks, whose gradients are parts
-/// of one sum: every rank calls the same in the same order.
+/// All functions but the plain getters are collective over the ranks of a stage, whose gradients are parts of one sum:
+/// every rank calls the same in the same order.
 class DataParallel {
  public:
   /// `weights` must outlive it.
@@ -49,7 +49,8 @@ class DataParallel {
   /// Of the reduced gradients, over all of the model. The same bits on every rank, with and without shard_optimizer.
   double grad_norm() const;
 
-  /// Adds up what each rank found in the gradients that it owns; with every gradient on every rank it is there already.
+  /// Adds up what each rank found in the gradients that it owns, one value for each of weights.all(); with every
+  /// gradient on every rank it is there already.
   void sum_over_owners(std::vector<double>& values) const;
 
   /// After the optimizer's step: hands the updated weights around.
@@ -60,9 +61,12 @@ class DataParallel {
  private:
   class Reducer;
   class TensorSums;
-  void sum_over_ends();                             ///< gradients of what the pipeline's ends both hold
-  double sum_of_squares() const;                    ///< of this rank's part of the model
-  double sum_of_squares_counted_by_others() const;  ///< of what it holds and another rank counts
+  void sum_over_ends();  ///< gradients of what the pipeline's ends both hold
+  Range own(const Bucket& bucket) const;
+  std::vector<Range> own_parts() const;  ///< of all buckets, ascending
+  /// Of this rank's part of the model: of experts, of the rest. Each counts what no other rank does.
+  double sum_of_squares(bool experts) const;
+  double sum_of_squares_counted_by_others(bool experts) const;  ///< of what it holds and another rank counts
   model::Weights& weights_;
   comm::Mesh mesh_;
   Options options_;

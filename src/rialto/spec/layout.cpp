@@ -27,6 +27,19 @@ int rank_of(const Layout& layout, const Coords& coords) {
   return coords.tp + layout.tp * (coords.cp + layout.cp * (coords.dp + layout.dp * coords.pp));
 }
 
+int Layout::edp() const {
+  const int ranks = tp * cp * dp;
+  if (ranks % (etp * ep) != 0)
+    throw Error(ErrorKind::kConfig, "expert_model_parallel_size", "the ranks of a stage are not whole sets of experts",
+                {.got = fmt::format("{} ranks with etp {} ep {}", ranks, etp, ep), .want = "a multiple of etp x ep"});
+  return ranks / (etp * ep);
+}
+
+ExpertCoords expert_coords_of(const Layout& layout, const Coords& coords) {
+  const int rank = rank_of(layout, {.tp = coords.tp, .cp = coords.cp, .dp = coords.dp, .pp = 0});
+  return {.etp = rank % layout.etp, .ep = rank / layout.etp % layout.ep, .edp = rank / (layout.etp * layout.ep)};
+}
+
 StageRange stage_range(int64_t num_layers, const Layout& layout, int pp_rank, int chunk) {
   const int num_stages = layout.pp * layout.vpp;
   const int stage = chunk * layout.pp + pp_rank;

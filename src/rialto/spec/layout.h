@@ -6,11 +6,18 @@
 
 namespace rialto::spec {
 
+/// How tokens reach experts on other ranks: all of them are gathered, or rows travel. By Megatron's names.
+enum class TokenDispatcher { kAllGather, kAllToAll };
+
 struct Layout {
   int tp = 1, cp = 1, dp = 1, pp = 1, vpp = 1, ep = 1, etp = 1;
-  bool sp = false;  ///< sequence parallel: outside of what they share of a layer, tp ranks each have some tokens
+  int key_copies = 1;  ///< tensor-parallel neighbours that hold the same key/value head, where heads are fewer than tp
+  bool sp = false;     ///< sequence parallel: outside of what they share of a layer, tp ranks each have some tokens
+  TokenDispatcher dispatcher = TokenDispatcher::kAllGather;
   std::vector<int64_t> stage_layers = {};  ///< of each of the pp * vpp stages; empty: the same number in each
   int world() const { return tp * cp * dp * pp; }
+  /// Ranks that hold the same experts. Throws kConfig when those of a stage are not whole sets of experts.
+  int edp() const;
 };
 
 /// Coordinates of a rank on the axes. Source of the order (tp fastest, then cp, dp, pp): Megatron-Core parallel_state.
@@ -19,6 +26,13 @@ struct Coords {
 };
 Coords coords_of(const Layout& layout, int rank);
 int rank_of(const Layout& layout, const Coords& coords);
+
+/// Experts have a grid of their own over the ranks of a stage: etp fastest, then ep, then the ranks that hold the same.
+/// Source: Megatron-Core parallel_state.py, expert_decoder_rank_generator.
+struct ExpertCoords {
+  int etp = 0, ep = 0, edp = 0;
+};
+ExpertCoords expert_coords_of(const Layout& layout, const Coords& coords);
 
 /// Which part of the model a pipeline stage holds: embedding, layers [first, last), head. Chunk c of pipeline rank r is
 /// stage c * pp + r.

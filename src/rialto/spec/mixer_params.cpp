@@ -37,9 +37,10 @@ void add_attention(Table& table, const Scope& at, int64_t hidden, const Layer& l
     throw Error(ErrorKind::kShape, at.name + "self_attention", "key/value heads do not divide the query heads",
                 {.got = fmt::format("{} heads in {} groups of size {}", heads, groups, d)});
   if (layer.mixer_norm) table.norm(at, "self_attention.linear_qkv.layer_norm_", hidden, *layer.mixer_norm);
-  table.weight(at, "self_attention.linear_qkv.weight", {groups, heads / groups + 2, d, hidden}, 0);
+  table.weight(at, "self_attention.linear_qkv.weight", {groups, heads / groups + 2, d, hidden}, 0).by_key_head = true;
   if (attention.qkv_bias)
-    table.vector(at, "self_attention.linear_qkv.bias", {groups, heads / groups + 2, d}, 0, Init::kZeros);
+    table.vector(at, "self_attention.linear_qkv.bias", {groups, heads / groups + 2, d}, 0, Init::kZeros).by_key_head =
+        true;
   add_qk_norms(table, at, attention);
   if (attention.sinks) table.vector(at, "self_attention.core_attention.softmax_offset", {heads}, 0, Init::kNormal);
   add_output(table, at, hidden, heads * d, attention.out_bias, layer);

@@ -58,6 +58,7 @@ struct Param {
   // sharding: the axis of `view` that tensor parallelism splits evenly; none: replicated
   std::optional<int> tp_axis;
   bool expert_sharded = false;  ///< tp_axis belongs to the expert grid
+  bool by_key_head = false;  ///< tp_axis counts key/value heads, which neighbouring ranks share where there are fewer
 
   // disk
   DiskKey disk;
@@ -87,8 +88,11 @@ std::vector<int> stages_of(const Param& param, const ModelSpec& model, const Lay
 
 /// The share of `param` that a rank at `coords` holds, as a box of its view; rank memory is that box, row-major.
 /// nullopt: not on this rank's stage. The rows of a vocabulary need not divide: the last ranks hold fewer. Throws
-/// kShape when tp does not divide another split axis.
+/// kShape when tp does not divide another split axis, and key/value heads do not divide it.
 std::optional<Extent> rank_box(const Param& param, const ModelSpec& model, const Layout& layout, const Coords& coords);
+
+/// For Layout::key_copies: how many of `tp` ranks hold the same key/value head, in the layer that has the fewest heads.
+int key_copies(const ModelSpec& model, int tp);
 
 /// Trainable elements, counted once.
 int64_t num_parameters(const ModelSpec& model);

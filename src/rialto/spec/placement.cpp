@@ -14,14 +14,9 @@ struct Share {
   int index = 0, size = 1;
 };
 
-/// Experts live in a grid of their own over the ranks of a stage: etp fastest, then ep.
-/// Source: Megatron-Core parallel_state.py, expert_decoder_rank_generator.
-int rank_in_stage(const Layout& layout, const Coords& coords) {
-  return coords.tp + layout.tp * (coords.cp + layout.cp * coords.dp);
-}
 Share tensor_share(const Param& param, const Layout& layout, const Coords& coords) {
   if (!param.expert_sharded) return {coords.tp, layout.tp};
-  return {rank_in_stage(layout, coords) % layout.etp, layout.etp};
+  return {expert_coords_of(layout, coords).etp, layout.etp};
 }
 
 bool holds_expert(const Param& param, const ModelSpec& model, const Layout& layout, const Coords& coords) {
@@ -30,8 +25,7 @@ bool holds_expert(const Param& param, const ModelSpec& model, const Layout& layo
   if (experts % layout.ep != 0)
     throw Error(ErrorKind::kShape, param.name, "experts do not spread evenly",
                 {.got = fmt::format("{} experts on {} ranks", experts, layout.ep)});
-  const int ep = rank_in_stage(layout, coords) / layout.etp % layout.ep;
-  return param.expert / (experts / layout.ep) == ep;
+  return param.expert / (experts / layout.ep) == expert_coords_of(layout, coords).ep;
 }
 
 }  // namespace
@@ -54,14 +48,27 @@ std::vector<int> stages_of(const Param& param, const ModelSpec& model, const Lay
   return {stage};
 }
 
+int key_copies(const ModelSpec& model, int tp) {
+  int copies = 1;
+  for (const Layer& layer : model.layers)
+    if (const auto* attention = std::get_if<Attention>(&layer.mixer))
+      copies = std::max(copies, static_cast<int>(tp / attention->num_groups));
+  return copies;
+}
+
 std::optional<Extent> rank_box(const Param& param, const ModelSpec& model, const Layout& layout, const Coords& coords) {
   const std::vector<int> stages = stages_of(param, model, layout);
   if (std::none_of(stages.begin(), stages.end(), [&](int stage) { return stage % layout.pp == coords.pp; })) return {};
   if (!holds_expert(param, model, layout, coords)) return {};
   Extent box{Shape(param.view.size(), 0), param.view};
   if (!param.tp_axis) return box;
-  const auto [index, size] = tensor_share(param, layout, coords);
+  auto [index, size] = tensor_share(param, layout, coords);
   const auto axis = static_cast<size_t>(*param.tp_axis);
+  if (param.by_key_head && param.view[axis] < size && size % param.view[axis] == 0) {
+    const int copies = size / static_cast<int>(param.view[axis]);
+    index /= copies;
+    size /= copies;
+  }
   const bool vocabulary = param.stack == Stack::kEmbedding || param.stack == Stack::kHead;
   if (!vocabulary && param.view[axis] % size != 0)
     throw Error(ErrorKind::kShape, param.name, "does not split evenly over tensor-parallel ranks",

@@ -9,6 +9,18 @@
 #include "rialto/train/step.h"
 
 namespace rialto::train {
+namespace {
+
+int64_t pieces(int64_t of, int64_t size) { return (of + size - 1) / size; }
+
+/// What a rank runs while others, whose tokens its experts serve, have one more micro-batch. No sample is counted.
+model::Batch of_no_weight(model::Batch batch) {
+  batch.loss_weights_BS.zero_();
+  batch.sample_numbers.clear();
+  return batch;
+}
+
+}  // namespace
 
 EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part) {
   const auto start = std::chrono::steady_clock::now();
@@ -35,6 +47,9 @@ EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part) {
       batches.push_back(
           make_batch(dataset, first, std::min(micro, batch_end - first), setup.model_spec.vocab, setup.device));
     }
+    const auto most = static_cast<size_t>(pieces(pieces(batch_end - batch_start, micro), share.count));
+    if (batches.size() < most && setup.mesh.layout().ep > 1)
+      batches.push_back(of_no_weight(make_batch(dataset, batch_end - 1, 1, setup.model_spec.vocab, setup.device)));
     const Totals totals = forward_only(stages, batches, hooks.forward_step);
     sum += totals.loss_sum;
     weight += totals.weight;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numeric>
 
 namespace rialto::train {
 namespace {
@@ -22,18 +23,36 @@ double sum_of_squares(const at::Tensor& tensor) {
   return sum;
 }
 
-/// Adds up what tensor-parallel ranks found in their parts of each weight; of what several hold, the first one counts.
-void sum_over_parts(std::vector<double>& values, const model::Weights& weights, const comm::Mesh& mesh) {
+/// A value of each of spec::param_table, from those of this rank's weights: added over the ranks that hold parts of it;
+/// of what several hold, the first one counts.
+std::vector<double> over_model(const std::vector<double>& values, const spec::ModelSpec& model,
+                               const model::Weights& weights, const comm::Mesh& mesh) {
+  std::map<std::string, double> own;
   for (size_t w = 0; w < values.size(); ++w) {
     const model::Weight& weight = weights.all()[w];
-    if (weight.is_copy || (!weight.tp_split && mesh.index(comm::Axis::kTp) != 0)) values[w] = 0;
+    if (!weight.is_copy && weight.is_first) own[weight.param.name] = values[w];
   }
-  comm::all_reduce_sum(values, mesh, comm::Axis::kTp);
+  const std::vector<spec::Param> params = spec::param_table(model);
+  std::vector<double> whole(params.size());
+  for (const bool experts : {false, true}) {
+    std::vector<double> some;
+    for (const spec::Param& param : params) {
+      const auto found = own.find(param.name);
+      if (param.expert_sharded == experts) some.push_back(found == own.end() ? 0 : found->second);
+    }
+    comm::all_reduce_sum(some, mesh, experts ? comm::Axis::kExperts : comm::Axis::kTp);
+    auto next = some.begin();
+    for (size_t p = 0; p < params.size(); ++p)
+      if (params[p].expert_sharded == experts) whole[p] = *next++;
+  }
+  comm::all_reduce_sum(whole, mesh, comm::Axis::kPp);
+  return whole;
 }
 
-/// `count` of every weight's gradient, added over the parts that ranks own; 0 for frozen weights.
-std::vector<double> over_gradients(const model::Weights& weights, const parallel::DataParallel& ranks,
-                                   const comm::Mesh& mesh, const std::function<double(const at::Tensor&)>& count) {
+/// `count` of every gradient of the model, added over the parts that ranks own; 0 for frozen weights.
+std::vector<double> over_gradients(const spec::ModelSpec& model, const model::Weights& weights,
+                                   const parallel::DataParallel& ranks, const comm::Mesh& mesh,
+                                   const std::function<double(const at::Tensor&)>& count) {
   const std::vector<parallel::Range> owned = ranks.owned().value_or(std::vector<parallel::Range>{{0, INT64_MAX}});
   std::vector<double> sums;
   for (const model::Weight& weight : weights.all()) {
@@ -46,58 +65,40 @@ std::vector<double> over_gradients(const model::Weights& weights, const parallel
     }
   }
   ranks.sum_over_owners(sums);
-  sum_over_parts(sums, weights, mesh);
-  return sums;
+  return over_model(sums, model, weights, mesh);
 }
 
-/// Of this rank's weights, added over the stages of the pipeline.
-double sum_over_stages(const std::vector<double>& values, const comm::Mesh& mesh) {
-  std::vector<double> sum{0};
-  for (const double value : values) sum[0] += value;
-  comm::all_reduce_sum(sum, mesh, comm::Axis::kPp);
-  return sum[0];
-}
+double sum_of(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
 }  // namespace
 
-double weights_norm(const model::Weights& weights, const comm::Mesh& mesh) {
+double weights_norm(const spec::ModelSpec& model, const model::Weights& weights, const comm::Mesh& mesh) {
   const at::NoGradGuard no_grad;
   std::vector<double> sums;
   for (const model::Weight& weight : weights.all())
     sums.push_back(weight.param.buffer ? 0 : sum_of_squares(weight.data));
-  sum_over_parts(sums, weights, mesh);
-  return std::sqrt(sum_over_stages(sums, mesh));
+  return std::sqrt(sum_of(over_model(sums, model, weights, mesh)));
 }
 
-int64_t zeros_in_gradient(const model::Weights& weights, const parallel::DataParallel& ranks, const comm::Mesh& mesh) {
+int64_t zeros_in_gradient(const spec::ModelSpec& model, const model::Weights& weights,
+                          const parallel::DataParallel& ranks, const comm::Mesh& mesh) {
   const auto zeros = [](const at::Tensor& part) {
     return static_cast<double>(part.numel() - at::count_nonzero(part).item<int64_t>());
   };
-  return static_cast<int64_t>(sum_over_stages(over_gradients(weights, ranks, mesh, zeros), mesh));
+  return static_cast<int64_t>(sum_of(over_gradients(model, weights, ranks, mesh, zeros)));
 }
 
 std::map<std::string, double> gradient_norms(const spec::ModelSpec& model, const model::Weights& weights,
                                              const parallel::DataParallel& ranks, const comm::Mesh& mesh) {
-  const std::vector<double> own = over_gradients(weights, ranks, mesh, sum_of_squares);
-  std::map<std::string, double> own_sums;
-  for (size_t w = 0; w < own.size(); ++w)
-    if (!weights.all()[w].frozen) own_sums[weights.all()[w].param.name] = own[w];
+  const std::vector<double> squares = over_gradients(model, weights, ranks, mesh, sum_of_squares);
+  std::vector<double> trained;
+  for (const model::Weight& weight : weights.all()) trained.push_back(weight.frozen ? 0 : 1);
+  trained = over_model(trained, model, weights, mesh);
   const std::vector<spec::Param> params = spec::param_table(model);
-  std::vector<double> values;  // of each parameter: how many stages train it, the sum
-  for (const spec::Param& param : params) {
-    const auto found = own_sums.find(param.name);
-    values.push_back(found == own_sums.end() ? 0 : 1);
-    values.push_back(found == own_sums.end() ? 0 : found->second);
-  }
-  comm::all_reduce_sum(values, mesh, comm::Axis::kPp);
   std::map<std::string, double> norms;
-  double total = 0;
-  for (size_t p = 0; p < params.size(); ++p) {
-    if (values[2 * p] == 0) continue;
-    norms["l2_norm/grad/" + params[p].name] = std::sqrt(values[2 * p + 1]);
-    total += values[2 * p + 1];
-  }
-  norms["l2_norm/grad/global"] = std::sqrt(total);
+  for (size_t p = 0; p < params.size(); ++p)
+    if (trained[p] > 0) norms["l2_norm/grad/" + params[p].name] = std::sqrt(squares[p]);
+  norms["l2_norm/grad/global"] = std::sqrt(sum_of(squares));
   return norms;
 }
 

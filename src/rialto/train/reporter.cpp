@@ -54,10 +54,10 @@ void Reporter::step(StepRecord record, const Setup& setup) {
   record.memory = memory_use(device_);
   if (config_.logger.log_params_norm) {
     setup.parallel->await_weights();
-    record.params_norm = weights_norm(weights, setup.mesh);
+    record.params_norm = weights_norm(setup.model_spec, weights, setup.mesh);
   }
   if (config_.optimizer.log_num_zeros_in_grad)
-    record.num_zeros = zeros_in_gradient(weights, *setup.parallel, setup.mesh);
+    record.num_zeros = zeros_in_gradient(setup.model_spec, weights, *setup.parallel, setup.mesh);
   if (metrics_) metrics_->append(to_json(record));
   if (hooks_.on_train_step_end) hooks_.on_train_step_end(record);
   std::map<std::string, double> norms;  // of all ranks: each must come here, though one alone writes

@@ -176,7 +176,9 @@ void make_stage(int chunk, Setup& setup) {
   model.set_objective({.moe_aux_loss_coeff = config.model.moe_aux_loss_coeff,
                        .moe_z_loss_coeff = config.model.moe_z_loss_coeff,
                        .mtp_loss_scaling_factor = config.model.mtp_loss_scaling_factor,
-                       .per_token = config.model.calculate_per_token_loss});
+                       .per_token = config.model.calculate_per_token_loss,
+                       .capacity = {.factor = config.model.moe_expert_capacity_factor.value_or(0),
+                                    .by_position = config.model.moe_token_drop_policy == "position"}});
   model.set_dropout(config.memory.hidden_dropout, config.memory.attention_dropout,
                     static_cast<uint64_t>(config.rng.seed));
   model.set_memory(memory_plan(config.memory, setup.model_spec));
@@ -230,14 +232,19 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
                       .dp = static_cast<int>(given.data_parallel_size()),
                       .pp = static_cast<int>(given.parallel.pipeline_model_parallel_size),
                       .vpp = static_cast<int>(config::pipeline_chunks(given.parallel)),
+                      .ep = static_cast<int>(given.parallel.expert_model_parallel_size),
                       .etp = static_cast<int>(given.parallel.expert_ranks()),
-                      .sp = given.parallel.sequence_parallel};
+                      .sp = given.parallel.sequence_parallel,
+                      .dispatcher = given.parallel.moe_token_dispatcher_type == "alltoall"
+                                        ? spec::TokenDispatcher::kAllToAll
+                                        : spec::TokenDispatcher::kAllGather};
   setup.phases = Phases(setup.device, given.logger.timing_log_level > 0, given.profiling.nvtx_ranges);
   const Origin origin = find_origin(given, progress);
   refuse_foreign_folder(given, origin);
   setup.model_spec = make_model_spec(given, origin);
   config::check_rules(given, &setup.model_spec);
   layout.stage_layers = config::layers_of_stages(given.parallel, static_cast<int64_t>(setup.model_spec.layers.size()));
+  layout.key_copies = spec::key_copies(setup.model_spec, layout.tp);
   setup.mesh = comm::Mesh(layout, hooks.world);
   setup.flops.emplace(setup.model_spec);
   refuse_separate_experts_of_none(given, setup.model_spec);

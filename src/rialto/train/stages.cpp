@@ -3,6 +3,8 @@
 
 #include <ATen/Functions.h>
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,10 +16,20 @@ namespace {
 
 constexpr auto kPp = comm::Axis::kPp;
 
-/// Sent tensors are freed here: a view or a second owner would keep their memory until the backward pass.
+/// Sent tensors are freed here: a view or a second owner would keep their memory until the backward pass. A thread of
+/// the transport may let go of one a moment after its wait has returned.
 void free_sent(at::Tensor& tensor) {
-  if (tensor.is_view() || tensor.use_count() != 1 || tensor.storage().use_count() != 1)
-    throw Error(ErrorKind::kInternal, "pipeline", "what was sent has another owner");
+  const auto is_alone = [&] {
+    return !tensor.is_view() && tensor.use_count() == 1 && tensor.storage().use_count() == 1;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (!is_alone() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  if (!is_alone())
+    throw Error(ErrorKind::kInternal, "pipeline", "what was sent has another owner",
+                {.got = fmt::format("{} of the tensor, {} of its memory{}", tensor.use_count(),
+                                    tensor.storage().use_count(), tensor.is_view() ? ", a view" : ""),
+                 .want = "1 and 1"});
   tensor.reset();
 }
 

@@ -177,7 +177,8 @@ Totals forward_only(const Stages& stages, const std::vector<model::Batch>& micro
     totals.loss_sum += loss.sum.item<double>();
     if (stages.mesh.index(comm::Axis::kCp) != 0) continue;  // the others have parts of the same sequences
     totals.weight += loss.weight;
-    totals.tokens += static_cast<double>(micro_batches[static_cast<size_t>(action.microbatch)].tokens_BS.numel());
+    const model::Batch& batch = micro_batches[static_cast<size_t>(action.microbatch)];
+    if (!batch.sample_numbers.empty()) totals.tokens += static_cast<double>(batch.tokens_BS.numel());
   }
   return totals;
 }

@@ -12,7 +12,7 @@ namespace {
 
 TEST(Mesh, OneRank) {
   const Mesh mesh(spec::Layout{});
-  for (const Axis axis : {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp, Axis::kDpCp}) {
+  for (const Axis axis : {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp, Axis::kDpCp, Axis::kExperts, Axis::kExpertDp}) {
     EXPECT_EQ(mesh.size(axis), 1);
     EXPECT_EQ(mesh.index(axis), 0);
   }

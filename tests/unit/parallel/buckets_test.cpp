@@ -15,7 +15,7 @@ class Buckets : public testing::TestWithParam<int> {
 
 TEST_P(Buckets, CoverTheBufferFromItsEndInWholeShares) {
   for (const int64_t size : {int64_t{1}, int64_t{1000}, int64_t{4096}, INT64_MAX}) {
-    const std::vector<Bucket> buckets = plan_buckets(weights_, size, GetParam());
+    const std::vector<Bucket> buckets = plan_buckets(weights_, size, GetParam(), 1);
     int64_t end = weights_.flat_size();
     for (const Bucket& bucket : buckets) {
       EXPECT_EQ(bucket.end, end);
@@ -30,13 +30,11 @@ TEST_P(Buckets, CoverTheBufferFromItsEndInWholeShares) {
 }
 
 TEST_P(Buckets, EveryElementHasOneOwner) {
-  const std::vector<Bucket> buckets = plan_buckets(weights_, 1000, GetParam());
+  const std::vector<Bucket> buckets = plan_buckets(weights_, 1000, GetParam(), 1);
   std::vector<int> owners(static_cast<size_t>(weights_.flat_size()), 0);
   for (int rank = 0; rank < GetParam(); ++rank) {
-    int64_t before = 0;
-    for (const Range& range : owned_ranges(buckets, rank, GetParam())) {
-      EXPECT_GE(range.begin, before);
-      before = range.end;
+    for (const Bucket& bucket : buckets) {
+      const Range range = owned_part(bucket, rank, GetParam());
       for (int64_t i = range.begin; i < range.end; ++i) ++owners[static_cast<size_t>(i)];
     }
   }
@@ -44,7 +42,7 @@ TEST_P(Buckets, EveryElementHasOneOwner) {
 }
 
 TEST_P(Buckets, AreCompleteWithTheirLowestLayer) {
-  for (const Bucket& bucket : plan_buckets(weights_, 500, GetParam())) {
+  for (const Bucket& bucket : plan_buckets(weights_, 500, GetParam(), 1)) {
     for (const model::Weight& weight : weights_.all()) {
       if (weight.param.buffer || weight.offset >= bucket.end || weight.offset + weight.size <= bucket.begin) continue;
       if (weight.param.name.starts_with("embedding.")) EXPECT_EQ(bucket.first_layer, -1);
@@ -52,7 +50,7 @@ TEST_P(Buckets, AreCompleteWithTheirLowestLayer) {
       if (weight.param.name.starts_with("decoder.layers.1.")) EXPECT_LE(bucket.first_layer, 1);
     }
   }
-  const std::vector<Bucket> buckets = plan_buckets(weights_, 500, GetParam());
+  const std::vector<Bucket> buckets = plan_buckets(weights_, 500, GetParam(), 1);
   EXPECT_GT(buckets.front().first_layer, 0);  // or nothing would ever start before the end
   EXPECT_EQ(buckets.back().first_layer, -1);
 }

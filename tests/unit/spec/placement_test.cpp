@@ -67,6 +67,21 @@ TEST_P(Tiling, BoxesOfTp2Pp2TileTheModel) {
 }
 INSTANTIATE_TEST_SUITE_P(TiedOrNot, Tiling, testing::Bool());
 
+TEST(Placement, NeighboursShareAKeyHead) {
+  const ModelSpec model = test::toy_model({.qkv_bias = true});
+  const int groups = static_cast<int>(std::get<Attention>(model.layers[0].mixer).num_groups), tp = 3 * groups;
+  EXPECT_EQ(key_copies(model, tp), 3);
+  EXPECT_EQ(key_copies(model, groups), 1);
+  for (const Param& param : param_table(model)) {
+    if (!param.by_key_head) continue;
+    for (int rank = 0; rank < tp; ++rank) {
+      const Extent box = *rank_box(param, model, {.tp = tp}, {.tp = rank});
+      EXPECT_EQ(box.lo[0], rank / 3) << param.name;
+      EXPECT_EQ(box.hi[0], rank / 3 + 1) << param.name;
+    }
+  }
+}
+
 TEST(Placement, ExpertsSpreadOverTheirOwnGrid) {
   const ModelSpec model = test::toy_moe(2, 4);
   const Layout layout{.tp = 2, .dp = 2, .ep = 4};
@@ -97,7 +112,7 @@ TEST(Placement, UnevenSplitNamesTheParameter) {
   const std::vector<Param> params = param_table(model);
   const auto qkv = std::ranges::find_if(params, [](const Param& p) { return p.name.ends_with("linear_qkv.weight"); });
   try {
-    rank_box(*qkv, model, {.tp = 64}, {});
+    rank_box(*qkv, model, {.tp = 7}, {});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kShape);

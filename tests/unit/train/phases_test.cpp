@@ -89,13 +89,13 @@ TEST(NormsTest, WeightsAndGradientsByHand) {
   model::Weight& head = weights.at("output_layer.weight");
   head.data.set_requires_grad(false).flatten().narrow(0, 0, 2).copy_(at::tensor({3.0f, 4.0f}));
   head.main_grad.flatten().narrow(0, 0, 2).copy_(at::tensor({5.0f, 12.0f}));
-  EXPECT_DOUBLE_EQ(weights_norm(weights, {}), 5.0);
+  EXPECT_DOUBLE_EQ(weights_norm(model, weights, {}), 5.0);
   const parallel::DataParallel alone(weights, {}, {});
   const auto norms = gradient_norms(model, weights, alone, {});
   EXPECT_DOUBLE_EQ(norms.at("l2_norm/grad/output_layer.weight"), 13.0);
   EXPECT_DOUBLE_EQ(norms.at("l2_norm/grad/global"), 13.0);
   EXPECT_DOUBLE_EQ(norms.at("l2_norm/grad/embedding.word_embeddings.weight"), 0.0);
-  EXPECT_EQ(zeros_in_gradient(weights, alone, {}), spec::num_parameters(model) - 2);
+  EXPECT_EQ(zeros_in_gradient(model, weights, alone, {}), spec::num_parameters(model) - 2);
 }
 
 TEST(DocumentsTest, RowsAreCutWhereTheDocumentChanges) {

@@ -1,6 +1,8 @@
 // Grouped-query self-attention. Shape letters as in attention/functions.h.
 #include <ATen/Functions.h>
 
+#include <algorithm>
+
 #include "rialto/model/attention/functions.h"
 #include "rialto/model/cache.h"
 #include "rialto/model/layer.h"
@@ -15,7 +17,7 @@ class SelfAttention final : public Mixer {
       : spec_(spec),
         place_(parts.prefix + "core_attention"),
         mesh_(parts.mesh),
-        groups_(spec.num_groups / parts.mesh.size(comm::Axis::kTp)),
+        groups_(std::max<int64_t>(1, spec.num_groups / parts.mesh.size(comm::Axis::kTp))),
         scores_{.scale = spec.softmax_scale, .softcap = spec.softcap} {
     qkv_ = parts.linear("self_attention.linear_qkv.weight", spec.qkv_bias ? "self_attention.linear_qkv.bias" : "");
     if (spec.qk_norm) {
@@ -28,7 +30,7 @@ class SelfAttention final : public Mixer {
 
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, Pass& pass, LayerCache* cache) const override {
     const Entered in(recorder.in(Module::kQkvLinear), x_TH, mesh_);
-    const at::Tensor qkv = linear(in.recorder(), in.x(), qkv_);
+    const at::Tensor qkv = own_heads(recorder, linear(in.recorder(), in.x(), qkv_));
     const kernels::RopeTable& rope = pass.rope(spec_.rope);
     kernels::Heads heads =
         split_heads(recorder, qkv, groups_, spec_.head_dim, spec_.qk_norm ? kernels::RopeTable{} : rope);
@@ -50,6 +52,25 @@ class SelfAttention final : public Mixer {
   }
 
  private:
+  /// Of a key/value head that several ranks hold, this one's query heads, then key and value.
+  at::Tensor own_heads(const Recorder& recorder, const at::Tensor& qkv) const {
+    const int copies = mesh_.size(comm::Axis::kKeyCopies);
+    if (copies == 1) return qkv;
+    const int64_t queries = spec_.num_heads / mesh_.size(comm::Axis::kTp) * spec_.head_dim;
+    const int64_t first = mesh_.index(comm::Axis::kKeyCopies) * queries, keys = copies * queries;
+    Tape tape(recorder, {qkv});
+    const at::Tensor own = at::cat({qkv.narrow(1, first, queries), qkv.narrow(1, keys, qkv.size(1) - keys)}, 1);
+    tape.record(
+        {own},
+        [first, queries, keys, width = qkv.size(1)](const Grads& douts, const std::vector<at::Tensor>&) -> Grads {
+          const at::Tensor dqkv = at::zeros({douts[0].size(0), width}, douts[0].options());
+          dqkv.narrow(1, first, queries).copy_(douts[0].narrow(1, 0, queries));
+          dqkv.narrow(1, keys, width - keys).copy_(douts[0].narrow(1, queries, width - keys));
+          return {dqkv};
+        },
+        "own_heads");
+    return own;
+  }
   /// Of each head, or of all heads together.
   at::Tensor head_norm(const Recorder& recorder, const at::Tensor& x_TND, const Norm& norm) const {
     if (spec_.qk_norm_width == spec::QkNormWidth::kHead) return add_norm(recorder, x_TND, {}, norm).y;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "rialto/kernels/dispatch.h"
+#include "rialto/model/ffn/exchange.h"
 #include "rialto/model/recompute.h"
 
 namespace rialto::model {
@@ -60,8 +61,12 @@ at::Tensor gate_rows(const Recorder& recorder, const at::Tensor& y_TH, const at:
 }
 
 Experts::Experts(const spec::MoeFfn& spec, const Parts& parts)
-    : mesh_(parts.mesh), activation_(make_activation(spec.activation, true, spec.clamp)) {
-  for (int64_t e = 0; e < spec.num_experts; ++e) {
+    : mesh_(parts.mesh),
+      activation_(make_activation(spec.activation, true, spec.clamp)),
+      num_experts_(spec.num_experts) {
+  const int64_t count = num_experts_ / mesh_.layout().ep;
+  first_ = spec::expert_coords_of(mesh_.layout(), mesh_.coords()).ep * count;
+  for (int64_t e = first_; e < first_ + count; ++e) {
     const auto product = [&](const char* name) {
       return parts.linear(fmt::format("mlp.experts.{}.weight{}", name, e),
                           spec.expert_bias ? fmt::format("mlp.experts.{}.bias{}", name, e) : "");
@@ -72,30 +77,33 @@ Experts::Experts(const spec::MoeFfn& spec, const Parts& parts)
 }
 
 at::Tensor Experts::forward(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const {
-  const auto of_tokens = [&](int64_t first, int64_t count) -> Routes {
-    if (routes.experts_TK.size(0) == count) return routes;
-    return {routes.weights_TK.narrow(0, first, count), routes.experts_TK.narrow(0, first, count)};
-  };
-  const int context = mesh_.index(comm::Axis::kCp), ranks = mesh_.token_ranks();
-  if (mesh_.layout().etp > 1) {
-    const Entered in(recorder, x_TH, mesh_);
-    const int64_t count = in.x().size(0);
-    return comm::out_of_tp(compute(in.recorder(), in.x(), of_tokens(context * count, count)), mesh_);
+  if (mesh_.size(comm::Axis::kExperts) == 1) return compute(recorder, x_TH, routes);
+  if (mesh_.layout().dispatcher == spec::TokenDispatcher::kAllGather) {
+    const GatheredTokens all(mesh_, x_TH, routes);
+    return all.sum(compute(recorder, all.x(), all.routes()));
   }
-  const int64_t count = x_TH.size(0), part = ranks > 1 ? mesh_.index(comm::Axis::kTp) : 0;
-  return compute(recorder, x_TH, of_tokens((context * ranks + part) * count, count));
+  const kernels::ExpertOrder order = kernels::sort_by_expert(routes.experts_TK, num_experts_);
+  const auto exchange = plan_exchange(mesh_, order.offsets, x_TH.device());
+  const at::Tensor x_RH = rows_to_experts(recorder, dispatch(recorder, x_TH, order), exchange);
+  const at::Tensor y_RH = products(recorder, x_RH, exchange->offsets);
+  return combine(recorder, rows_from_experts(recorder, y_RH, exchange), routes.weights_TK, order);
 }
 
 at::Tensor Experts::compute(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const {
-  const kernels::ExpertOrder order = kernels::sort_by_expert(routes.experts_TK, static_cast<int64_t>(fc1_.size()));
-  const at::Tensor x_PH = dispatch(recorder, x_TH, order);
-  const at::Tensor up = grouped_linear(recorder.in(Module::kExpertFc1), x_PH, order.offsets, fc1_);
+  const kernels::ExpertOrder order =
+      kernels::sort_by_expert(routes.experts_TK, static_cast<int64_t>(fc1_.size()), first_);
+  const at::Tensor y_PH = products(recorder, dispatch(recorder, x_TH, order), order.offsets);
+  return combine(recorder, y_PH, routes.weights_TK, order);
+}
+
+at::Tensor Experts::products(const Recorder& recorder, const at::Tensor& x_PH,
+                             const std::vector<int64_t>& offsets) const {
+  const at::Tensor up = grouped_linear(recorder.in(Module::kExpertFc1), x_PH, offsets, fc1_);
   const Body act = [activation = activation_](const Recorder& r, const std::vector<at::Tensor>& in) {
     return std::vector{activate(r, in[0], activation)};
   };
   const Recomputed inner(recorder.in(Module::kMoeAct), Module::kMoeAct, {up}, act);
-  const at::Tensor y_PH = grouped_linear(inner.recorder().in(Module::kNone), inner.outputs()[0], order.offsets, fc2_);
-  return combine(recorder, y_PH, routes.weights_TK, order);
+  return grouped_linear(inner.recorder().in(Module::kNone), inner.outputs()[0], offsets, fc2_);
 }
 
 }  // namespace rialto::model

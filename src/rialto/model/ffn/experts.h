@@ -7,7 +7,7 @@
 
 namespace rialto::model {
 
-/// x [T,H] -> one row per place [P,H]. With combine, the one spot that expert parallelism will exchange tokens at.
+/// x [T,H] -> one row per place [P,H].
 at::Tensor dispatch(const Recorder& recorder, const at::Tensor& x_TH, const kernels::ExpertOrder& order);
 /// y [P,H] -> [T,H]: each token's rows times their weights, added in the order of its choices.
 at::Tensor combine(const Recorder& recorder, const at::Tensor& y_PH, const at::Tensor& weights_TK,
@@ -23,16 +23,20 @@ at::Tensor gate_rows(const Recorder& recorder, const at::Tensor& y_TH, const at:
 class Experts {
  public:
   Experts(const spec::MoeFfn& spec, const Parts& parts);
-  /// `routes`: as Router::forward gives them. With sequence parallelism experts that tensor-parallel ranks share see
-  /// every token, whole ones this rank's.
+  /// Both of this rank's tokens.
   at::Tensor forward(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const;
 
  private:
+  /// y [P,H] of x [P,H], both sorted by expert.
+  at::Tensor products(const Recorder& recorder, const at::Tensor& x_PH, const std::vector<int64_t>& offsets) const;
+  /// Tokens of which this rank has all rows that its experts are to see.
   at::Tensor compute(const Recorder& recorder, const at::Tensor& x_TH, const Routes& routes) const;
 
   const comm::Mesh& mesh_;
   kernels::Activation activation_;
-  std::vector<Linear> fc1_, fc2_;  ///< by expert
+  int64_t num_experts_;            ///< of all ranks
+  int64_t first_ = 0;              ///< number of this rank's first one
+  std::vector<Linear> fc1_, fc2_;  ///< of this rank's experts
 };
 
 }  // namespace rialto::model

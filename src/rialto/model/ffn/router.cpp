@@ -2,6 +2,9 @@
 #include "rialto/model/ffn/router.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -75,6 +78,11 @@ at::Tensor wide_product(const Recorder& recorder, const at::Tensor& x_TH, const 
   return y;
 }
 
+/// [E] int64 on the host: choices of each expert that were not dropped.
+at::Tensor counts(const at::Tensor& experts_TK, int64_t num_experts) {
+  return at::bincount(experts_TK.reshape({-1}) + 1, {}, num_experts + 1).narrow(0, 1, num_experts).to(at::kCPU);
+}
+
 void add_to(at::Tensor& sum, const at::Tensor& loss) { sum = sum.defined() ? at::add(sum, loss) : loss; }
 
 void add_loss(Routing& routing, at::Tensor& reported, const at::Tensor& loss, double coeff) {
@@ -98,7 +106,14 @@ Routes Router::forward(const Recorder& recorder, const at::Tensor& x_TH, Routing
   if (mesh_.token_ranks() > 1) logits = comm::gather_from(logits, mesh_, comm::Axis::kTp);
   logits = comm::gather_from(logits, mesh_, comm::Axis::kCp);
   Routes routes = route(recorder, logits, selection_bias_ ? selection_bias_->data : at::Tensor(), options_);
-  if (!routing) return routes;
+  if (routing && routing->capacity.factor > 0) routes.experts_TK = within(routing->capacity, routes, num_experts_);
+  const int64_t count = x_TH.size(0);
+  int64_t part = mesh_.index(comm::Axis::kCp) * mesh_.token_ranks();
+  if (mesh_.token_ranks() > 1) part += mesh_.index(comm::Axis::kTp);
+  const Routes own = ranks == 1 ? routes
+                                : Routes{routes.weights_TK.narrow(0, part * count, count),
+                                         routes.experts_TK.narrow(0, part * count, count)};
+  if (!routing) return own;
   // Losses over all tokens are on each rank.
   if (const double coeff = routing->aux_loss_coeff / ranks; coeff != 0)
     add_loss(*routing, routing->aux_loss, load_balancing_loss(recorder, logits, options_.top_k, options_.score, coeff),
@@ -107,10 +122,27 @@ Routes Router::forward(const Recorder& recorder, const at::Tensor& x_TH, Routing
     add_loss(*routing, routing->z_loss, router_z_loss(recorder, logits, coeff), coeff);
   if (routing->want_choices) routing->choices.push_back(routes.experts_TK);
   if (selection_bias_) {
-    routing->tokens.push_back(
-        {selection_bias_->param.name, at::bincount(routes.experts_TK.reshape({-1}), {}, num_experts_).to(at::kCPU)});
+    routing->tokens.push_back({selection_bias_->param.name, counts(routes.experts_TK, num_experts_)});
   }
-  return routes;
+  return own;
+}
+
+at::Tensor within(const Capacity& capacity, const Routes& routes, int64_t num_experts) {
+  const at::Tensor experts = routes.experts_TK.reshape({-1});
+  const auto limit = static_cast<int64_t>(
+      std::ceil(static_cast<double>(experts.numel()) / static_cast<double>(num_experts) * capacity.factor));
+  // Choices by expert, within one from the first to keep to the last.
+  at::Tensor order = at::arange(experts.numel(), experts.options());
+  if (!capacity.by_position) {
+    const at::Tensor weights = routes.weights_TK.detach().reshape({-1});
+    order = std::get<1>(at::sort(weights, /*stable=*/true, -1, /*descending=*/true));
+  }
+  order = order.index_select(0, std::get<1>(at::sort(experts.index_select(0, order), /*stable=*/true, -1, false)));
+  const at::Tensor sorted = experts.index_select(0, order);
+  const at::Tensor load = at::bincount(experts, {}, num_experts), first = load.cumsum(0) - load;
+  const at::Tensor place = at::arange(experts.numel(), experts.options()) - first.index_select(0, sorted);
+  const at::Tensor kept = at::where(place < limit, sorted, -1);
+  return at::empty_like(experts).scatter_(0, order, kept).view(routes.experts_TK.sizes());
 }
 
 Routes route(const Recorder& recorder, const at::Tensor& logits_TE, const at::Tensor& selection_bias,

@@ -8,7 +8,7 @@ namespace rialto::model {
 
 struct Routes {
   at::Tensor weights_TK;  ///< fp32 (fp64 for fp64), with gradient
-  at::Tensor experts_TK;  ///< int64
+  at::Tensor experts_TK;  ///< int64; -1: dropped
 };
 
 class Router {
@@ -16,8 +16,8 @@ class Router {
   /// Throws kConfig when the numbers of experts, groups and choices do not fit together.
   Router(const spec::MoeFfn& spec, const Parts& parts);
   /// Scores are computed in fp32 whatever the model's dtype. With sequence or context parallelism x has this rank's
-  /// tokens, and the routes are those of all, rank by rank (tp before cp); losses and counts are then the same on each
-  /// rank. `routing`: gets losses and counts; null: nothing is asked.
+  /// tokens, and so have the routes; losses and counts are those of all, the same on each rank. `routing`: gets losses
+  /// and counts; null: nothing is asked.
   Routes forward(const Recorder& recorder, const at::Tensor& x_TH, Routing* routing) const;
 
  private:
@@ -31,6 +31,9 @@ class Router {
 /// Weights of the chosen experts, with their gradient; the choice has none.
 Routes route(const Recorder& recorder, const at::Tensor& logits_TE, const at::Tensor& selection_bias,
              const kernels::RouterOptions& options);
+
+/// The experts of `routes` where they have room, -1 elsewhere.
+at::Tensor within(const Capacity& capacity, const Routes& routes, int64_t num_experts);
 
 /// coeff * E / (K T^2) * sum over experts of (tokens that chose it) * (sum of its scores): 1 * coeff when the load is
 /// even. Scores and choice are those without bias and groups; sigmoid scores are normalised first. fp32 scalar.
