@@ -96,13 +96,26 @@ std::string write_portable_sections(const RunConfig& config) {
 
 std::string write_run_keys(const RunConfig& config) {
   std::string text;
-  for (const std::string_view key :
-       {"moe_aux_loss_coeff", "moe_z_loss_coeff", "moe_router_bias_update_rate",
-        "moe_expert_capacity_factor", "moe_token_drop_policy", "mtp_loss_scaling_factor",
-        "calculate_per_token_loss", "deterministic_mode", "hidden_dropout", "attention_dropout",
-        "recompute_granularity", "recompute_method", "recompute_num_layers", "recompute_modules", "moe_layer_recompute",
-        "cpu_offloading", "cpu_offloading_num_layers", "fine_grained_activation_offloading", "offload_modules",
-        "min_offloaded_tensor_size"})
+  for (const std::string_view key : {"moe_aux_loss_coeff",
+                                     "moe_z_loss_coeff",
+                                     "moe_router_bias_update_rate",
+                                     "moe_expert_capacity_factor",
+                                     "moe_token_drop_policy",
+                                     "mtp_loss_scaling_factor",
+                                     "calculate_per_token_loss",
+                                     "deterministic_mode",
+                                     "hidden_dropout",
+                                     "attention_dropout",
+                                     "recompute_granularity",
+                                     "recompute_method",
+                                     "recompute_num_layers",
+                                     "recompute_modules",
+                                     "moe_layer_recompute",
+                                     "cpu_offloading",
+                                     "cpu_offloading_num_layers",
+                                     "fine_grained_activation_offloading",
+                                     "offload_modules",
+                                     "min_offloaded_tensor_size"})
     text += fmt::format("  {}: {}\n", key, find_row("model", key)->write(config));
   // Without these a preset would say it all; bf16 and fp16 stand in the model's own lines.
   for (const std::string_view key :
