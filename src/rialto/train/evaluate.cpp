@@ -32,8 +32,7 @@ EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part) {
     const int64_t batch_end = std::min(batch_start + global, num_samples);
     std::vector<model::Batch> batches;
     for (int64_t first = batch_start + share.index * micro; first < batch_end; first += share.count * micro) {
-      batches.push_back(
-          make_batch(dataset, first, std::min(micro, batch_end - first), setup.model_spec.vocab, setup.device));
+      batches.push_back(make_batch(dataset, first, std::min(micro, batch_end - first), setup.batch_form()));
     }
     const Totals totals = forward_only(stages, batches, hooks.forward_step);
     sum += totals.loss_sum;
