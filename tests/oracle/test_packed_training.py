@@ -13,7 +13,7 @@ import closeness
 import torch_dist
 import training_runs
 from programs import refused, rialto, rialto_json
-from test_data_parallel import launch, run
+from test_data_parallel import run
 from test_packing import write_rows
 from test_sft_rows import PLAIN
 
@@ -54,7 +54,7 @@ def packed(rows, model):
     for part in ("training", "validation"):
         report = rialto_json("data", "pack", rows / "plain" / f"{part}.jsonl", "--tokenizer", model, "--size", SIZE, "--output", rows / f"{part}.idx.parquet")
         bins[part] = report["bins"]
-    assert 1 < bins["training"] < ROWS // 2
+    assert 1 < bins["training"] <= ROWS // 2
     return {"training": rows / "training.idx.parquet", "validation": rows / "validation.idx.parquet", "bins": bins}
 
 
@@ -172,13 +172,16 @@ AXES = {"data": (2, {}), "context": (2, {"model.context_parallel_size": 2}), "se
 @pytest.mark.parametrize("way", ["as they are read", "in the batch"])
 def test_every_axis_trains_on_the_same_samples(model, rows, tmp_path, way):
     more = STREAMED if way == "as they are read" else {"dataset.pack_sequences_in_batch": True, "train.global_batch_size": 4, "train.micro_batch_size": 2, "train.train_iters": 4}
-    common = values(model, **{"dataset.dataset_root": rows / "weighted", "logger.log_params_norm": True, **more})
+    common = values(model, **{"dataset.dataset_root": rows / "weighted", "optimizer.lr": 0.05, **more})
     one = run(tmp_path / "one", 1, common)
     for axis, (ranks, split) in AXES.items():
         got = run(tmp_path / axis, ranks, {**common, **split})
-        for a, b in zip(got[0], one[0], strict=True):
+        for a, b in zip(got[0], one[0], strict=True):   # tokens may differ: rows of a batch are padded to what an axis asks for
             assert a["lm loss"] == pytest.approx(b["lm loss"], rel=1e-5), axis
-            assert a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-4), axis
+        ours, theirs = torch_dist.tensors(got[1]), torch_dist.tensors(one[1])
+        assert ours.keys() == theirs.keys()
+        for key, value in theirs.items():
+            closeness.assert_close(f"{axis}: {key}", ours[key].float(), value.float())
 
 
 @pytest.mark.parametrize("threads", [0, 3])
@@ -204,7 +207,7 @@ def test_what_does_not_fit_is_refused(model, rows, packed, tmp_path):
     size, file = f"{SPECS}packed_sequence_size", f"{SPECS}packed_train_data_path"
     refuses(3, "training.idx.parquet row", "longer than a sample", **{size: SIZE // 2, file: packed["training"]})
     refuses(2, "packed_sequence_size", "size", **{file: packed["training"]})
-    refuses(2, "packed_train_data_path", "nowhere.parquet", **{size: SIZE, file: tmp_path / "nowhere.parquet"})
+    refuses(3, "nowhere.parquet", "does not exist", **{size: SIZE, file: tmp_path / "nowhere.parquet"})
     refuses(2, "dataset.data_path", "more than one way", **{size: SIZE, file: packed["training"], "dataset.data_path": ["a"]})
     refuses(3, "training.jsonl:", "want at most 13", **{size: 15, f"{SPECS}pad_seq_to_mult": 4, "dataset.dataset_root": rows / "plain"})
     refuses(2, "pack_sequences_in_batch", **{size: SIZE, "dataset.dataset_root": rows / "plain", "dataset.pack_sequences_in_batch": True})

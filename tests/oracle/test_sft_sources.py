@@ -123,6 +123,6 @@ def test_folders_of_the_hub_train_as_plain_rows(tmp_path, model, rows):
     (card / "README.md").write_text("---\nconfigs:\n- config_name: main\n  data_files:\n  - {split: train, path: 'x/*'}\n  - {split: validation, path: y.jsonl.zst}\n"
                                     "- config_name: other\n  data_files: y.jsonl.zst\n---\n# words\n")
     assert losses(tmp_path / "c", model, **{"dataset.dataset_root": card, "dataset.dataset_subset": "main"}) == want
-    short = {"train.train_iters": 1, "train.global_batch_size": 4, "train.micro_batch_size": 4, "mixed_precision": "fp32", "checkpoint.pretrained_checkpoint": model}
+    short = {"train.train_iters": 1, "dataset.seq_length": 100, "train.global_batch_size": 4, "train.micro_batch_size": 4, "mixed_precision": "fp32", "checkpoint.pretrained_checkpoint": model}
     refused(training_runs.train(tmp_path / "d", {**short, "dataset.dataset_root": card, "dataset.dataset_subset": "third"}, exit_code=2), "main, other")
     refused(training_runs.train(tmp_path / "e", {**short, "dataset.dataset_root": card}, exit_code=2), "dataset_subset")

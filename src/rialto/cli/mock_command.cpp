@@ -58,7 +58,7 @@ void add_data_mock(CLI::App& data, Context& context) {
   static const std::map<std::string, data::MockTask> kTasks{{"copy", data::MockTask::kCopy},
                                                             {"needle", data::MockTask::kNeedle}};
   CLI::App* command =
-      data.add_subcommand("mock", "Make up rows that a small model learns: to copy, or to find a needle");
+      data.add_subcommand("mock", "Make up rows whose answers stand in them: to copy, or to find a needle");
   const auto options = std::make_shared<Options>();
   data::MockOptions& mock = options->mock;
   command->add_option("task", mock.task, "copy: symbols twice; needle: the value of one of several keys")

@@ -74,8 +74,7 @@ data::SftEncoder encoder_of(const Options& options) {
 Json run(Options& options, FileOps& ops, Progress& told) {
   const std::vector<fs::path> inputs(options.inputs.begin(), options.inputs.end());
   // With a tokenizer a parquet file holds conversations and texts.
-  const auto packed =
-      options.tokenizer.empty() ? std::count_if(inputs.begin(), inputs.end(), data::is_packed_file) : 0;
+  const auto packed = options.tokenizer.empty() ? std::count_if(inputs.begin(), inputs.end(), data::is_packed_file) : 0;
   if (packed == static_cast<int64_t>(inputs.size()))
     return data::copy_packed(inputs, options.output, options.pack.overwrite, ops, told);
   if (packed > 0) throw Error(ErrorKind::kUsage, "data pack", "packed files and rows cannot be mixed");

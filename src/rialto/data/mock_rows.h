@@ -1,5 +1,4 @@
-// Made-up rows whose answers follow from what stands before them: a small model learns them in seconds, and one that
-// cannot look back never does.
+// Made-up rows whose answers follow from what stands before them: a model that cannot look back never learns them.
 #pragma once
 
 #include <string_view>

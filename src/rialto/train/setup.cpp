@@ -186,12 +186,12 @@ void make_stage(int chunk, Setup& setup) {
 }  // namespace
 
 BatchForm Setup::batch_form() const {
-  const config::ParallelSection& parallel = config.parallel;
-  const int64_t tp = parallel.sequence_parallel ? parallel.tensor_model_parallel_size : 1;
+  const config::ParallelKeys& split = config.parallel;
+  const int64_t tp = split.sequence_parallel ? split.tensor_model_parallel_size : 1;
   return {.vocab = model_spec.vocab,
           .device = device,
           .joined_multiple =
-              config.dataset.pack_sequences_in_batch ? data::padding_multiple(parallel.context_parallel_size, tp) : 0};
+              config.dataset.pack_sequences_in_batch ? data::padding_multiple(split.context_parallel_size, tp) : 0};
 }
 
 Stages Setup::stages() const {

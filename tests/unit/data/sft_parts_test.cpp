@@ -23,7 +23,8 @@ class SftPartsTest : public data_test::DataTest {
 };
 
 TEST_F(SftPartsTest, BridgesNamesComeFirst) {
-  touch({"training.jsonl.zst", "test.parquet", "train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"});
+  touch(
+      {"training.jsonl.zst", "test.parquet", "train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"});
   EXPECT_EQ(files(Part::kTrain), Names{"training.jsonl.zst"});
   EXPECT_EQ(files(Part::kTest), Names{"test.parquet"});
   EXPECT_EQ(files(Part::kValid), Names{});
