@@ -1,4 +1,4 @@
-"""Preparing data: JSON lines to .bin/.idx, packing, and the index of many documents."""
+"""Preparing data: JSON lines to .bin/.idx, packing, and the index of many documents; serving it to a training step."""
 import filecmp
 import json
 import subprocess
@@ -11,6 +11,7 @@ from measure import BIN, ROOT, WORK, median, table, timed
 
 TEXT_MB = 200
 ROWS, ROWS_FOR_THE_SCAN, CAPACITY = 1_000_000, 50_000, 4096
+MOCK_ROWS, LOADED_SAMPLES = 200_000, 64_000
 DOCUMENTS, MEAN_TOKENS, SEQ_LENGTH = 50_000_000, 900, 4096
 
 
@@ -79,5 +80,24 @@ def index():
              f"{peer['seconds'] / ours['seconds']:.1f}x (>= 4x)", "bit-equal" if ours["crc"] == peer["crc"] else "DIFFERENT INDICES", ""]]
 
 
+def loading():
+    """Samples a second as a run asks for them, beside the training step of workload C1: a loader that is not far ahead of
+    the fastest step there is would be waited for."""
+    import bench_train
+    step = bench_train.TOKENS / bench_train.timed([BIN / "bench_train_step", "bf16", bench_train.THREADS, bench_train.STEPS]) * 1e3
+    tokens, rows, packed = WORK / "mock", WORK / "mock.jsonl", WORK / "mock.parquet"
+    run(BIN / "rialto", "data", "mock", "copy", "--rows", MOCK_ROWS, "--length", 60, "--vocab-size", 8192, "--output-prefix", tokens, "--overwrite", "--json")
+    run(BIN / "rialto", "data", "mock", "copy", "--rows", MOCK_ROWS, "--length", 60, "--vocab-size", 8192, "--output", rows, "--overwrite", "--json")
+    run(BIN / "rialto", "data", "pack", rows, "--size", 512, "--output", packed, "--overwrite", "--json")
+    lines = []
+    for kind, path in (("tokens", tokens), ("packed", packed)):
+        for threads in (0, 2):
+            done = run(BIN / "bench_data", "load", kind, path, 512, LOADED_SAMPLES, threads)
+            rate = done["tokens"] / done["seconds"]
+            lines.append([f"serving samples of 512 tokens, {'.bin/.idx' if kind == 'tokens' else 'packed rows'}, {threads or 'no'} reader threads", f"{rate / 1e6:.0f} M tok/s",
+                          "our training step, workload C1", f"{step:,.0f} tok/s", f"{rate / step:,.0f}x (>= 100x)", f"{done['prepared'] / LOADED_SAMPLES:.0%} ready when asked for" if threads else "", ""])
+    return lines
+
+
 def report():
-    return table("Preparing data (2 cores)", ["job", "rialto", "peer", "its time", "ratio", "result", "peak anonymous"], tokenize() + packing() + index())
+    return table("Preparing data (2 cores)", ["job", "rialto", "peer", "its time", "ratio", "result", "peak anonymous"], tokenize() + packing() + index() + loading())

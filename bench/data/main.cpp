@@ -1,17 +1,23 @@
 // Times data functions from memory into memory. LENGTHS is a file of int32.
 //   bench_data pack ALGORITHM LENGTHS CAPACITY           -> {"seconds", "bins", "efficiency"}
+//   bench_data load tokens|packed PATH SEQ_LENGTH SAMPLES THREADS   -> {"seconds", "tokens", "prepared"}: samples as a
+//   run
+//       asks for them, in global batches of 64; THREADS prepare the next one, 0: none do
 //   bench_data index LENGTHS SEQ_LENGTH SAMPLES SEED      -> {"seconds", "crc": of documents, samples, shuffle}
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <string>
 
 #include "rialto/base/error.h"
 #include "rialto/base/hash.h"
 #include "rialto/base/json.h"
 #include "rialto/base/mapped_file.h"
+#include "rialto/data/open_datasets.h"
 #include "rialto/data/packing.h"
+#include "rialto/data/prefetching_dataset.h"
 #include "rialto/data/sample_index.h"
 
 namespace {
@@ -54,6 +60,35 @@ Json index(const std::string& path, int64_t seq_length, int64_t samples, int64_t
   return {{"seconds", seconds}, {"crc", {crc(built.documents), crc(built.samples), crc(built.shuffle)}}};
 }
 
+Json load(const std::string& kind, const std::string& path, int64_t length, int64_t samples, size_t threads) {
+  constexpr int64_t kBatch = 64;
+  config::DatasetSection section;
+  if (kind == "packed") {
+    section.packed_sequence_size = length;
+    section.packed_train_data_path = path;
+  } else {
+    section.data_path = {path};
+    section.split = "1,0,0";
+  }
+  data::DatasetOpener opener(section, {.seq_length = length, .eod_token = 0});
+  std::unique_ptr<data::Dataset> dataset = opener.open(data::Part::kTrain, samples + kBatch);
+  const data::PrefetchingDataset* prefetching = nullptr;
+  if (threads > 0) {
+    auto made = std::make_unique<data::PrefetchingDataset>(std::move(dataset), threads);
+    prefetching = made.get();
+    dataset = std::move(made);
+  }
+  int64_t tokens = 0;
+  const auto start = Clock::now();
+  for (int64_t first = 0; first < samples; first += kBatch) {
+    for (int64_t i = first; i < first + kBatch; ++i) tokens += static_cast<int64_t>(dataset->get(i).tokens.size());
+    std::vector<int64_t> next(kBatch);
+    std::iota(next.begin(), next.end(), first + kBatch);
+    dataset->announce(next);
+  }
+  return {{"seconds", since(start)}, {"tokens", tokens}, {"prepared", prefetching ? prefetching->num_prepared() : 0}};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -61,6 +96,10 @@ int main(int argc, char** argv) {
   try {
     if (words.size() == 4 && words[0] == "pack") {
       std::printf("%s\n", pack(words[1], words[2], std::stoll(words[3])).dump().c_str());
+    } else if (words.size() == 6 && words[0] == "load") {
+      std::printf(
+          "%s\n",
+          load(words[1], words[2], std::stoll(words[3]), std::stoll(words[4]), std::stoull(words[5])).dump().c_str());
     } else if (words.size() == 5 && words[0] == "index") {
       std::printf("%s\n",
                   index(words[1], std::stoll(words[2]), std::stoll(words[3]), std::stoll(words[4])).dump().c_str());

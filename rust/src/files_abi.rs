@@ -2,6 +2,7 @@
 
 use crate::abi::{give_bytes, guard, text_of, Bytes};
 use crate::parquet_read::{ListColumn, TextColumn};
+use crate::parquet_rows::Rows;
 use crate::parquet_write::{Column, ListWriter};
 use crate::unpack::Unpacker;
 
@@ -132,6 +133,57 @@ pub unsafe extern "C" fn rialto_parquet_texts_next(
 #[no_mangle]
 pub unsafe extern "C" fn rialto_parquet_texts_free(texts: *mut TextColumn) {
     drop(unsafe { Box::from_raw(texts) });
+}
+
+/// # Safety
+/// As above.
+#[no_mangle]
+pub unsafe extern "C" fn rialto_parquet_rows_open(
+    path: *const u8,
+    path_len: usize,
+    columns: *const u8,
+    columns_len: usize,
+    out: *mut *mut Rows,
+    error: *mut Bytes,
+) -> i32 {
+    guard(error, || {
+        let opened = Rows::open(unsafe { text_of(path, path_len) }?, unsafe { text_of(columns, columns_len) }?)?;
+        unsafe { *out = Box::into_raw(Box::new(opened)) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// As above.
+#[no_mangle]
+pub unsafe extern "C" fn rialto_parquet_rows_count(rows: *const Rows) -> u64 {
+    unsafe { &*rows }.count()
+}
+
+/// # Safety
+/// As above.
+#[no_mangle]
+pub unsafe extern "C" fn rialto_parquet_rows_next(
+    rows: *mut Rows,
+    max_bytes: usize,
+    bytes: *mut Bytes,
+    lengths: *mut Longs,
+    error: *mut Bytes,
+) -> i32 {
+    guard(error, || {
+        let (mut text, mut counts) = (Vec::new(), Vec::new());
+        unsafe { &mut *rows }.next(max_bytes, &mut text, &mut counts)?;
+        unsafe { *bytes = give_bytes(text) };
+        unsafe { *lengths = give_longs(counts) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// As above.
+#[no_mangle]
+pub unsafe extern "C" fn rialto_parquet_rows_free(rows: *mut Rows) {
+    drop(unsafe { Box::from_raw(rows) });
 }
 
 /// # Safety

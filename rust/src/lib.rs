@@ -11,6 +11,7 @@ mod files_abi;
 pub mod http;
 mod http_abi;
 pub mod parquet_read;
+pub mod parquet_rows;
 pub mod parquet_write;
 mod python_str;
 mod python_text;

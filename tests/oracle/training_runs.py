@@ -44,9 +44,14 @@ def write_recipe(path, values):
     """A recipe file of {"section.key": value}."""
     tree = {}
     for name, value in {**RECIPE, **values}.items():
-        *section, key = name.split(".")
-        (tree.setdefault(section[0], {}) if section else tree)[key] = value
+        *maps, key = name.split(".")
+        place = tree
+        for each in maps:
+            place = place.setdefault(each, {})
+        place[key] = value
     def text(value):
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{k}: {text(v)}" for k, v in value.items()) + "}"
         return json.dumps(str(value) if isinstance(value, Path) else [v if isinstance(v, int) else str(v) for v in value] if isinstance(value, list) else value)
     lines = []
     for key, value in tree.items():

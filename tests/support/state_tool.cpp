@@ -53,7 +53,7 @@ void step(State& state, const fs::path& iter_dir, const fs::path& root, const da
   const generate::LoadedModel twin = generate::open_model(iter_dir, DType::kF32, at::kCPU, true, nullptr);
   const data::GptDataset dataset(options);
   const train::GlobalBatch batch =
-      train::make_global_batch(dataset, 0, batch_size, batch_size, twin.spec.vocab, at::kCPU);
+      train::make_global_batch(dataset, 0, batch_size, batch_size, {.vocab = twin.spec.vocab});
   train::run_iteration(*twin.model, *twin.weights, batch, {});
   state.weights.flat_grad().copy_(twin.weights->flat_grad());
   state.optimizer.step({.lr = lr, .decoupled_lr = lr, .weight_decay = kDecay},

@@ -211,6 +211,7 @@ void add_data(CLI::App& app, Context& context) {
   add_tokenize(*command, context);
   add_merge(*command, context);
   add_data_pack(*command, context);
+  add_data_mock(*command, context);
   add_data_view(*command, context);
   add_data_check(*command, context);
   add_ledger(*command, context);

@@ -6,6 +6,7 @@
 namespace rialto::cli {
 
 void add_data_pack(CLI::App& data, Context& context);
+void add_data_mock(CLI::App& data, Context& context);
 void add_data_view(CLI::App& data, Context& context);
 void add_data_check(CLI::App& data, Context& context);
 

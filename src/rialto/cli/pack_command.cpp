@@ -14,7 +14,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> inputs;
-  std::string output, metadata;
+  std::string output, metadata, quarantine;
   data::PackOptions pack;
   std::string tokenizer, loss = "assistant";  ///< of conversations and texts
   int64_t clock = -1;
@@ -37,12 +37,31 @@ data::TokenRow token_row(const data::SftSample& sample, const std::string& where
 }
 
 /// Conversations and texts, tokenized on the way.
-void add_sft_rows(const Options& options, data::RowPacker& packer, const data::SftEncoder& encoder, Progress& told) {
+uint64_t add_sft_rows(const Options& options, data::RowPacker& packer, const data::SftEncoder& encoder, FileOps& ops,
+                      Progress& told) {
   data::SftFiles files{.paths = {options.inputs.begin(), options.inputs.end()}};
   files.threads = options.threads;
-  data::read_sft(
-      files, encoder, [&](const data::SftItem& item) { packer.add(token_row(item.sample, item.where), item.where); },
-      nullptr, &told);
+  uint64_t bad = 0;
+  const auto read = [&](const data::BadSftRow& put_aside) {
+    data::read_sft(
+        files, encoder, [&](const data::SftItem& item) { packer.add(token_row(item.sample, item.where), item.where); },
+        put_aside, &told);
+  };
+  if (options.quarantine.empty()) {
+    read(nullptr);
+    return bad;
+  }
+  replace_file(ops, options.quarantine, [&](const fs::path& path) {
+    const auto file = ops.create(path);
+    read([&](const Error& error, const std::string& where, std::string_view line) {
+      const std::string row = data::quarantine_line(error, where, line);
+      file->write(std::as_bytes(std::span(row)));
+      ++bad;
+    });
+    file->sync();
+    file->close();
+  });
+  return bad;
 }
 
 data::SftEncoder encoder_of(const Options& options) {
@@ -54,7 +73,8 @@ data::SftEncoder encoder_of(const Options& options) {
 
 Json run(Options& options, FileOps& ops, Progress& told) {
   const std::vector<fs::path> inputs(options.inputs.begin(), options.inputs.end());
-  const auto packed = std::count_if(inputs.begin(), inputs.end(), data::is_packed_file);
+  // With a tokenizer a parquet file holds conversations and texts.
+  const auto packed = options.tokenizer.empty() ? std::count_if(inputs.begin(), inputs.end(), data::is_packed_file) : 0;
   if (packed == static_cast<int64_t>(inputs.size()))
     return data::copy_packed(inputs, options.output, options.pack.overwrite, ops, told);
   if (packed > 0) throw Error(ErrorKind::kUsage, "data pack", "packed files and rows cannot be mixed");
@@ -66,9 +86,13 @@ Json run(Options& options, FileOps& ops, Progress& told) {
     const data::SftEncoder encoder = encoder_of(options);
     if (options.pack.pad < 0) options.pack.pad = encoder.eos().value_or(0);
     data::RowPacker packer(options.pack, ops);
-    add_sft_rows(options, packer, encoder, told);
-    return packer.finish(told);
+    const uint64_t bad = add_sft_rows(options, packer, encoder, ops, told);
+    Json report = packer.finish(told);
+    if (!options.quarantine.empty()) report["quarantined"] = bad;
+    return report;
   }
+  if (!options.quarantine.empty())
+    throw Error(ErrorKind::kUsage, "--quarantine", "it is for conversations and texts, with --tokenizer");
   options.pack.pad = std::max(options.pack.pad, 0);
   data::RowPacker packer(options.pack, ops);
   data::TextSource source;
@@ -133,6 +157,8 @@ void add_data_pack(CLI::App& data, Context& context) {
   command->add_option("--clock", options->clock, "Seconds of the epoch for templates which tell the date, in UTC")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--allow-special", options->allow_special, "Rows may write special tokens in their texts");
+  command->add_option("--quarantine", options->quarantine,
+                      "With --tokenizer: file that gets the rows that cannot be used; else the first one ends the run");
   command->add_option("--metadata", options->metadata, "Append Bridge's numbers of this packing to a JSON list");
   command->add_option("--threads", options->threads, "Threads (default: every CPU)");
   command->add_flag("--overwrite", pack.overwrite, "Replace an existing file");

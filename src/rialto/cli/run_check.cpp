@@ -9,6 +9,7 @@
 #include "rialto/base/error.h"
 #include "rialto/config/model_keys.h"
 #include "rialto/config/precision.h"
+#include "rialto/data/sft_parts.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/hub_id.h"
 #include "rialto/hub/tokenizer.h"
@@ -77,8 +78,12 @@ class Check {
     for (const auto& [key, file] : {std::pair{"dataset.data_args_path", data.data_args_path},
                                     {"dataset.per_split_data_args_path", data.per_split_data_args_path}})
       if (!file.empty() && !exists(file)) missing_file(key, file, "a file that names data");
-    if (!data.dataset_root.empty() && !exists(data.dataset_root + "/training.jsonl"))
-      missing_file("dataset.dataset_root", data.dataset_root + "/training.jsonl", "a folder with training.jsonl");
+    if (!data.dataset_root.empty() && data.packed_train_data_path.empty()) check_rows(data);
+    for (const auto& [key, path] : {std::pair{"packed_train_data_path", data.packed_train_data_path},
+                                    {"packed_val_data_path", data.packed_val_data_path}})
+      if (!path.empty() && path.find_first_of("*?[") == path.npos && !exists(path))
+        missing_file(fmt::format("dataset.packed_sequence_specs.{}", key), path,
+                     "a .parquet or .npy file of packed rows, or a folder of such");
     const std::string& tokenizer = config_.tokenizer.tokenizer_model;
     if (!tokenizer.empty() && !exists(tokenizer) && !hub::parse_hub_id(tokenizer))
       missing_file("tokenizer.tokenizer_model", tokenizer, "a Hugging Face folder with tokenizer.json");
@@ -86,6 +91,16 @@ class Check {
     if (!pretrained.empty() && !exists(pretrained) && !hub::parse_hub_id(pretrained))
       missing_file("checkpoint.pretrained_checkpoint", pretrained,
                    "a Hugging Face folder, a native checkpoint or ORG/NAME");
+  }
+
+  void check_rows(const config::DatasetSection& data) {
+    try {
+      if (data::part_files(data.dataset_root, data::Part::kTrain, data.dataset_subset).empty())
+        missing_file("dataset.dataset_root", data.dataset_root + "/training.jsonl", "a folder with training.jsonl");
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kConfig) throw;
+      problems.push_back({"", "dataset.dataset_subset", error.what()});
+    }
   }
 
   std::optional<spec::ModelSpec> loaded_model() const {

@@ -8,6 +8,7 @@
 #include "rialto/cli/data_commands.h"
 #include "rialto/cli/sft_text.h"
 #include "rialto/data/sft_check.h"
+#include "rialto/data/token_check.h"
 
 namespace rialto::cli {
 namespace {
@@ -20,8 +21,11 @@ struct RowOptions {
   bool allow_special = false, json = false;
 
   void add_to(CLI::App& command) {
-    command.add_option("inputs", inputs, "JSONL files of conversations, texts or preference pairs")->required();
-    command.add_option("--tokenizer", tokenizer, "Folder with tokenizer.json and a chat template")->required();
+    command
+        .add_option("inputs", inputs,
+                    "Files of conversations, texts or preference pairs: .jsonl, .jsonl.gz, .jsonl.zst, .parquet")
+        ->required();
+    command.add_option("--tokenizer", tokenizer, "Folder with tokenizer.json and a chat template");
     command.add_option("--loss", loss, "What is trained: assistant, last_turn or full")
         ->check(CLI::IsMember({"assistant", "last_turn", "full"}))
         ->capture_default_str();
@@ -44,6 +48,7 @@ struct RowOptions {
     return made;
   }
   data::SftOptions encoding() const {
+    if (tokenizer.empty()) throw Error(ErrorKind::kUsage, "--tokenizer", "rows need one");
     data::SftOptions made{.tokenizer = tokenizer, .loss = data::loss_mode_of(loss), .allow_special = allow_special};
     if (clock >= 0) made.clock = clock;
     return made;
@@ -86,14 +91,25 @@ std::vector<ShownSample> samples_of(const ViewOptions& options, Context& context
   return shown;
 }
 
+/// .bin/.idx pairs among the inputs; all of them are, or none is.
+std::vector<fs::path> token_files(const std::vector<std::string>& inputs) {
+  std::vector<fs::path> prefixes;
+  for (const std::string& input : inputs)
+    if (const fs::path prefix = data::token_prefix(input); !prefix.empty()) prefixes.push_back(prefix);
+  if (!prefixes.empty() && prefixes.size() != inputs.size())
+    throw Error(ErrorKind::kUsage, "data check", "token files and rows cannot be mixed");
+  return prefixes;
+}
+
 /// Counts, then what was found.
 std::string check_text(const Json& report) {
   const auto number = [](const Json& value) {
     return value.is_number_float() ? fmt::format("{:.4g}", value.get<double>()) : value.dump();
   };
   std::string text;
-  for (const char* key : {"rows", "pairs", "tokens", "trained", "weight", "unigram_nats", "uniform_nats"})
-    if (report[key] != 0) text += fmt::format("{:<14} {}\n", key, number(report[key]));
+  for (const char* key : {"documents", "rows", "pairs", "tokens", "distinct_tokens", "trained", "weight", "bigram_nats",
+                          "unigram_nats", "uniform_nats"})
+    if (report.contains(key) && report[key] != 0) text += fmt::format("{:<14} {}\n", key, number(report[key]));
   for (const auto& [key, value] : report["lengths"].items())
     text += fmt::format("{:<14} {}\n", "length " + key, number(value));
   for (const auto& [kind, count] : report["findings"].items())
@@ -136,7 +152,8 @@ void add_data_view(CLI::App& data, Context& context) {
 }
 
 void add_data_check(CLI::App& data, Context& context) {
-  CLI::App* command = data.add_subcommand("check", "Look through fine-tuning rows; exit 4 when something is found");
+  CLI::App* command =
+      data.add_subcommand("check", "Look through fine-tuning rows or token files; exit 4 when something is found");
   const auto options = std::make_shared<RowOptions>();
   const auto listed = std::make_shared<size_t>(20);
   options->add_to(*command);
@@ -144,11 +161,16 @@ void add_data_check(CLI::App& data, Context& context) {
   command->footer("Example:\n  rialto data check chats.jsonl --tokenizer model/ --seq-length 4096");
   command->callback([options, listed, &context] {
     context.action = [options, listed, &context] {
-      const Json report = data::check_sft({.files = options->files(),
-                                           .encoding = options->encoding(),
-                                           .most_listed = *listed,
-                                           .quarantine = options->quarantine},
-                                          *context.ops, context.progress);
+      const std::vector<fs::path> prefixes = token_files(options->inputs);
+      const Json report =
+          !prefixes.empty()
+              ? data::check_tokens({.prefixes = prefixes, .tokenizer = options->tokenizer, .most_listed = *listed},
+                                   context.progress)
+              : data::check_sft({.files = options->files(),
+                                 .encoding = options->encoding(),
+                                 .most_listed = *listed,
+                                 .quarantine = options->quarantine},
+                                *context.ops, context.progress);
       print_report(options->json, report, check_text(report));
       return report["findings"].empty() ? 0 : exit_code(ErrorKind::kVerify);
     };

@@ -49,6 +49,12 @@ int64_t planned_samples(const TrainSection& train) {
   return train.train_samples.value_or(train.train_iters * train.global_batch_size);
 }
 
+std::optional<int64_t> sample_length(const RunConfig& config) {
+  const DatasetSection& data = config.dataset;
+  if (data.has_packed_samples()) return data.packed_sequence_size;
+  return data.seq_length ? data.seq_length : config.model.seq_length();
+}
+
 bool evaluates(const RunConfig& config) {
   return config.validation.eval_interval && (config.validation.eval_iters > 0 || config.validation.full_validation);
 }

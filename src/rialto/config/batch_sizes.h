@@ -27,6 +27,9 @@ RunConfig with_train_iters(RunConfig config, const std::function<int64_t()>& sam
 /// Megatron does. `config` has its train_iters.
 int64_t planned_samples(const TrainSection& train);
 
+/// Tokens of a sample: those of a packed one, else dataset.seq_length or model.seq_length; none where neither is set.
+std::optional<int64_t> sample_length(const RunConfig& config);
+
 /// True when the run evaluates at all.
 bool evaluates(const RunConfig& config);
 /// Samples of one evaluation (of a full one: all that the data has, so this is 0).

@@ -8,13 +8,15 @@ namespace {
 using enum Why;
 
 constexpr KnownKey kDatasetKeys[] = {
-    {"packed_sequence_specs", "null", kData},
+    {"packed_sequence_specs.tokenizer_model_name", "null", kNote, "*"},
+    {"packed_sequence_specs.num_tokenizer_workers", "-1", kReader, "*"},
+    {"packed_sequence_specs.packed_metadata_path", "null", kReader, "*"},
+    {"packed_sequence_specs.pad_cu_seqlens", "false", kGpu, "true"},
     {"dataset_kwargs", "null", kData, "{}"},
     {"memmap_workers", "1", kReader, "*"},
     {"do_validation", "true", kData},
     {"do_test", "true", kData},
     {"dataloader_type", "null", kData, "single"},
-    {"num_workers", "8", kReader, "2"},
     {"data_sharding", "true", kReader},
     {"pin_memory", "true", kReader},
     {"persistent_workers", "false", kReader, "true"},

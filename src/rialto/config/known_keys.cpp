@@ -43,6 +43,8 @@ constexpr Target kTargets[] = {
     {"model", "megatron.bridge.models.*"},
     {"dataset", "megatron.bridge.training.config.GPTDatasetConfig"},
     {"dataset", "megatron.bridge.training.config.FinetuningDatasetConfig"},
+    {"dataset.packed_sequence_specs", "megatron.bridge.data.datasets.packed_sequence.PackedSequenceSpecs"},
+    {"dataset.packed_sequence_specs", "megatron.bridge.data.packing.config.PackedSequenceSpecs"},
     {"tokenizer", "megatron.bridge.training.tokenizers.config.TokenizerConfig"},
     {"logger", "megatron.bridge.training.config.LoggerConfig"},
     {"checkpoint", "megatron.bridge.training.config.CheckpointConfig"},
@@ -94,7 +96,7 @@ std::string_view reason(Why why) {
     case kCheckpoint:
       return "checkpoints are whole torch_dist folders, written before the next iteration, here";
     case kData:
-      return "training data is token files, or a folder of fine-tuning rows, unpacked, here";
+      return "training data is token files, a folder of fine-tuning rows or packed ones, here";
     case kFp8:
       return "FP8 is for the products of the blocks' linear layers here, by four recipes, and FP4 is not in this "
              "version";

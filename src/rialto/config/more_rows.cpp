@@ -8,6 +8,7 @@
 #include "rialto/base/error.h"
 #include "rialto/config/fields.h"
 #include "rialto/config/model_keys.h"
+#include "rialto/config/reader.h"
 
 namespace rialto::config {
 namespace {
@@ -53,6 +54,28 @@ void read_blend_per_split(RunConfig& config, const Node& node) {
   config.dataset.test_data_path = blend_words(parts.items[2]);
 }
 
+/// Bridge's map of how rows are packed; its keys are rows of their own.
+void read_packing(RunConfig& config, const Node& node) {
+  constexpr std::string_view kMap = "packed_sequence_specs";
+  if (node.kind == Node::Kind::kNull) return;
+  if (node.kind != Node::Kind::kMap) refuse(node, "wrong type", node.text, "a map of keys");
+  for (size_t i = 0; i < node.keys.size(); ++i) {
+    const Node& value = node.items[i];
+    if (node.keys[i] == "_target_") {
+      const bool known =
+          value.kind == Node::Kind::kString && is_known_target("dataset.packed_sequence_specs", value.text);
+      if (!known)
+        refuse(value, "not a class of this map", value.text,
+               std::string(example_target("dataset.packed_sequence_specs")));
+      continue;
+    }
+    const std::string key = fmt::format("{}.{}", kMap, node.keys[i]);
+    const KeyRow* row = find_row("dataset", key);
+    if (row == nullptr) refuse_key(value, "dataset", key);
+    read_key(config, *row, value);
+  }
+}
+
 bool has_row(const std::vector<KeyRow>& rows, std::string_view section, std::string_view key) {
   return std::any_of(rows.begin(), rows.end(),
                      [&](const KeyRow& row) { return row.section == section && row.key == key; });
@@ -79,6 +102,12 @@ void add_second_names(std::vector<KeyRow>& rows) {
   rows.back().read = read_blend;
   same_as("dataset", "blend_per_split", "dataset.train_data_path");
   rows.back().read = read_blend_per_split;
+  same_as("dataset", "packed_sequence_specs", "dataset.packed_sequence_specs.packed_sequence_size");
+  rows.back().read = read_packing;
+  rows.back().write = [](const RunConfig& config) { return write_map(config, "dataset", "packed_sequence_specs"); };
+  rows.back().type = "map";
+  rows.back().help = "how fine-tuning rows are packed: the keys below as a map";
+  same_as("dataset", "enable_in_batch_packing", "dataset.pack_sequences_in_batch");
   same_as("comm_overlap", "overlap_grad_reduce", "ddp.overlap_grad_reduce");
   same_as("comm_overlap", "overlap_param_gather", "ddp.overlap_param_gather");
   same_as("optimizer", "overlap_param_gather", "ddp.overlap_param_gather");

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "rialto/config/batch_sizes.h"
 #include "rialto/config/pipeline_layout.h"
 #include "rialto/config/precision.h"
 #include "rialto/config/section_tables.h"
@@ -50,17 +51,21 @@ Found expert_ranks_divide(C c) {
 }
 
 Found sequence_divides(C c) {
-  const auto length = c.dataset.seq_length ? c.dataset.seq_length : c.model.seq_length();
+  const auto length = sample_length(c);
   const int64_t context = c.parallel.context_parallel_size;
-  if (!sizes_make_sense(c) || context == 1 || !length || *length % (2 * context) == 0) return {};
+  if (!sizes_make_sense(c) || c.dataset.pack_sequences_in_batch || context == 1 || !length ||
+      *length % (2 * context) == 0)
+    return {};
   return not_a_multiple("a sequence is cut into twice as many parts as there are context-parallel ranks", *length,
                         2 * context, "2 x context_parallel_size =");
 }
 
 Found sequence_divides_over_tensor(C c) {
-  const auto length = c.dataset.seq_length ? c.dataset.seq_length : c.model.seq_length();
+  const auto length = sample_length(c);
   const int64_t parts = c.parallel.tensor_model_parallel_size * c.parallel.context_parallel_size;
-  if (!sizes_make_sense(c) || !c.parallel.sequence_parallel || !length || *length % parts == 0) return {};
+  if (!sizes_make_sense(c) || c.dataset.pack_sequences_in_batch || !c.parallel.sequence_parallel || !length ||
+      *length % parts == 0)
+    return {};
   return not_a_multiple("a sequence is cut over tensor-parallel ranks", *length, parts,
                         "tensor x context parallel size");
 }

@@ -39,17 +39,25 @@ RunConfig read_run_config(const std::string& path, const std::vector<std::string
 
 namespace {
 
-/// The rows that `wanted` takes, as YAML.
+/// The rows that `wanted` takes, as YAML. A map inside a section, whose keys are written "map.key", is null while all
+/// of it is at its defaults: for Bridge a map that is there asks for something.
 std::string write_rows(const RunConfig& config, const std::function<bool(const KeyRow&)>& wanted) {
+  const RunConfig defaults;
   std::string text;
-  std::string_view section;
+  std::string_view section, map;
   for (const KeyRow& row : key_rows()) {
     if (!row.is_written() || !wanted(row)) continue;
     if (row.section != section) {
       section = row.section;
       if (!section.empty()) text += fmt::format("{}:\n", section);
     }
-    text += fmt::format("{}{}: {}\n", section.empty() ? "" : "  ", row.key, row.write(config));
+    const std::string_view of = map_of(row);
+    const bool empty = !of.empty() && write_map(config, row.section, of) == write_map(defaults, row.section, of);
+    if (!of.empty() && of != map) text += fmt::format("  {}:{}\n", of, empty ? " null" : "");
+    map = of;
+    if (empty) continue;
+    const std::string_view key = of.empty() ? row.key : row.key.substr(of.size() + 1);
+    text += fmt::format("{}{}: {}\n", section.empty() ? "" : of.empty() ? "  " : "    ", key, row.write(config));
   }
   return text;
 }
@@ -89,7 +97,9 @@ std::string write_portable_sections(const RunConfig& config) {
   for (auto* paths : {&data.data_path, &data.train_data_path, &data.valid_data_path, &data.test_data_path}) {
     for (std::string& path : *paths) path = portable(path);
   }
-  for (auto* path : {&data.data_args_path, &data.per_split_data_args_path, &data.dataset_root}) *path = portable(*path);
+  for (auto* path : {&data.data_args_path, &data.per_split_data_args_path, &data.dataset_root,
+                     &data.packed_train_data_path, &data.packed_val_data_path})
+    *path = portable(*path);
   data.path_to_cache.clear();
   return write_rows(copy, [](const KeyRow& row) { return row.section != "model" && row.section != "recipe"; });
 }

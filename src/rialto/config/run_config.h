@@ -123,10 +123,17 @@ struct DatasetSection {
   int64_t random_seed = 1234;
   double mid_level_dataset_surplus = 0.005;
   std::string path_to_cache;
-  std::string dataset_root;  ///< folder of fine-tuning rows, in place of all these paths
+  std::string dataset_root;    ///< folder of fine-tuning rows, in place of all these paths
+  std::string dataset_subset;  ///< of several that its README.md names
   std::string loss_mode = "assistant", truncation = "refuse";
   std::optional<int64_t> max_train_samples, template_clock;
   bool special_tokens_in_text = false;
+  int64_t packed_sequence_size = -1;  ///< tokens of a sample that holds several rows; 0 or less: one row each
+  std::string packed_train_data_path, packed_val_data_path;  ///< files that are packed already
+  int64_t pad_seq_to_mult = 1, packing_window = 8192;        ///< of rows that are packed as they are read
+  bool pack_sequences_in_batch = false;
+  int64_t num_workers = 2;  ///< threads that prepare samples
+  bool has_packed_samples() const { return packed_sequence_size > 0; }
   bool eod_mask_loss = false, reset_position_ids = false, reset_attention_mask = false;
 };
 struct TokenizerSection {

@@ -121,6 +121,23 @@ const KeyRow* find_row(std::string_view section, std::string_view key) {
   return nullptr;
 }
 
+std::string_view map_of(const KeyRow& row) {
+  const size_t dot = row.key.find('.');
+  return dot == row.key.npos ? std::string_view() : row.key.substr(0, dot);
+}
+
+std::string write_map(const RunConfig& config, std::string_view section, std::string_view map) {
+  const RunConfig defaults;
+  std::string text;
+  for (const KeyRow& row : key_rows()) {
+    if (row.section != section || map_of(row) != map || !row.is_written()) continue;
+    const std::string value = row.write(config);
+    if (value != row.write(defaults))
+      text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", row.key.substr(map.size() + 1), value);
+  }
+  return text.empty() ? "null" : fmt::format("{{{}}}", text);
+}
+
 bool is_section(std::string_view name) {
   return std::find(section_names().begin(), section_names().end(), name) != section_names().end();
 }

@@ -35,5 +35,9 @@ const std::vector<std::string>& section_names();
 /// nullptr when there is none.
 const KeyRow* find_row(std::string_view section, std::string_view key);
 bool is_section(std::string_view name);
+/// The map inside its section that a row lies in: "m" of the key "m.k"; "" for a row of the section itself.
+std::string_view map_of(const KeyRow& row);
+/// The keys of such a map that are not at their defaults, as a flow map; "null" when all are.
+std::string write_map(const RunConfig& config, std::string_view section, std::string_view map);
 
 }  // namespace rialto::config

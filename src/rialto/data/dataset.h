@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class Dataset {
   virtual ~Dataset() = default;
   virtual int64_t size() const = 0;
   virtual Sample get(int64_t index) const = 0;  ///< index in [0, size)
+  /// Samples that will be asked for next, in that order: a reader with threads may prepare them. Changes no sample.
+  virtual void announce(std::span<const int64_t> /*indices*/) const {}
   virtual SampleStart start(int64_t index) const = 0;
   /// Where the samples [0, count) came from, a row for each source. Throws kInternal when there are fewer.
   virtual std::vector<Consumed> consumed(int64_t count) const = 0;

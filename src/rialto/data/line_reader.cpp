@@ -9,9 +9,19 @@
 
 namespace rialto::data {
 
+LineReader::LineReader(const fs::path& path) : path_(path), total_bytes_(ReadFile(path).size()) {
+  const TextFile file = text_file(path, total_bytes_);
+  packed_ = file.compression.has_value();
+  stream_ = open_stream(file, 0);
+}
+
+uint64_t LineReader::bytes_read() const {
+  return packed_ ? stream_->consumed() : stream_->consumed() - (buffer_.size() - begin_);
+}
+
 bool LineReader::next(std::string_view& line) {
   size_t end = buffer_.find('\n', begin_);
-  while (end == std::string::npos && offset_ < file_.size()) {
+  while (end == std::string::npos && !at_end_) {
     const size_t searched = buffer_.size() - begin_;
     refill();
     end = buffer_.find('\n', searched);
@@ -34,10 +44,10 @@ void LineReader::refill() {
                 {.want = "at most " + std::to_string(kMaxDocumentBytes) + " bytes"});
   }
   const size_t old = buffer_.size();
-  const uint64_t count = std::min<uint64_t>(1u << 20, file_.size() - offset_);
+  buffer_.resize(old + (1u << 20));
+  const size_t count = stream_->read(std::as_writable_bytes(std::span(buffer_).subspan(old)));
   buffer_.resize(old + count);
-  file_.read_at(offset_, std::as_writable_bytes(std::span(buffer_).subspan(old)));
-  offset_ += count;
+  at_end_ = count == 0;
 }
 
 }  // namespace rialto::data

@@ -23,9 +23,10 @@ size_t number(Part part) { return static_cast<size_t>(part); }
 
 DatasetOpener::DatasetOpener(const config::DatasetSection& section, OpenOptions options)
     : section_(section), options_(std::move(options)) {
-  if (!section.dataset_root.empty()) {
+  if (!section.dataset_root.empty() || !section.packed_train_data_path.empty()) {
     sft_.emplace(section, OpenSftOptions{.seq_length = options_.seq_length,
                                          .tokenizer = options_.tokenizer,
+                                         .eod_token = options_.eod_token,
                                          .cache = {section.path_to_cache, options_.ops},
                                          .progress = options_.progress});
     return;

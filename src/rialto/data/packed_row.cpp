@@ -27,34 +27,65 @@ void append(PackedRow& packed, const TokenRow& row, int64_t multiple, int32_t pa
   packed.loss_mask.resize(begin + stored, 0);
 }
 
+void append_segment(Sample& sample, std::span<const int32_t> ids, std::span<const float> label_weights,
+                    int64_t multiple, int32_t pad) {
+  const size_t begin = sample.tokens.size(), tokens = ids.size() - 1;
+  const size_t end = begin + static_cast<size_t>(room_of(static_cast<int64_t>(ids.size()), multiple));
+  const int32_t document = sample.documents.empty() ? 0 : sample.documents.back() + 1;
+  sample.tokens.insert(sample.tokens.end(), ids.begin(), ids.end() - 1);
+  sample.tokens.resize(end, pad);
+  sample.labels.insert(sample.labels.end(), ids.begin() + 1, ids.end());
+  sample.labels.resize(end, pad);
+  sample.loss_weights.insert(sample.loss_weights.end(), label_weights.begin(), label_weights.begin() + tokens);
+  sample.loss_weights.resize(end, 0);
+  sample.positions.resize(end);
+  std::iota(sample.positions.begin() + static_cast<ptrdiff_t>(begin), sample.positions.end(), 0);
+  sample.documents.resize(end, document);
+}
+
+void pad_behind(Sample& sample, int64_t size, int32_t pad) {
+  const auto length = static_cast<size_t>(size);
+  const int32_t document = sample.documents.empty() ? 0 : sample.documents.back() + 1;
+  sample.tokens.resize(length, pad);
+  sample.labels.resize(length, pad);
+  sample.loss_weights.resize(length, 0);
+  sample.positions.resize(length, 0);
+  sample.documents.resize(length, document);
+}
+
+Sample joined(std::span<const Sample> samples, int64_t multiple, int32_t pad) {
+  Sample all;
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  for (const Sample& sample : samples) {
+    const int32_t first = all.documents.empty() ? 0 : all.documents.back() + 1;
+    append(all.tokens, sample.tokens);
+    append(all.labels, sample.labels);
+    append(all.loss_weights, sample.loss_weights);
+    append(all.positions, sample.positions);
+    for (const int32_t document : sample.documents) all.documents.push_back(first + document);
+  }
+  const auto tokens = static_cast<int64_t>(all.tokens.size());
+  pad_behind(all, (tokens + multiple - 1) / multiple * multiple, pad);
+  return all;
+}
+
 PackedSample sample_of(const PackedRow& packed, int64_t size, int32_t pad) {
   PackedSample out;
-  Sample& sample = out.sample;
+  const std::vector<float> weights(packed.loss_mask.begin(), packed.loss_mask.end());
   out.cu_seqlens.push_back(0);
   const size_t segments = packed.seq_start_id.size();
   for (size_t s = 0; s < segments; ++s) {
     const auto begin = static_cast<size_t>(packed.seq_start_id[s]);
     const size_t end = s + 1 < segments ? static_cast<size_t>(packed.seq_start_id[s + 1]) : packed.input_ids.size();
-    for (size_t i = begin; i + 1 < end; ++i) {
-      sample.tokens.push_back(packed.input_ids[i]);
-      sample.labels.push_back(packed.input_ids[i + 1]);
-      sample.loss_weights.push_back(packed.loss_mask[i]);
-      sample.positions.push_back(static_cast<int32_t>(i - begin));
-      sample.documents.push_back(static_cast<int32_t>(s));
-    }
-    out.cu_seqlens.push_back(static_cast<int32_t>(sample.tokens.size()));
+    append_segment(out.sample, std::span(packed.input_ids).subspan(begin, end - begin),
+                   std::span(weights).subspan(begin, end - begin), 1, pad);
+    out.cu_seqlens.push_back(static_cast<int32_t>(out.sample.tokens.size()));
   }
-  const auto used = static_cast<int64_t>(sample.tokens.size());
+  const auto used = static_cast<int64_t>(out.sample.tokens.size());
   if (used > size)
     throw Error(ErrorKind::kInput, "packed row", "is longer than a sample",
                 {.got = std::to_string(used) + " tokens", .want = "at most " + std::to_string(size)});
-  for (int64_t i = used; i < size; ++i) {
-    sample.tokens.push_back(pad);
-    sample.labels.push_back(pad);
-    sample.loss_weights.push_back(0);
-    sample.positions.push_back(static_cast<int32_t>(i - used));
-    sample.documents.push_back(static_cast<int32_t>(segments));
-  }
+  pad_behind(out.sample, size, pad);
   if (used < size) out.cu_seqlens.push_back(static_cast<int32_t>(size));
   for (size_t s = 1; s < out.cu_seqlens.size(); ++s)
     out.max_seqlen = std::max(out.max_seqlen, out.cu_seqlens[s] - out.cu_seqlens[s - 1]);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "rialto/data/dataset.h"
@@ -32,6 +33,17 @@ int64_t room_of(int64_t tokens, int64_t multiple);
 
 /// Appends a segment, behind its tokens as many `pad` without loss as make its room a multiple.
 void append(PackedRow& packed, const TokenRow& row, int64_t multiple, int32_t pad);
+
+/// Appends a document to a sample: n ids are n - 1 tokens and as many labels. label_weights[i]: of ids[i + 1]. Padding
+/// without loss makes its tokens a multiple.
+void append_segment(Sample& sample, std::span<const int32_t> ids, std::span<const float> label_weights,
+                    int64_t multiple, int32_t pad);
+/// Padding up to `size` tokens, a document of its own, whose tokens all stand at position 0: there may be more of them
+/// than a model has positions.
+void pad_behind(Sample& sample, int64_t size, int32_t pad);
+
+/// The samples of a micro-batch laid end to end, each with its documents, and padding behind them up to a multiple.
+Sample joined(std::span<const Sample> samples, int64_t multiple, int32_t pad);
 
 /// What the model gets.
 struct PackedSample {

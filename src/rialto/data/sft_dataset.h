@@ -1,11 +1,10 @@
 // Samples of fine-tuning rows by number: a row each, padded.
 #pragma once
 
-#include <array>
 #include <memory>
-#include <mutex>
 
 #include "rialto/data/dataset.h"
+#include "rialto/data/epoch_order.h"
 #include "rialto/data/sft_tokens.h"
 
 namespace rialto::data {
@@ -17,7 +16,12 @@ struct SftDatasetOptions {
   int64_t seed = 1234;
   bool shuffled = true;   ///< each epoch in an order of its own; else rows come as they stand
   int32_t pad_token = 0;  ///< behind a row's end, without loss
+  bool padded = true;     ///< else a sample ends with its row: for batches that lay rows end to end
 };
+
+/// Throws kInternal when there is no sample `index` of `size`, or there are fewer than `count`.
+void require_sample(const std::string& source, int64_t index, int64_t size);
+void require_count(const std::string& source, int64_t count, int64_t size);
 
 /// Sample n is row `n mod rows` of the order of epoch `n / rows`: a function of the number alone, so a resumed run goes
 /// on exactly. Of a row's tokens all but the last are tokens and all but the first are labels; a label has its own
@@ -32,15 +36,12 @@ class SftDataset : public Dataset {
   std::vector<Consumed> consumed(int64_t count) const override;
 
  private:
-  using Order = std::shared_ptr<const std::vector<int64_t>>;
-  Order order(int64_t epoch) const;
   int64_t row_of(int64_t index) const;
 
   SftDatasetOptions options_;
   std::shared_ptr<const SftTokens> rows_;
+  EpochOrder order_;
   int64_t size_;
-  mutable std::mutex mutex_;
-  mutable std::array<std::pair<int64_t, Order>, 2> orders_;  ///< of the last two epochs: a batch may lie in both
 };
 
 }  // namespace rialto::data

@@ -8,7 +8,7 @@
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
 #include "rialto/data/bad_rows.h"
-#include "rialto/data/line_reader.h"
+#include "rialto/data/row_lines.h"
 #include "rialto/formats/utf8.h"
 
 namespace rialto::data {
@@ -77,7 +77,7 @@ class Batches {
         threads_(files.threads > 0 ? files.threads : available_threads()) {}
 
   /// False when no more lines are wanted.
-  bool add(const LineReader& lines, std::string_view line) {
+  bool add(const RowLines& lines, std::string_view line) {
     if (number_ >= files_.first && number_ - files_.first >= files_.count) return false;
     if (number_++ < files_.first) return true;
     slots_.push_back({lines.where(), std::string(line), {}, {}});
@@ -125,13 +125,12 @@ void read_sft(const SftFiles& files, const SftEncoder& encoder, const std::funct
   Batches batches(files, encoder, take, bad, told);
   bool more = true;
   for (size_t i = 0; more && i < files.paths.size(); ++i) {
-    LineReader lines(files.paths[i]);
-    for (std::string_view line; more && lines.next(line);) {
-      if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
-      more = batches.add(lines, line);
-      told.update(before + lines.bytes_read());
+    const std::unique_ptr<RowLines> lines = open_row_lines(files.paths[i]);
+    for (std::string_view line; more && lines->next(line);) {
+      more = batches.add(*lines, line);
+      told.update(before + lines->bytes_read());
     }
-    before += lines.bytes_read();
+    before += lines->total_bytes();
   }
   batches.flush();
   told.end();

@@ -17,7 +17,7 @@ namespace rialto::data {
 enum class Truncation { kRefuse, kRight, kDrop };
 
 struct SftFiles {
-  std::vector<fs::path> paths = {};                                ///< JSONL
+  std::vector<fs::path> paths = {};                                ///< .jsonl, .gz or .zst behind it, .parquet
   int64_t first = 0, count = std::numeric_limits<int64_t>::max();  ///< rows of the files laid end to end
   int64_t max_tokens = 0;                                          ///< of a row; 0: any number
   Truncation truncation = Truncation::kRefuse;

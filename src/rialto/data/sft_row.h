@@ -1,8 +1,10 @@
 // A row of a fine-tuning file, in any of the forms that such files have.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rialto/base/json.h"
@@ -19,6 +21,11 @@ struct SftRow {
   double weight = 1;                ///< of the whole row
   bool is_text() const { return messages.empty(); }
 };
+
+/// The keys that such a row is read by.
+inline constexpr std::array<std::string_view, 15> kSftKeys{
+    "messages",    "conversation", "conversations", "system", "prompt",    "completion",           "input", "output",
+    "instruction", "chosen",       "rejected",      "tools",  "documents", "chat_template_kwargs", "weight"};
 
 struct ParsedRow {
   SftRow row;                      ///< of a preference pair: the chosen answer

@@ -16,6 +16,16 @@ struct SftTokens {
   std::span<const float> weights;
   int64_t cut = 0, left_out = 0;  ///< rows that were longer than there is room for
   int64_t num_rows() const { return static_cast<int64_t>(starts.size()) - 1; }
+  std::span<const int32_t> ids_of(int64_t row) const { return part(ids, row, 0); }
+  /// One fewer than ids: the first token is nobody's label.
+  std::span<const float> label_weights_of(int64_t row) const { return part(weights, row, 1); }
+
+ private:
+  template <class T>
+  std::span<const T> part(std::span<const T> all, int64_t row, int64_t skip) const {
+    const int64_t begin = starts[static_cast<size_t>(row)] + skip, end = starts[static_cast<size_t>(row) + 1];
+    return all.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  }
 };
 
 /// Tokenizes the files with all threads, or takes what an earlier run has kept in the cache's folder: a file's name

@@ -34,6 +34,12 @@ int32_t rialto_parquet_texts_skip(void* texts, size_t rows, RialtoBytes* error);
 int32_t rialto_parquet_texts_next(void* texts, size_t max_bytes, RialtoBytes* bytes, RialtoLongs* lengths,
                                   RialtoBytes* error);
 void rialto_parquet_texts_free(void* texts);
+int32_t rialto_parquet_rows_open(const uint8_t* path, size_t path_len, const uint8_t* columns, size_t columns_len,
+                                 void** out, RialtoBytes* error);
+uint64_t rialto_parquet_rows_count(const void* rows);
+int32_t rialto_parquet_rows_next(void* rows, size_t max_bytes, RialtoBytes* bytes, RialtoLongs* lengths,
+                                 RialtoBytes* error);
+void rialto_parquet_rows_free(void* rows);
 int32_t rialto_parquet_lists_open(const uint8_t* path, size_t path_len, const uint8_t* column, size_t column_len,
                                   void** out, RialtoBytes* error);
 int32_t rialto_parquet_lists_next(void* lists, RialtoLongs* values, RialtoLongs* lengths, int32_t* more,

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "rialto/base/error.h"
+#include "rialto/data/packed_row.h"
 
 namespace rialto::train {
 namespace {
@@ -23,57 +24,54 @@ void check_tokens(const std::vector<int32_t>& tokens, int64_t vocab, int64_t sam
   }
 }
 
-at::Tensor rows_of(int64_t rows, int64_t columns, at::ScalarType type) {
-  return at::empty({rows, columns}, at::TensorOptions().dtype(type));
-}
-
 }  // namespace
 
-model::Batch make_batch(const data::Dataset& dataset, int64_t first, int64_t count, int64_t vocab, at::Device device) {
+model::Batch make_batch(const data::Dataset& dataset, int64_t first, int64_t count, const BatchForm& form) {
   model::Batch batch;
-  int64_t length = 0;
-  for (int64_t row = 0; row < count; ++row) {
-    const int64_t number = first + row;
-    const data::Sample sample = dataset.get(number);
-    check_tokens(sample.tokens, vocab, number);
-    check_tokens(sample.labels, vocab, number);
-    if (row == 0) {
-      length = static_cast<int64_t>(sample.tokens.size());
-      batch.tokens_BS = rows_of(count, length, at::kLong);
-      batch.labels_BS = rows_of(count, length, at::kLong);
-      batch.loss_weights_BS = rows_of(count, length, at::kFloat);
-      batch.positions_BS = rows_of(count, length, at::kLong);
-      if (!sample.documents.empty()) batch.documents_BS = rows_of(count, length, at::kLong);
-    }
-    std::copy(sample.tokens.begin(), sample.tokens.end(), batch.tokens_BS.data_ptr<int64_t>() + row * length);
-    std::copy(sample.labels.begin(), sample.labels.end(), batch.labels_BS.data_ptr<int64_t>() + row * length);
-    std::copy(sample.loss_weights.begin(), sample.loss_weights.end(),
-              batch.loss_weights_BS.data_ptr<float>() + row * length);
-    std::copy(sample.positions.begin(), sample.positions.end(), batch.positions_BS.data_ptr<int64_t>() + row * length);
-    if (batch.documents_BS.defined()) {
-      std::copy(sample.documents.begin(), sample.documents.end(),
-                batch.documents_BS.data_ptr<int64_t>() + row * length);
-    }
-    batch.sample_numbers.push_back(number);
+  std::vector<data::Sample> samples;
+  for (int64_t number = first; number < first + count; ++number) {
+    samples.push_back(dataset.get(number));
+    check_tokens(samples.back().tokens, form.vocab, number);
+    check_tokens(samples.back().labels, form.vocab, number);
+    if (form.joined_multiple == 0 || number == first) batch.sample_numbers.push_back(number);
   }
-  for (at::Tensor* tensor :
-       {&batch.tokens_BS, &batch.labels_BS, &batch.loss_weights_BS, &batch.positions_BS, &batch.documents_BS}) {
-    if (tensor->defined()) *tensor = tensor->to(device);
-  }
+  if (form.joined_multiple > 0) samples = {data::joined(samples, form.joined_multiple, 0)};
+  const auto rows = static_cast<int64_t>(samples.size()), length = static_cast<int64_t>(samples[0].tokens.size());
+  const auto fill = [&]<class To, class From>(at::Tensor& tensor, at::ScalarType type,
+                                              std::vector<From> data::Sample::* values, To*) {
+    if ((samples[0].*values).empty()) return;
+    tensor = at::empty({rows, length}, at::TensorOptions().dtype(type));
+    To* to = tensor.data_ptr<To>();
+    for (const data::Sample& sample : samples) to = std::copy((sample.*values).begin(), (sample.*values).end(), to);
+    tensor = tensor.to(form.device);
+  };
+  constexpr int64_t* kIds = nullptr;
+  constexpr float* kWeights = nullptr;
+  fill(batch.tokens_BS, at::kLong, &data::Sample::tokens, kIds);
+  fill(batch.labels_BS, at::kLong, &data::Sample::labels, kIds);
+  fill(batch.loss_weights_BS, at::kFloat, &data::Sample::loss_weights, kWeights);
+  fill(batch.positions_BS, at::kLong, &data::Sample::positions, kIds);
+  fill(batch.documents_BS, at::kLong, &data::Sample::documents, kIds);
   return batch;
 }
 
 GlobalBatch make_global_batch(const data::Dataset& dataset, int64_t first, int64_t global_size, int64_t micro_size,
-                              int64_t vocab, at::Device device, const Share& share) {
+                              const BatchForm& form, const Share& share) {
   GlobalBatch batch;
   batch.num_micro_batches = static_cast<size_t>((global_size + micro_size - 1) / micro_size);
   for (int64_t done = share.index * micro_size; done < global_size; done += share.count * micro_size) {
-    batch.micro_batches.push_back(
-        make_batch(dataset, first + done, std::min(micro_size, global_size - done), vocab, device));
+    batch.micro_batches.push_back(make_batch(dataset, first + done, std::min(micro_size, global_size - done), form));
     batch.total_weight += batch.micro_batches.back().loss_weights_BS.sum(at::kDouble).item<double>();
     batch.num_tokens += batch.micro_batches.back().tokens_BS.numel();
   }
   return batch;
+}
+
+std::vector<int64_t> sample_numbers(int64_t first, int64_t global_size, int64_t micro_size, const Share& share) {
+  std::vector<int64_t> numbers;
+  for (int64_t done = share.index * micro_size; done < global_size; done += share.count * micro_size)
+    for (int64_t i = done; i < std::min(done + micro_size, global_size); ++i) numbers.push_back(first + i);
+  return numbers;
 }
 
 }  // namespace rialto::train

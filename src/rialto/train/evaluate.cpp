@@ -44,8 +44,7 @@ EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part) {
     const int64_t batch_end = std::min(batch_start + global, num_samples);
     std::vector<model::Batch> batches;
     for (int64_t first = batch_start + share.index * micro; first < batch_end; first += share.count * micro) {
-      batches.push_back(
-          make_batch(dataset, first, std::min(micro, batch_end - first), setup.model_spec.vocab, setup.device));
+      batches.push_back(make_batch(dataset, first, std::min(micro, batch_end - first), setup.batch_form()));
     }
     const auto most = static_cast<size_t>(pieces(pieces(batch_end - batch_start, micro), share.count));
     if (batches.size() < most && setup.mesh.layout().ep > 1)

@@ -19,8 +19,12 @@ config::BatchSizes next_sizes(const Setup& setup) {
 /// This rank's micro-batches.
 GlobalBatch next_batch(Setup& setup, int64_t size) {
   const Phases::Scope scope(&setup.phases, Phase::kData);
-  return make_global_batch(*setup.train_data, setup.state.consumed_train_samples, size,
-                           setup.config.train.micro_batch_size, setup.model_spec.vocab, setup.device, setup.share());
+  const int64_t first = setup.state.consumed_train_samples, micro = setup.config.train.micro_batch_size;
+  GlobalBatch batch = make_global_batch(*setup.train_data, first, size, micro, setup.batch_form(), setup.share());
+  const int64_t next =
+      config::batch_sizes_at(setup.config.train, first + size, setup.config.data_parallel_size()).running;
+  setup.train_data->announce(sample_numbers(first + size, next, micro, setup.share()));
+  return batch;
 }
 
 /// Of the whole global batch; `batch` gets its weight and tokens, returned are the FLOPs that were computed.
@@ -65,7 +69,8 @@ IterationOutcome run_training_iteration(Setup& setup, const ForwardStep& forward
   record.learning_rate = rates.lr;
   record.global_batch_size = outcome.sizes.running;
   record.num_tokens = batch.num_tokens;
-  record.flops = setup.flops->megatron(static_cast<double>(batch.num_tokens), static_cast<double>(setup.seq_length));
+  record.flops = setup.flops->megatron(static_cast<double>(batch.num_tokens),
+                                       static_cast<double>(*config::sample_length(setup.config)));
   record.exact_flops = exact_flops;
   const auto step = [&](double loss) {
     if (is_spike(watch, state.recent_losses, loss)) {

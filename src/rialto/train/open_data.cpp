@@ -6,6 +6,7 @@
 #include "rialto/base/error.h"
 #include "rialto/config/batch_sizes.h"
 #include "rialto/data/ledger.h"
+#include "rialto/data/prefetching_dataset.h"
 #include "rialto/hub/source_layout.h"
 
 namespace rialto::train {
@@ -48,6 +49,9 @@ void open_data(data::DatasetOpener& opener, Setup& setup) {
   const int64_t needed = std::max(config::planned_samples(config.train),
                                   setup.state.consumed_train_samples + left * config.train.global_batch_size);
   setup.train_data = opener.open(data::Part::kTrain, needed);
+  if (const int64_t threads = config.dataset.num_workers; threads > 0)
+    setup.train_data =
+        std::make_unique<data::PrefetchingDataset>(std::move(setup.train_data), static_cast<size_t>(threads));
   if (!config::evaluates(config)) return;
   const int64_t evaluated = config::evaluation_samples(config);
   setup.valid_data = opener.open(data::Part::kValid, evaluated);

@@ -12,6 +12,7 @@
 #include "rialto/config/batch_sizes.h"
 #include "rialto/config/pipeline_layout.h"
 #include "rialto/config/precision.h"
+#include "rialto/data/packed_row.h"
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/local_model.h"
 #include "rialto/hub/tokenizer.h"
@@ -185,6 +186,15 @@ void make_stage(int chunk, Setup& setup) {
 }
 
 }  // namespace
+
+BatchForm Setup::batch_form() const {
+  const config::ParallelKeys& split = config.parallel;
+  const int64_t tp = split.sequence_parallel ? split.tensor_model_parallel_size : 1;
+  return {.vocab = model_spec.vocab,
+          .device = device,
+          .joined_multiple =
+              config.dataset.pack_sequences_in_batch ? data::padding_multiple(split.context_parallel_size, tp) : 0};
+}
 
 Stages Setup::stages() const {
   Stages stages;

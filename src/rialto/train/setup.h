@@ -39,6 +39,7 @@ struct Setup {
   Phases phases;
   int64_t seq_length = 0;
 
+  BatchForm batch_form() const;
   Stages stages() const;
   /// This rank's share of every global batch.
   Share share() const { return {mesh.index(comm::Axis::kDp), mesh.size(comm::Axis::kDp)}; }

@@ -172,6 +172,32 @@ TEST(KnownKeysTest, ClassesAreLookedUp) {
   EXPECT_THAT(message("_target_: os.system\n"), HasSubstr("os.system"));
 }
 
+TEST(KnownKeysTest, AMapInsideASectionIsReadByItsKeys) {
+  const std::string specs =
+      "dataset:\n  packed_sequence_specs: {_target_: "
+      "megatron.bridge.data.datasets.packed_sequence.PackedSequenceSpecs, "
+      "packed_sequence_size: 64, tokenizer_model_name: x, num_tokenizer_workers: 4, packed_train_data_path: a.parquet, "
+      "packed_val_data_path: null, packed_metadata_path: m.jsonl, pad_cu_seqlens: true, pad_seq_to_mult: null}\n";
+  RunConfig config;
+  read_document(config, parse_yaml(specs, "file.yaml"), nullptr);
+  EXPECT_EQ(config.dataset.packed_sequence_size, 64);
+  EXPECT_EQ(config.dataset.packed_train_data_path, "a.parquet");
+  EXPECT_EQ(config.dataset.pad_seq_to_mult, 1);
+  // written as Bridge reads it, and read back
+  const std::string text = write_run_config(config);
+  EXPECT_THAT(text, HasSubstr("  packed_sequence_specs:\n    packed_sequence_size: 64\n"));
+  RunConfig again;
+  read_document(again, parse_yaml(text, "file.yaml"), nullptr);
+  EXPECT_EQ(write_run_config(again), text);
+  EXPECT_THAT(write_run_config(RunConfig{}), HasSubstr("  packed_sequence_specs: null\n"));
+  apply_override(config, parse_override("dataset.packed_sequence_specs.packed_sequence_size=32", ""));
+  EXPECT_EQ(config.dataset.packed_sequence_size, 32);
+  EXPECT_THAT(message("dataset: {packed_sequence_specs: {packed_sequence_sise: 4}}\n"),
+              HasSubstr("packed_sequence_specs.packed_sequence_size"));
+  EXPECT_THAT(message("dataset: {packed_sequence_specs: {_target_: os.system}}\n"), HasSubstr("os.system"));
+  EXPECT_THAT(message("dataset: {packed_sequence_specs: 5}\n"), HasSubstr("a map of keys"));
+}
+
 TEST(KnownKeysTest, SecondNamesAreStoredOnce) {
   RunConfig config;
   read_document(

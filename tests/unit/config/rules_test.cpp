@@ -145,6 +145,33 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"dataset.truncation", [](RunConfig& c) { c.dataset.truncation = "left"; }},
         Case{"dataset.max_train_samples", [](RunConfig& c) { c.dataset.max_train_samples = 0; }},
         Case{"dataset.template_clock", [](RunConfig& c) { c.dataset.template_clock = -1; }},
+        Case{"dataset.packed_sequence_specs.packed_sequence_size",
+             [](RunConfig& c) { c.dataset.packed_sequence_size = 8; }},
+        Case{"dataset.packed_sequence_specs.packed_sequence_size",
+             [](RunConfig& c) { c.dataset.packed_val_data_path = "packed.parquet"; }},
+        Case{"dataset.data_path",
+             [](RunConfig& c) {
+               c.dataset.packed_train_data_path = "packed.parquet";
+               c.dataset.packed_sequence_size = 8;
+             }},
+        Case{"dataset.packed_sequence_specs.pad_seq_to_mult", [](RunConfig& c) { c.dataset.pad_seq_to_mult = 0; }},
+        Case{"dataset.packed_sequence_specs.pad_seq_to_mult",
+             [](RunConfig& c) {
+               c.dataset.data_path.clear();
+               c.dataset.dataset_root = "rows";
+               c.dataset.packed_sequence_size = 8;
+               c.dataset.pad_seq_to_mult = 9;
+             }},
+        Case{"dataset.packing_window", [](RunConfig& c) { c.dataset.packing_window = -1; }},
+        Case{"dataset.pack_sequences_in_batch", [](RunConfig& c) { c.dataset.pack_sequences_in_batch = true; }},
+        Case{"dataset.pack_sequences_in_batch",
+             [](RunConfig& c) {
+               c.dataset.data_path.clear();
+               c.dataset.dataset_root = "rows";
+               c.dataset.packed_sequence_size = 8;
+               c.dataset.pack_sequences_in_batch = true;
+             }},
+        Case{"dataset.num_workers", [](RunConfig& c) { c.dataset.num_workers = -1; }},
         Case{"checkpoint.save_interval",
              [](RunConfig& c) {
                c.checkpoint.save.clear();

@@ -42,7 +42,7 @@ TEST(PackedRow, TheModelSeesEachSegmentByItself) {
   EXPECT_EQ(out.sample.tokens, (Ints{10, 11, 12, 20, 9, 9, 9}));
   EXPECT_EQ(out.sample.labels, (Ints{11, 12, 13, 21, 9, 9, 9}));
   EXPECT_EQ(out.sample.loss_weights, (std::vector<float>{0, 1, 1, 1, 0, 0, 0}));
-  EXPECT_EQ(out.sample.positions, (Ints{0, 1, 2, 0, 0, 1, 2}));
+  EXPECT_EQ(out.sample.positions, (Ints{0, 1, 2, 0, 0, 0, 0}));
   EXPECT_EQ(out.sample.documents, (Ints{0, 0, 0, 1, 2, 2, 2}));
   EXPECT_EQ(out.cu_seqlens, (Ints{0, 3, 4, 7}));
   EXPECT_EQ(out.max_seqlen, 3);
