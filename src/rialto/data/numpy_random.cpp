@@ -34,4 +34,10 @@ uint64_t NumpyRandomState::interval(uint64_t max) {
   return value;
 }
 
+std::vector<uint64_t> NumpyRandomState::draw(size_t left, size_t most) {
+  std::vector<uint64_t> partners(std::min(most, left > 0 ? left - 1 : 0));
+  for (uint64_t& partner : partners) partner = interval(--left);
+  return partners;
+}
+
 }  // namespace rialto::data

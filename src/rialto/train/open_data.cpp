@@ -7,6 +7,7 @@
 #include "rialto/config/batch_sizes.h"
 #include "rialto/data/ledger.h"
 #include "rialto/hub/source_layout.h"
+#include "rialto/hub/tokenizer_file.h"
 
 namespace rialto::train {
 namespace {
@@ -29,7 +30,7 @@ fs::path tokenizer_folder(const config::RunConfig& config, const Setup& setup) {
   if (setup.hf_source) folders.push_back(*setup.hf_source);
   if (setup.native_source) folders.push_back(*setup.native_source / hub::kSourceFolder);
   for (const fs::path& folder : folders)
-    if (fs::is_regular_file(folder) || fs::exists(folder / "tokenizer.json")) return folder;
+    if (hub::has_tokenizer(folder)) return folder;
   return {};
 }
 
