@@ -107,8 +107,11 @@ void add_dataset_rules(std::vector<Rule>& rules) {
       integer_rule("R606", "dataset.max_train_samples", [](C c) { return c.dataset.max_train_samples; }, 1));
   rules.push_back(integer_rule(
       "R607", "dataset.template_clock", [](C c) { return c.dataset.template_clock; }, 0, int64_t{1} << 40));
-  rules.push_back(name_rule("R608", "tokenizer.tokenizer_type", [](C c) { return c.tokenizer.tokenizer_type; },
-                            {"", "HuggingFaceTokenizer", "SentencePieceTokenizer", "TikTokenizer"}));
+  // unset: whatever the file is
+  rules.push_back(name_rule(
+      "R608", "tokenizer.tokenizer_type",
+      [](C c) { return c.tokenizer.tokenizer_type.empty() ? "HuggingFaceTokenizer" : c.tokenizer.tokenizer_type; },
+      {"HuggingFaceTokenizer", "SentencePieceTokenizer", "TikTokenizer"}));
   rules.push_back(integer_rule("R064", "dataset.seq_length", [](C c) { return c.dataset.seq_length; }, 1));
 }
 

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <string>
 
+#include <sys/mman.h>
+
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
 #include "rialto/data/numpy_random.h"
@@ -45,6 +47,17 @@ Epochs plan_epochs(int64_t tokens, int64_t seq_length, int64_t num_samples) {
   return epochs;
 }
 
+/// Room for `count` values in huge pages, if the system has some: an order touches its arrays everywhere, and small
+/// pages would make each touch a miss of the address table too, and each page a fault.
+template <class T>
+void reserve_huge(std::vector<T>& values, size_t count) {
+  values.reserve(count);
+  constexpr uintptr_t kPage = 2u << 20;
+  const auto data = reinterpret_cast<uintptr_t>(values.data());
+  const uintptr_t begin = (data + kPage - 1) / kPage * kPage, end = (data + count * sizeof(T)) / kPage * kPage;
+  if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+}
+
 /// A document in its place: its number, and its length beside it. Looking lengths up by shuffled numbers would be a
 /// cache miss for each once more.
 struct Placed {
@@ -76,6 +89,8 @@ std::vector<int64_t> block_starts(std::span<const Placed> placed) {
 /// and then cut at once.
 void cut_samples(std::span<const Placed> placed, int64_t seq_length, int64_t count, SampleIndices& out) {
   const std::vector<int64_t> starts = block_starts(placed);
+  reserve_huge(out.documents, placed.size());
+  reserve_huge(out.samples, static_cast<size_t>(2 * (count + 1)));
   out.documents.resize(placed.size());
   out.samples.resize(static_cast<size_t>(2 * (count + 1)));
   parallel_for(starts.size(), available_threads(), [&](size_t block) {
@@ -96,7 +111,9 @@ void cut_samples(std::span<const Placed> placed, int64_t seq_length, int64_t cou
 }
 
 std::vector<int64_t> shuffle_samples(int64_t first_part, int64_t total, NumpyRandomState& random) {
-  std::vector<int64_t> order(static_cast<size_t>(total));
+  std::vector<int64_t> order;
+  reserve_huge(order, static_cast<size_t>(total));
+  order.resize(static_cast<size_t>(total));
   std::iota(order.begin(), order.end(), 0);
   const std::span<int64_t> all(order);
   random.shuffle(all.first(static_cast<size_t>(first_part)));
@@ -117,7 +134,7 @@ SampleIndices build_sample_indices(std::span<const int32_t> lengths, int64_t fir
   }
   const Epochs epochs = plan_epochs(tokens, seq_length, num_samples);
   std::vector<Placed> placed;
-  placed.reserve(used.size() * static_cast<size_t>(epochs.count));
+  reserve_huge(placed, used.size() * static_cast<size_t>(epochs.count));
   append_epochs(placed, used, first, epochs.separate_last ? epochs.count - 1 : epochs.count, random);
   if (epochs.separate_last) append_epochs(placed, used, first, 1, random);
   const int64_t total = (product(epochs.count, tokens) - kExtraToken) / seq_length;
