@@ -9,7 +9,7 @@ set_target_properties(rialto_rialto PROPERTIES EXPORT_NAME rialto)
 
 install(TARGETS rialto_flags rialto_rialto ${rialto_installed_targets} EXPORT rialto_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT rialto_targets NAMESPACE rialto:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/rialto FILE rialto-targets.cmake)
-install(FILES ${rialto_rust_copy} DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${rialto_rust_copy} ${rialto_sentencepiece_archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
 foreach(room ${rialto_installed_rooms})
   install(DIRECTORY ${CMAKE_SOURCE_DIR}/src/rialto/${room} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rialto FILES_MATCHING PATTERN "*.h")
 endforeach()

@@ -46,6 +46,7 @@ AT_HOME = {
     re.compile(r"^nlohmann/"): {"base"},
     re.compile(r"^yaml-cpp/"): {"base"},
     re.compile(r"^xxhash\.h$"): {"base"},
+    re.compile(r"^sentencepiece"): {"hub"},
     re.compile(r"^CLI/"): {"cli", "cli_train"},
     re.compile(r"^nccl\.h$"): {"comm"},
     re.compile(r"^gloo/"): {"comm"},

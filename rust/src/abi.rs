@@ -213,6 +213,14 @@ pub unsafe extern "C" fn rialto_tok_vocab_size(tokenizer: *const Loaded) -> u32 
     unsafe { &*tokenizer }.vocab_size()
 }
 
+/// 1 where most texts are encoded without the `tokenizers` crate, with the same ids.
+/// # Safety
+/// As above.
+#[no_mangle]
+pub unsafe extern "C" fn rialto_tok_is_fast(tokenizer: *const Loaded) -> i32 {
+    i32::from(unsafe { &*tokenizer }.is_fast())
+}
+
 /// The id of a token, or -1.
 /// # Safety
 /// As above.

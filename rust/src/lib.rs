@@ -3,10 +3,13 @@
 //! and src/rialto/formats/files_abi.h.
 
 mod abi;
+pub mod byte_bpe;
+mod char_classes;
 pub mod chat;
 mod chat_abi;
 mod chat_tags;
 pub mod count;
+pub mod fast;
 mod files_abi;
 pub mod http;
 mod http_abi;
@@ -19,7 +22,9 @@ mod python_values;
 pub mod ranks;
 pub mod train;
 pub mod unpack;
+pub mod word_cuts;
 
+use fast::Fast;
 use ranks::Ranks;
 use tokenizers::Tokenizer;
 
@@ -33,6 +38,8 @@ enum Model {
 pub struct Loaded {
     model: Model,
     vocab_size: u32,
+    /// Encodes most texts in the model's stead.
+    fast: Option<Fast>,
 }
 
 impl Loaded {
@@ -43,16 +50,19 @@ impl Loaded {
         tokenizer.with_padding(None);
         let largest = tokenizer.get_vocab(true).into_values().max();
         let vocab_size = largest.map_or(0, |id| id.saturating_add(1));
-        Ok(Self { model: Model::HuggingFace(Box::new(tokenizer)), vocab_size })
+        Ok(Self { model: Model::HuggingFace(Box::new(tokenizer)), vocab_size, fast: Fast::of_json(json) })
     }
 
     pub fn from_ranks(ranks: Ranks) -> Self {
         let vocab_size = ranks.vocab_size();
-        Self { model: Model::Tiktoken(Box::new(ranks)), vocab_size }
+        Self { model: Model::Tiktoken(Box::new(ranks)), vocab_size, fast: None }
     }
 
     /// Token ids of `text`; `add_special` applies the post-processor's template (BOS, EOS).
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, String> {
+        if let Some(ids) = self.fast.as_ref().filter(|_| !add_special).and_then(|fast| fast.encode(text)) {
+            return Ok(ids);
+        }
         match &self.model {
             Model::HuggingFace(tokenizer) => {
                 let encoding = tokenizer.encode_fast(text, add_special).map_err(|e| e.to_string())?;
@@ -86,6 +96,11 @@ impl Loaded {
             Model::HuggingFace(tokenizer) => tokenizer.decode(ids, skip_special).map_err(|e| e.to_string()),
             Model::Tiktoken(ranks) => Ok(ranks.decode(ids, skip_special)),
         }
+    }
+
+    /// True where encode() needs `tokenizers` for few texts only (see `fast`).
+    pub fn is_fast(&self) -> bool {
+        self.fast.is_some()
     }
 
     /// Every id is below this; equal to the number of tokens where ids have no holes.

@@ -48,7 +48,7 @@ const QWEN: &str = concat!(
     r"\s*[\r\n]+|\s+(?!\S)|\s+"
 );
 
-const NEITHER: &str = "it is neither JSON nor a file of tiktoken ranks. Hint: transformers turns a SentencePiece model into tokenizer.json";
+const NEITHER: &str = "it is no tokenizer.json, no SentencePiece model and no file of tiktoken ranks";
 
 /// A line of a rank file: the token's bytes as base64, a space, its rank.
 fn rank_of(line: &str) -> Option<(Vec<u8>, u32)> {

@@ -1,9 +1,7 @@
 """tiktoken's files of ranks: the ids of the Python package, on random Unicode and on real text."""
 import base64
 import json
-import os
 import random
-from pathlib import Path
 
 import pytest
 import tiktoken
@@ -11,35 +9,9 @@ import tiktoken_ext.openai_public
 
 from megatron_data import ask
 from programs import refused, rialto, rialto_json
+from random_texts import real_texts, texts
 
 LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-
-
-def real_texts():
-    library, licences = Path(os.__file__).parent, Path("/usr/share/common-licenses")
-    files = [library / name for name in ("argparse.py", "ast.py", "typing.py", "this.py")] + sorted(path for path in licences.iterdir() if path.is_file())
-    return [path.read_text(encoding="utf-8") for path in files]
-
-
-def random_text(draw):
-    """Words of the corpus, all planes of Unicode, and what normalizers and splitters stumble over."""
-    out = []
-    for _ in range(draw.randint(1, 12)):
-        kind = draw.randrange(8)
-        if kind < 3:
-            out.append(draw.choice([" the", "return", " self.", "Python", "\n    ", "  ", "don't", " 12345", "'LL", "...", "\r\n", "\t"]))
-        elif kind == 3:
-            out.append(draw.choice(["e\u0301", "ﬁ", "①", "\u3000", "\u00a0", "\u200d", "🙂🏽", "ſ", "İ", "ﷺ", "\ufeff", "<s>", "</s>", "▁", "<0x41>", "\x00", "\u2581a"]))
-        elif kind == 4:
-            out.append(chr(draw.randrange(0x20, 0x3000)))
-        else:
-            out.append("".join(chr(point) for point in (draw.randrange(0x110000) for _ in range(draw.randint(1, 3))) if not 0xD800 <= point < 0xE000))
-    return "".join(out)
-
-
-def texts(seed, full, kinds):
-    draw = random.Random(f"foreign {seed}")
-    return ["", " ", "\n"] + [random_text(draw) for _ in range((100_000 if full else 6_000) // kinds)]
 
 
 def ranks(seed, count):
@@ -101,7 +73,7 @@ def test_patterns_of_published_files_are_known_by_their_ranks(tmp_path, seed, fu
 
 def test_damaged_files_are_named(tmp_path):
     table = ranks(0, 300)
-    for name, content, word in [("noise.model", b"\x0a\xff\xff\xff\xff noise", "neither JSON nor"), ("a.tiktoken", b"IQ== 0\nIg== one\n", "line 2"),
+    for name, content, word in [("noise.model", b"\x0b\xff\xff\xff\xff noise", "no file of tiktoken ranks"), ("a.tiktoken", b"IQ== 0\nIg== one\n", "line 2"),
                                 ("b.tiktoken", b"IQ== 0\nIQ== 1\n", "second time"), ("c.tiktoken", b"IQ== 0\nIg== 1\n", "not every byte")]:
         (tmp_path / name).write_bytes(content)
         refused(rialto("data", "tokenize", tmp_path / name, "--tokenizer", tmp_path / name, "--output-prefix", tmp_path / "out", exit_code=3), name, word)

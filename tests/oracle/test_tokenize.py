@@ -185,3 +185,20 @@ def test_memory_does_not_grow_with_the_corpus(made, tmp_path):
     small, large = peak(15), peak(45)   # 4 and 13 MB: about what is on its way at once, and three times that
     assert large < 1.25 * small, (small, large)
     assert documents(tmp_path / "big") == documents(root / "plain") * 45
+
+
+def test_memory_does_not_grow_with_the_corpus(made):
+    """Peak resident memory (VmHWM) of tokenizing four times the text, bounded by chunks on their way and one part."""
+    root, texts = made
+    peaks = []
+    for times in (40, 160):
+        with open(root / f"big{times}.jsonl", "w") as out:
+            for i in range(times):
+                out.writelines(json.dumps({"id": i, "text": text}) + "\n" for text in texts)
+        command = [folder() / "rialto", "data", "tokenize", root / f"big{times}.jsonl", "--tokenizer", root / "tok", "--output-prefix", root / f"big{times}", "--threads", "2", "--part-bytes", "4000000"]
+        process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        assert status == 0
+        peaks.append(usage.ru_maxrss * 1024)
+    assert (root / "big160.bin").stat().st_size == 4 * (root / "big40.bin").stat().st_size > 10_000_000 // 2
+    assert peaks[1] < 1.1 * peaks[0] + 4e6, peaks

@@ -9,6 +9,7 @@
 //   {"do": "split", split, documents}   -> [[first, last], ...]
 //   {"do": "encode", path, text, special} -> ids;  {"do": "decode", path, ids, skip} -> text
 //   {"do": "stream", path, ids, skip}   -> list of pieces;  {"do": "vocab", path} -> number
+//   {"do": "fast", path} -> whether our own code encodes
 //   {"do": "entropy", prefix}           -> nats a token
 // A request that is refused answers {"error": message}.
 #include <iostream>
@@ -111,6 +112,7 @@ Json answer(const Json& request) {
   if (what == "decode")
     return tokenizer(request).decode(request.at("ids").get<std::vector<int32_t>>(), request.at("skip").get<bool>());
   if (what == "stream") return stream(request);
+  if (what == "fast") return tokenizer(request).is_fast();
   if (what == "vocab") return tokenizer(request).vocab_size();
   if (what == "entropy") return data::unigram_entropy(request.at("prefix").get<std::string>()).nats_per_token;
   throw Error(ErrorKind::kUsage, "data_tool", "does not know " + what);

@@ -5,6 +5,7 @@
 
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/source_layout.h"
+#include "rialto/hub/tokenizer_file.h"
 #include "rialto/resolve/resolve.h"
 #include "rialto/source/keep.h"
 
@@ -33,7 +34,12 @@ bool carry_source_files(store::CheckpointWriter& writer, const fs::path& iter_di
 
 void add_tokenizer_files(store::CheckpointWriter& writer, const spec::ModelSpec& model, const fs::path& tokenizer) {
   writer.add_file(kFolder + "config.json", to_python_json(resolve::hf_from_model(model)) + "\n");
-  for (const std::string& name : hub::companion_files_of(tokenizer)) writer.copy_file(kFolder + name, tokenizer / name);
+  if (fs::is_directory(tokenizer)) {
+    for (const std::string& name : hub::companion_files_of(tokenizer))
+      writer.copy_file(kFolder + name, tokenizer / name);
+  } else {
+    writer.copy_file(kFolder + hub::tokenizer_name_in_folder(tokenizer), tokenizer);
+  }
 }
 
 }  // namespace rialto::checkpoint

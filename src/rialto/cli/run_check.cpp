@@ -13,6 +13,7 @@
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/hub_id.h"
 #include "rialto/hub/tokenizer.h"
+#include "rialto/hub/tokenizer_file.h"
 #include "rialto/resolve/resolve.h"
 #include "rialto/resolve/spelled_model.h"
 #include "rialto/source/hf_weights.h"
@@ -85,8 +86,10 @@ class Check {
         missing_file(fmt::format("dataset.packed_sequence_specs.{}", key), path,
                      "a .parquet or .npy file of packed rows, or a folder of such");
     const std::string& tokenizer = config_.tokenizer.tokenizer_model;
-    if (!tokenizer.empty() && !exists(tokenizer) && !hub::parse_hub_id(tokenizer))
-      missing_file("tokenizer.tokenizer_model", tokenizer, "a Hugging Face folder with tokenizer.json");
+    if (!tokenizer.empty() && exists(tokenizer))
+      hub::require_tokenizer_type(tokenizer, config_.tokenizer.tokenizer_type, "tokenizer.tokenizer_type");
+    else if (!tokenizer.empty() && !hub::parse_hub_id(tokenizer))
+      missing_file("tokenizer.tokenizer_model", tokenizer, "a Hugging Face folder or a tokenizer's file");
     const std::string& pretrained = config_.checkpoint.pretrained_checkpoint;
     if (!pretrained.empty() && !exists(pretrained) && !hub::parse_hub_id(pretrained))
       missing_file("checkpoint.pretrained_checkpoint", pretrained,

@@ -53,7 +53,6 @@ constexpr KnownKey kTokenizerKeys[] = {
     {"vocab_file", "null", kTokenizer},
     {"merge_file", "null", kTokenizer},
     {"vocab_extra_ids", "0", kTokenizer},
-    {"tokenizer_type", "null", kTokenizer, "HuggingFaceTokenizer"},
     {"special_tokens", "null", kTokenizer},
     {"chat_template", "null", kTokenizer},
     {"tiktoken_pattern", "null", kTokenizer},

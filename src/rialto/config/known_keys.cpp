@@ -134,7 +134,7 @@ std::string_view reason(Why why) {
     case kSchedule:
       return "it is computed from the keys that say lengths in iterations or samples";
     case kTokenizer:
-      return "tokenizers are Hugging Face folders with a tokenizer.json here";
+      return "a tokenizer's own files say what it is and has here";
     case kWatch:
       return "watching over ranks and restarting them is not in this version";
   }

@@ -137,7 +137,8 @@ struct DatasetSection {
   bool eod_mask_loss = false, reset_position_ids = false, reset_attention_mask = false;
 };
 struct TokenizerSection {
-  std::string tokenizer_model;  ///< HF folder
+  std::string tokenizer_model;  ///< HF folder, or a tokenizer's file
+  std::string tokenizer_type;   ///< what it has to be, in Megatron's words; empty: whatever it is
 };
 struct CheckpointSection {
   std::string save, load, pretrained_checkpoint;  ///< pretrained: HF folder or native root

@@ -133,7 +133,9 @@ void add_dataset_rows(std::vector<KeyRow>& rows) {
   add_rows(rows, "dataset", &RunConfig::dataset, dataset_fields());
   add_rows<TokenizerSection>(
       rows, "tokenizer", &RunConfig::tokenizer,
-      {field("tokenizer_model", &TokenizerSection::tokenizer_model, "HF folder with tokenizer.json")});
+      {field("tokenizer_model", &TokenizerSection::tokenizer_model, "HF folder, or a tokenizer's file"),
+       field("tokenizer_type", &TokenizerSection::tokenizer_type,
+             "what that is: HuggingFaceTokenizer, SentencePieceTokenizer or TikTokenizer")});
 }
 
 void add_dataset_rules(std::vector<Rule>& rules) {
@@ -162,6 +164,11 @@ void add_dataset_rules(std::vector<Rule>& rules) {
   rules.push_back({"R611", "dataset.pack_sequences_in_batch", "true for fine-tuning rows that are not packed otherwise",
                    rows_to_lay_end_to_end});
   rules.push_back(integer_rule("R612", "dataset.num_workers", [](C c) { return c.dataset.num_workers; }, 0, 1024));
+  // unset: whatever the file is
+  rules.push_back(name_rule(
+      "R613", "tokenizer.tokenizer_type",
+      [](C c) { return c.tokenizer.tokenizer_type.empty() ? "HuggingFaceTokenizer" : c.tokenizer.tokenizer_type; },
+      {"HuggingFaceTokenizer", "SentencePieceTokenizer", "TikTokenizer"}));
   rules.push_back(integer_rule("R064", "dataset.seq_length", [](C c) { return c.dataset.seq_length; }, 1));
 }
 

@@ -34,4 +34,27 @@ uint64_t NumpyRandomState::interval(uint64_t max) {
   return value;
 }
 
+// interval(left - 1), interval(left - 2)... A third of the numbers is rejected, which no processor foresees: so each is
+// written down, and the place moves on only if it counts.
+std::vector<uint64_t> NumpyRandomState::draw(size_t left, size_t most) {
+  const size_t count = std::min(most, left > 0 ? left - 1 : 0);
+  std::vector<uint64_t> partners(count);
+  uint64_t max = left - 1;
+  for (size_t drawn = 0; drawn < count;) {
+    if (max > std::numeric_limits<uint32_t>::max()) {
+      partners[drawn++] = interval(max--);
+      continue;
+    }
+    const uint64_t mask = ~uint64_t{0} >> std::countl_zero(max), half = mask >> 1;  // for a smaller max another mask
+    while (drawn < count && max > half) {
+      const uint64_t value = engine_() & mask;
+      partners[drawn] = value;
+      const bool counts = value <= max;
+      drawn += counts;
+      max -= counts;
+    }
+  }
+  return partners;
+}
+
 }  // namespace rialto::data

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
+#include <future>
 #include <random>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace rialto::data {
 
@@ -19,24 +20,30 @@ class NumpyRandomState {
   /// numpy's random_interval: uniform in [0, max], by masked rejection, 64 bits at a time only where 32 are too few.
   uint64_t interval(uint64_t max);
 
-  /// RandomState.shuffle of a one-dimensional array: Fisher-Yates from the end. Partners are drawn some places ahead of
-  /// the swaps, so that memory fetches them meanwhile: in large arrays each is a cache miss.
+  /// RandomState.shuffle of a one-dimensional array: Fisher-Yates from the end. The numbers drawn do not depend on the
+  /// values, so of a large array another thread draws those of the next block while this one swaps. Swaps are cache
+  /// misses there: their places are fetched some ahead.
   template <class T>
   void shuffle(std::span<T> values) {
-    std::array<size_t, kAhead> partners;
+    std::vector<uint64_t> partners = draw(values.size(), kBlock);
     for (size_t left = values.size(); left > 1;) {
-      const size_t count = std::min(kAhead, left - 1);
+      const size_t count = partners.size(), rest = left - count;
+      std::future<std::vector<uint64_t>> next;
+      if (rest > 1) next = std::async(std::launch::async, [this, rest] { return draw(rest, kBlock); });
       for (size_t k = 0; k < count; ++k) {
-        partners[k] = interval(left - 1 - k);
-        __builtin_prefetch(&values[partners[k]], 1);
+        __builtin_prefetch(&values[partners[std::min(k + kAhead, count - 1)]], 1);
+        std::swap(values[left - 1 - k], values[partners[k]]);
       }
-      for (size_t k = 0; k < count; ++k) std::swap(values[left - 1 - k], values[partners[k]]);
-      left -= count;
+      if (rest > 1) partners = next.get();
+      left = rest;
     }
   }
 
  private:
-  static constexpr size_t kAhead = 32;
+  /// The partners of the last of `left` values and of those before it, at most `most`.
+  std::vector<uint64_t> draw(size_t left, size_t most);
+
+  static constexpr size_t kAhead = 24, kBlock = 1u << 18;
   std::mt19937 engine_;
 };
 

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <string>
 
+#include <sys/mman.h>
+
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
 #include "rialto/data/numpy_random.h"
@@ -45,56 +47,73 @@ Epochs plan_epochs(int64_t tokens, int64_t seq_length, int64_t num_samples) {
   return epochs;
 }
 
-void append_epochs(std::vector<int32_t>& documents, int64_t first, int64_t last, int64_t epochs,
-                   NumpyRandomState& random) {
-  const size_t begin = documents.size(), count = static_cast<size_t>(last - first);
-  documents.resize(begin + count * static_cast<size_t>(epochs));
-  const auto added = std::span(documents).subspan(begin);
-  for (size_t at = 0; at < added.size(); at += count)
-    std::iota(added.begin() + at, added.begin() + at + count, static_cast<int32_t>(first));
-  random.shuffle(added);
+/// Room for `count` values in huge pages, if the system has some: an order touches its arrays everywhere, and small
+/// pages would make each touch a miss of the address table too, and each page a fault.
+template <class T>
+void reserve_huge(std::vector<T>& values, size_t count) {
+  values.reserve(count);
+  constexpr uintptr_t kPage = 2u << 20;
+  const auto data = reinterpret_cast<uintptr_t>(values.data());
+  const uintptr_t begin = (data + kPage - 1) / kPage * kPage, end = (data + count * sizeof(T)) / kPage * kPage;
+  if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
-/// Lengths in the documents' order: a cache miss each, so they are fetched once, by loops that do nothing else.
-std::vector<int32_t> gather(std::span<const int32_t> lengths, std::span<const int32_t> documents,
-                            std::vector<int64_t>& starts) {
-  std::vector<int32_t> gathered(documents.size());
+/// A document in its place: its number, and its length beside it. Looking lengths up by shuffled numbers would be a
+/// cache miss for each once more.
+struct Placed {
+  int32_t document, length;
+};
+
+void append_epochs(std::vector<Placed>& placed, std::span<const int32_t> lengths, int64_t first, int64_t epochs,
+                   NumpyRandomState& random) {
+  const size_t begin = placed.size();
+  for (int64_t epoch = 0; epoch < epochs; ++epoch)
+    for (size_t i = 0; i < lengths.size(); ++i)
+      placed.push_back({static_cast<int32_t>(first + static_cast<int64_t>(i)), lengths[i]});
+  random.shuffle(std::span(placed).subspan(begin));
+}
+
+/// Tokens before each block of documents.
+std::vector<int64_t> block_starts(std::span<const Placed> placed) {
+  std::vector<int64_t> starts((placed.size() + kBlock - 1) / kBlock);
   parallel_for(starts.size(), available_threads(), [&](size_t block) {
-    const size_t begin = block * kBlock, end = std::min(documents.size(), begin + kBlock);
-    for (size_t place = begin; place < end; ++place) gathered[place] = lengths[static_cast<size_t>(documents[place])];
-    starts[block] = std::accumulate(gathered.begin() + static_cast<ptrdiff_t>(begin),
-                                    gathered.begin() + static_cast<ptrdiff_t>(end), int64_t{0});
+    for (const Placed& one : placed.subspan(block * kBlock, std::min(kBlock, placed.size() - block * kBlock)))
+      starts[block] += one.length;
   });
   std::exclusive_scan(starts.begin(), starts.end(), starts.begin(), int64_t{0});
-  return gathered;
+  return starts;
 }
 
-/// The starts of `count` samples, and the end of the last, in documents laid end to end: sample s starts at token
-/// s * seq_length, (place in `documents`, offset there). Blocks of documents are summed and then cut at once.
-std::vector<int64_t> cut_samples(std::span<const int32_t> lengths, std::span<const int32_t> documents,
-                                 int64_t seq_length, int64_t count) {
-  std::vector<int64_t> starts((documents.size() + kBlock - 1) / kBlock);  // of each block, in tokens
-  const std::vector<int32_t> gathered = gather(lengths, documents, starts);
-  std::vector<int64_t> samples(static_cast<size_t>(2 * (count + 1)));
+/// Fills `documents` and `samples`: the starts of `count` samples, and the end of the last, in documents laid end to
+/// end: sample s starts at token s * seq_length, (place in `documents`, offset there). Blocks of documents are summed
+/// and then cut at once.
+void cut_samples(std::span<const Placed> placed, int64_t seq_length, int64_t count, SampleIndices& out) {
+  const std::vector<int64_t> starts = block_starts(placed);
+  reserve_huge(out.documents, placed.size());
+  reserve_huge(out.samples, static_cast<size_t>(2 * (count + 1)));
+  out.documents.resize(placed.size());
+  out.samples.resize(static_cast<size_t>(2 * (count + 1)));
   parallel_for(starts.size(), available_threads(), [&](size_t block) {
     int64_t begin = starts[block];
     int64_t sample = std::max<int64_t>(1, (begin + seq_length - 1) / seq_length);  // sample 0 starts at (0, 0)
     int64_t next = sample * seq_length;
-    const size_t block_end = std::min(documents.size(), (block + 1) * kBlock);
-    for (size_t place = block * kBlock; place < block_end && sample <= count; ++place) {
-      const int64_t end = begin + gathered[place];
+    const size_t block_end = std::min(placed.size(), (block + 1) * kBlock);
+    for (size_t place = block * kBlock; place < block_end; ++place) {
+      out.documents[place] = placed[place].document;
+      const int64_t end = begin + placed[place].length;
       for (; next < end && sample <= count; ++sample, next += seq_length) {
-        samples[static_cast<size_t>(2 * sample)] = static_cast<int64_t>(place);
-        samples[static_cast<size_t>(2 * sample + 1)] = next - begin;
+        out.samples[static_cast<size_t>(2 * sample)] = static_cast<int64_t>(place);
+        out.samples[static_cast<size_t>(2 * sample + 1)] = next - begin;
       }
       begin = end;
     }
   });
-  return samples;
 }
 
 std::vector<int64_t> shuffle_samples(int64_t first_part, int64_t total, NumpyRandomState& random) {
-  std::vector<int64_t> order(static_cast<size_t>(total));
+  std::vector<int64_t> order;
+  reserve_huge(order, static_cast<size_t>(total));
+  order.resize(static_cast<size_t>(total));
   std::iota(order.begin(), order.end(), 0);
   const std::span<int64_t> all(order);
   random.shuffle(all.first(static_cast<size_t>(first_part)));
@@ -114,16 +133,17 @@ SampleIndices build_sample_indices(std::span<const int32_t> lengths, int64_t fir
                 {.got = std::to_string(tokens), .want = std::to_string(seq_length + kExtraToken)});
   }
   const Epochs epochs = plan_epochs(tokens, seq_length, num_samples);
-  SampleIndices indices;
-  indices.documents.reserve(used.size() * static_cast<size_t>(epochs.count));
-  append_epochs(indices.documents, first, last, epochs.separate_last ? epochs.count - 1 : epochs.count, random);
-  if (epochs.separate_last) append_epochs(indices.documents, first, last, 1, random);
+  std::vector<Placed> placed;
+  reserve_huge(placed, used.size() * static_cast<size_t>(epochs.count));
+  append_epochs(placed, used, first, epochs.separate_last ? epochs.count - 1 : epochs.count, random);
+  if (epochs.separate_last) append_epochs(placed, used, first, 1, random);
   const int64_t total = (product(epochs.count, tokens) - kExtraToken) / seq_length;
+  SampleIndices indices;
   // The order of the samples depends on their number alone, so that one thread can draw it while others cut.
   auto order = std::async(std::launch::async, [&] {
     indices.shuffle = shuffle_samples(epochs.separate_last ? epochs.samples_before_last : total, total, random);
   });
-  indices.samples = cut_samples(lengths, indices.documents, seq_length, total);
+  cut_samples(placed, seq_length, total, indices);
   order.get();
   return indices;
 }

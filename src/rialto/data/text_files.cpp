@@ -94,6 +94,15 @@ void add_input(const fs::path& input, const TextSource& source, const std::set<s
   }
 }
 
+/// Text that is read twice weighs twice, which nothing would tell later.
+void refuse_repeated(const std::vector<TextFile>& files) {
+  std::set<std::string> seen;
+  for (const TextFile& file : files)
+    if (!seen.insert(fs::absolute(file.path).lexically_normal().string()).second)
+      throw Error(ErrorKind::kConfig, file.path.string(), "is among the inputs twice",
+                  {.hint = "name it once; dataset.data_path gives a source more weight"});
+}
+
 }  // namespace
 
 const std::vector<std::string>& default_suffixes() {
@@ -128,6 +137,7 @@ std::vector<TextFile> list_text_files(const TextSource& source, SkipCounts& skip
   std::vector<TextFile> files;
   for (const fs::path& input : source.inputs)
     for (const fs::path& path : matches(input)) add_input(path, source, excluded, files, skipped);
+  refuse_repeated(files);
   return files;
 }
 

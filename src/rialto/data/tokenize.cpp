@@ -10,7 +10,6 @@
 #include "rialto/data/parse_chunk.h"
 #include "rialto/data/token_parts.h"
 #include "rialto/formats/indexed_merge.h"
-#include "rialto/hub/special_tokens.h"
 #include "rialto/hub/tokenizer.h"
 #include "rialto/hub/tokenizer_file.h"
 
@@ -20,8 +19,7 @@ namespace {
 /// The id that ends each document, or nothing when the caller wants none.
 std::optional<int32_t> eod_of(const TokenizeOptions& options, const hub::Tokenizer& tokenizer) {
   if (!options.append_eod) return std::nullopt;
-  const fs::path dir = fs::is_directory(options.tokenizer) ? options.tokenizer : options.tokenizer.parent_path();
-  const std::optional<std::string> token = hub::eos_token(dir);
+  const std::optional<std::string> token = tokenizer.eos_token();
   const std::optional<int32_t> id = token ? tokenizer.id_of(*token) : std::nullopt;
   if (!id) {
     throw Error(ErrorKind::kConfig, options.tokenizer.string(),
@@ -46,10 +44,22 @@ Json plan_of(const TokenizeOptions& options, const std::vector<TextPiece>& piece
   Json plan;
   plan["format"] = 1;
   plan["inputs (paths, sizes, times of change)"] = names.hex();
-  plan["tokenizer"] = hash_hex(MappedFile(hub::tokenizer_file(options.tokenizer)).bytes());
+  const fs::path file = hub::tokenizer_file(options.tokenizer);
+  plan["tokenizer"] = hash_hex(MappedFile(file).bytes());
+  if (file.extension() != ".json") plan["files beside the tokenizer"] = hub::words_beside(file);  // a pattern, say
   plan["end-of-text token"] = eod ? Json(*eod) : Json(nullptr);
   plan["json key"] = options.source.json_key;
   return plan;
+}
+
+/// Bad rows that a run writes into one of its inputs would be text to the next.
+void refuse_quarantine_among(const std::vector<TextPiece>& pieces, const fs::path& quarantine) {
+  if (quarantine.empty()) return;
+  const auto plain = [](const fs::path& path) { return fs::absolute(path).lexically_normal(); };
+  for (const TextPiece& piece : pieces)
+    if (plain(piece.file.path) == plain(quarantine))
+      throw Error(ErrorKind::kConfig, quarantine.string(), "is among the inputs and to be the quarantine",
+                  {.hint = "keep bad rows outside of the folders that are read"});
 }
 
 void refuse_existing(const std::vector<fs::path>& outputs, bool overwrite) {
@@ -169,6 +179,7 @@ Json tokenize(const TokenizeOptions& options, FileOps& ops, Progress* progress) 
   const std::optional<int32_t> eod = eod_of(options, tokenizer);
   SkipCounts skipped;
   const std::vector<TextPiece> pieces = pieces_of(list_text_files(options.source, skipped), options.shard);
+  refuse_quarantine_among(pieces, options.quarantine);
   TokenParts parts(ops, prefix, plan_of(options, pieces, eod), options.overwrite);
   const size_t kept = parts.count();
   if (options.quarantine.empty() && !parts.counts().bad.empty())

@@ -49,7 +49,8 @@ struct TokenizeOptions {
 /// Returns {"prefix", "documents", "files", "tokens", "bytes" (of UTF-8 text), "vocab_size", "eod", "unigram"
 /// (see entropy.h), "parts", "parts_kept" (from a run before), "quarantined": {kind: rows}, "skipped": {reason:
 /// count}}. Throws kConfig when the output exists, is being written by another process or was begun from other inputs,
-/// or no end-of-text token is known; kInput with file:line for a bad row.
+/// when an input is named twice or is the quarantine, or no end-of-text token is known; kInput with file:line for a bad
+/// row.
 Json tokenize(const TokenizeOptions& options, FileOps& ops, Progress* progress);
 
 struct TrainTokenizerOptions {

@@ -1,4 +1,4 @@
-// Tokenizers through the Rust crate: ownership, errors and exceptions at the language border.
+// Tokenizers through the Rust crate and SentencePiece: ownership, errors and exceptions at the language border.
 #include "rialto/hub/tokenizer.h"
 
 #include <exception>
@@ -8,6 +8,8 @@
 #include "rialto/base/error.h"
 #include "rialto/base/parallel.h"
 #include "rialto/hub/rust_bytes.h"
+#include "rialto/hub/sentencepiece_model.h"
+#include "rialto/hub/special_tokens.h"
 #include "rialto/hub/tokenizer_file.h"
 
 namespace rialto::hub {
@@ -39,10 +41,14 @@ extern "C" int32_t next_text(void* user, const uint8_t** data, size_t* len) {
 
 Tokenizer::Tokenizer(const fs::path& path) : path_(tokenizer_file(path)) {
   const std::string file = read_text_file(path_, kMaxTokenizerBytes);
+  const TokenizerKind kind = tokenizer_kind(path_, file);
+  if (kind == TokenizerKind::kSentencePiece) {
+    pieces_ = std::make_unique<SentencePieceModel>(path_, file);
+    return;
+  }
   OwnedBytes error;
   int32_t status = 0;
-  if (const size_t first = file.find_first_not_of(" \t\r\n");
-      first == std::string::npos || file[first] == '{' || path_.extension() == ".json") {
+  if (kind == TokenizerKind::kHuggingFace) {
     status = rialto_tok_load(bytes_of(file), file.size(), &handle_, &error.bytes);
   } else {
     const std::string words = words_beside(path_);
@@ -56,9 +62,12 @@ Tokenizer::Tokenizer(const fs::path& path) : path_(tokenizer_file(path)) {
 Tokenizer::~Tokenizer() { rialto_tok_free(handle_); }
 
 Tokenizer::Tokenizer(Tokenizer&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)), path_(std::move(other.path_)) {}
+    : path_(std::move(other.path_)),
+      handle_(std::exchange(other.handle_, nullptr)),
+      pieces_(std::move(other.pieces_)) {}
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special) const {
+  if (pieces_) return pieces_->encode(text, add_special);
   OwnedIds ids;
   OwnedBytes error;
   if (rialto_tok_encode(handle_, bytes_of(text), text.size(), add_special, &ids.ids, &error.bytes) != 0)
@@ -67,6 +76,8 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special) 
 }
 
 PlacedTokens Tokenizer::encode_places(std::string_view text) const {
+  if (pieces_)
+    throw Error(ErrorKind::kInput, path_.string(), "only a tokenizer.json tells where in a text its tokens are");
   OwnedIds ids, places;
   OwnedBytes error;
   if (rialto_tok_encode_places(handle_, bytes_of(text), text.size(), &ids.ids, &places.ids, &error.bytes) != 0)
@@ -75,6 +86,7 @@ PlacedTokens Tokenizer::encode_places(std::string_view text) const {
 }
 
 std::vector<std::string> Tokenizer::special_tokens() const {
+  if (pieces_) return {};
   OwnedBytes list, error;
   if (rialto_tok_special_tokens(handle_, &list.bytes, &error.bytes) != 0)
     throw Error(ErrorKind::kInput, path_.string(), "cannot list its special tokens: " + error.text());
@@ -93,6 +105,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
       throw Error(ErrorKind::kInput, path_.string(), "cannot decode a negative token id", {.got = std::to_string(id)});
     unsigned_ids.push_back(static_cast<uint32_t>(id));
   }
+  if (pieces_) return pieces_->decode(ids);
   OwnedBytes text;
   OwnedBytes error;
   if (rialto_tok_decode(handle_, unsigned_ids.data(), unsigned_ids.size(), skip_special, &text.bytes, &error.bytes) !=
@@ -102,12 +115,20 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
   return text.text();
 }
 
-int64_t Tokenizer::vocab_size() const { return rialto_tok_vocab_size(handle_); }
+int64_t Tokenizer::vocab_size() const { return pieces_ ? pieces_->vocab_size() : rialto_tok_vocab_size(handle_); }
 
 std::optional<int32_t> Tokenizer::id_of(std::string_view token) const {
+  if (pieces_) return pieces_->id_of(token);
   const int64_t id = rialto_tok_id_of(handle_, bytes_of(token), token.size());
   if (id < 0 || id > std::numeric_limits<int32_t>::max()) return std::nullopt;
   return static_cast<int32_t>(id);
+}
+
+bool Tokenizer::is_fast() const { return !pieces_ && rialto_tok_is_fast(handle_) != 0; }
+
+std::optional<std::string> Tokenizer::eos_token() const {
+  if (auto named = hub::eos_token(path_.parent_path())) return named;
+  return pieces_ ? pieces_->eos() : std::nullopt;
 }
 
 std::string train_bpe(const BpeTrainOptions& options, const std::function<bool(std::string&)>& next) {

@@ -1,4 +1,5 @@
-// Tokenizers through our Rust crate (rust/), each by its own library: HF's tokenizer.json, tiktoken.
+// Tokenizers, each through its own library: HF's tokenizer.json and tiktoken's ranks in our Rust crate (rust/),
+// SentencePiece.
 #pragma once
 
 #include <functional>
@@ -14,6 +15,8 @@
 
 namespace rialto::hub {
 
+class SentencePieceModel;
+
 /// Tokens, and which bytes [first, second) of the text each stands for. Several tokens of one character have its place;
 /// a token that the tokenizer adds of its own has an empty one.
 struct PlacedTokens {
@@ -23,7 +26,8 @@ struct PlacedTokens {
 
 class Tokenizer {
  public:
-  /// A folder (see tokenizer_file()) or a file: a tokenizer.json, or tiktoken's ranks. Throws kInput.
+  /// A folder (see tokenizer_file()) or a file: a tokenizer.json, tiktoken's ranks, or a SentencePiece model.
+  /// Throws kInput.
   explicit Tokenizer(const fs::path& path);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
@@ -35,12 +39,18 @@ class Tokenizer {
   int64_t vocab_size()
       const;  ///< every id is below this: the number of tokens, added ones included, unless ids have holes
   std::optional<int32_t> id_of(std::string_view token) const;
+  /// True where most texts are encoded by our own code (rust/src/fast.rs), with the same ids, several times as fast.
+  bool is_fast() const;
+  /// The token that ends a text: what the files beside the tokenizer name as eos_token, else what a SentencePiece model
+  /// itself says.
+  std::optional<std::string> eos_token() const;
   /// Texts of the added tokens that are special, in the order of their ids: what tokenizing finds in any text.
   std::vector<std::string> special_tokens() const;
 
  private:
-  void* handle_ = nullptr;
   fs::path path_;
+  void* handle_ = nullptr;                      ///< in Rust, or
+  std::unique_ptr<SentencePieceModel> pieces_;  ///< this
 };
 
 /// Streaming decode: gives out text only when it is whole characters that no later token changes; all pieces together

@@ -36,6 +36,8 @@ int32_t rialto_tok_special_tokens(const void* tokenizer, RialtoTokBytes* out, Ri
 int32_t rialto_tok_decode(const void* tokenizer, const uint32_t* ids, size_t len, int32_t skip_special,
                           RialtoTokBytes* out, RialtoTokBytes* error);
 uint32_t rialto_tok_vocab_size(const void* tokenizer);
+/// 1 where most texts are encoded by our own code, with the ids of the `tokenizers` crate.
+int32_t rialto_tok_is_fast(const void* tokenizer);
 int64_t rialto_tok_id_of(const void* tokenizer, const uint8_t* token, size_t len);
 int32_t rialto_tok_train_bpe(const uint8_t* special, size_t special_len, uint64_t vocab_size, uint64_t min_frequency,
                              size_t threads, RialtoTokNextText next, void* user, RialtoTokBytes* out,

@@ -8,6 +8,7 @@
 #include "rialto/data/ledger.h"
 #include "rialto/data/prefetching_dataset.h"
 #include "rialto/hub/source_layout.h"
+#include "rialto/hub/tokenizer_file.h"
 
 namespace rialto::train {
 namespace {
@@ -30,7 +31,7 @@ fs::path tokenizer_folder(const config::RunConfig& config, const Setup& setup) {
   if (setup.hf_source) folders.push_back(*setup.hf_source);
   if (setup.native_source) folders.push_back(*setup.native_source / hub::kSourceFolder);
   for (const fs::path& folder : folders)
-    if (fs::is_regular_file(folder) || fs::exists(folder / "tokenizer.json")) return folder;
+    if (hub::has_tokenizer(folder)) return folder;
   return {};
 }
 

@@ -16,6 +16,7 @@
 #include "rialto/hub/hf_directory.h"
 #include "rialto/hub/local_model.h"
 #include "rialto/hub/tokenizer.h"
+#include "rialto/hub/tokenizer_file.h"
 #include "rialto/resolve/resolve.h"
 #include "rialto/resolve/spelled_model.h"
 #include "rialto/train/memory.h"
@@ -85,8 +86,11 @@ spec::ModelSpec make_model_spec(const config::RunConfig& config, const Origin& o
     }
     model = resolve::model_from_section(config.model, vocab, dtype);
     if (!config.tokenizer.tokenizer_model.empty()) {
-      const fs::path folder = config.tokenizer.tokenizer_model;
-      if (const auto eos = hub::Tokenizer(folder).id_of("<|endoftext|>")) model.eos_token_ids = {*eos};
+      hub::require_tokenizer_type(config.tokenizer.tokenizer_model, config.tokenizer.tokenizer_type,
+                                  "tokenizer.tokenizer_type");
+      const hub::Tokenizer tokenizer(config.tokenizer.tokenizer_model);
+      if (const auto eos = tokenizer.id_of(tokenizer.eos_token().value_or("<|endoftext|>")))
+        model.eos_token_ids = {*eos};
     }
     (void)resolve::hf_from_model(model);  // a model that no HF config can describe is refused before it is trained
   }

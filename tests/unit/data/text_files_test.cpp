@@ -92,6 +92,15 @@ TEST_F(TextFilesTest, APatternStandsForItsMatchesInByteOrder) {
             std::string::npos);
 }
 
+TEST_F(TextFilesTest, AFileMayBeNamedOnce) {
+  write("a/x.py", "x");
+  write("a/y.py", "y");
+  for (const fs::path& again : {dir_ / "a" / "x.py", dir_ / "a" / ".." / "a" / "y.py", dir_ / "a" / "*.py", dir_ / "a"})
+    EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [&] { list({.inputs = {dir_ / "a", again}}); }).find("twice"),
+              std::string::npos)
+        << again;
+}
+
 TEST_F(TextFilesTest, TheNameSaysHowAFileIsRead) {
   using Form = TextFile::Form;
   const auto form = [](const char* name) { return text_file(name, 1).form; };

@@ -101,6 +101,34 @@ TEST_F(TokenizeResumeTest, PartsOfOtherInputsAreNotGoneOnFrom) {
   EXPECT_FALSE(fs::exists(dir_of_parts()));
 }
 
+TEST_F(TokenizeResumeTest, AFileBesideTheTokenizerIsPartOfThePlan) {
+  const std::string base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string ranks;
+  for (size_t byte = 0; byte < 256; ++byte)
+    ranks += std::string{base64[byte >> 2], base64[(byte & 3) << 4]} + "== " + std::to_string(byte) + "\n";
+  write("ranks/a.tiktoken", ranks);
+  write("ranks/a.tiktoken.pattern", "[a-z]+");
+  TokenizeOptions made = options("t");
+  made.tokenizer = dir_ / "ranks";
+  made.append_eod = false;
+  StopAfter stop(8);
+  data_test::error_of(ErrorKind::kStopped, [&] { tokenize(made, real_file_ops(), &stop); });
+  write("ranks/a.tiktoken.pattern", "[a-z0-9]+");
+  EXPECT_NE(
+      data_test::error_of(ErrorKind::kConfig, [&] { tokenize(made, real_file_ops(), nullptr); }).find("beside the"),
+      std::string::npos);
+}
+
+TEST_F(TokenizeResumeTest, TheQuarantineIsNoInput) {
+  write("text/bad.py", "x");
+  TokenizeOptions made = options("t");
+  made.quarantine = dir_ / "text" / "." / "bad.py";
+  made.overwrite = true;
+  EXPECT_NE(data_test::error_of(ErrorKind::kConfig, [&] { tokenize(made, real_file_ops(), nullptr); }).find("bad.py"),
+            std::string::npos);
+  EXPECT_EQ(bytes("text/bad.py"), "x");
+}
+
 TEST_F(TokenizeResumeTest, BegunAgainNothingOfTheOldPartsCounts) {
   TokenizeOptions old = options("t");
   old.append_eod = false;
