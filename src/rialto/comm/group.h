@@ -37,12 +37,18 @@ class Group {
   virtual std::unique_ptr<Pending> reduce_scatter(at::Tensor part, at::Tensor whole, Reduce op, std::string what) = 0;
   /// Every rank's `part`, in the order of ranks.
   virtual std::unique_ptr<Pending> all_gather(at::Tensor whole, at::Tensor part, std::string what) = 0;
+  /// Both have size() equal parts: this rank's r-th goes to rank r, and rank r's part for this one to the r-th of
+  /// `out`.
+  virtual std::unique_ptr<Pending> all_to_all(at::Tensor out, at::Tensor in, std::string what) = 0;
   /// `x` of rank `root`, in place.
   virtual std::unique_ptr<Pending> broadcast(at::Tensor x, int root, std::string what) = 0;
   /// To rank `to`, which receives a tensor of the same shape and type under the same tag. Not collective: only these
   /// two take part, and messages with one tag arrive in the order of sending.
   virtual std::unique_ptr<Pending> send(at::Tensor x, int to, int tag, std::string what) = 0;
   virtual std::unique_ptr<Pending> receive(at::Tensor x, int from, int tag, std::string what) = 0;
+  /// Both at once, as one operation: round a ring nobody can wait for a neighbour who has not begun to receive.
+  virtual std::unique_ptr<Pending> exchange(at::Tensor out, int to, at::Tensor in, int from, int tag,
+                                            std::string what) = 0;
 };
 
 }  // namespace rialto::comm

@@ -8,7 +8,7 @@
 namespace rialto::comm {
 namespace {
 
-constexpr const char* kNames[] = {"tp", "cp", "dp", "pp", "dp-cp"};
+constexpr const char* kNames[] = {"tp", "cp", "dp", "pp", "dp-cp", "cp-inner", "cp-outer"};
 
 int& along(spec::Coords& coords, Axis axis) {
   switch (axis) {
@@ -20,6 +20,8 @@ int& along(spec::Coords& coords, Axis axis) {
       return coords.dp;
     case Axis::kPp:
     case Axis::kDpCp:
+    case Axis::kCpInner:
+    case Axis::kCpOuter:
       break;
   }
   return coords.pp;
@@ -50,6 +52,11 @@ Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(l
     if (axis == Axis::kPp && (coords_.pp == 0 || coords_.pp == layout_.pp - 1))
       ends_ = world_->group(fmt::format("ends/{}", ranks.front()), {ranks.front(), ranks.back()});
   }
+  join_copies();
+  split_context();
+}
+
+void Mesh::join_copies() {
   auto& same_weights = groups_[static_cast<size_t>(Axis::kDpCp)];
   if (layout_.cp == 1 || layout_.dp == 1) {
     same_weights = groups_[static_cast<size_t>(layout_.cp == 1 ? Axis::kDp : Axis::kCp)];
@@ -60,6 +67,24 @@ Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(l
   for (coords.dp = 0; coords.dp < layout_.dp; ++coords.dp)
     for (coords.cp = 0; coords.cp < layout_.cp; ++coords.cp) ranks.push_back(spec::rank_of(layout_, coords));
   same_weights = world_->group(fmt::format("dp-cp/{}", ranks.front()), ranks);
+}
+
+void Mesh::split_context() {
+  const auto& whole = groups_[static_cast<size_t>(Axis::kCp)];
+  const int inner = layout_.cp_inner, own = coords_.cp;
+  for (const auto& [axis, first, step] :
+       {std::tuple{Axis::kCpInner, own / inner * inner, 1}, {Axis::kCpOuter, own % inner, inner}}) {
+    auto& group = groups_[static_cast<size_t>(axis)];
+    if (size(axis) == layout_.cp) group = whole;
+    if (size(axis) == 1 || size(axis) == layout_.cp) continue;
+    std::vector<int> ranks;
+    spec::Coords coords = coords_;
+    for (int i = 0; i < size(axis); ++i) {
+      coords.cp = first + i * step;
+      ranks.push_back(spec::rank_of(layout_, coords));
+    }
+    group = world_->group(fmt::format("{}/{}", kNames[static_cast<size_t>(axis)], ranks.front()), ranks);
+  }
 }
 
 int Mesh::size(Axis axis) const {
@@ -74,11 +99,17 @@ int Mesh::size(Axis axis) const {
       return layout_.pp;
     case Axis::kDpCp:
       return layout_.dp * layout_.cp;
+    case Axis::kCpInner:
+      return layout_.cp_inner;
+    case Axis::kCpOuter:
+      return layout_.cp / layout_.cp_inner;
   }
   return 1;
 }
 
 int Mesh::index(Axis axis) const {
+  if (axis == Axis::kCpInner) return coords_.cp % layout_.cp_inner;
+  if (axis == Axis::kCpOuter) return coords_.cp / layout_.cp_inner;
   if (axis == Axis::kDpCp) return coords_.dp * layout_.cp + coords_.cp;
   spec::Coords coords = coords_;
   return along(coords, axis);

@@ -13,7 +13,8 @@
 namespace rialto::comm {
 
 /// kDpCp: both together, context-parallel ranks first: all that hold the same weights, if they are not experts.
-enum class Axis { kTp, kCp, kDp, kPp, kDpCp };
+/// kCpInner and kCpOuter: cp taken apart, neighbours that exchange heads and the rings through them.
+enum class Axis { kTp, kCp, kDp, kPp, kDpCp, kCpInner, kCpOuter };
 inline constexpr Axis kAxes[] = {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp};
 
 class Mesh {
@@ -36,10 +37,13 @@ class Mesh {
   Group* ends() const { return ends_.get(); }
 
  private:
+  void join_copies();
+  void split_context();
+
   spec::Layout layout_;
   spec::Coords coords_;
   std::shared_ptr<World> world_;
-  std::array<std::shared_ptr<Group>, 5> groups_;
+  std::array<std::shared_ptr<Group>, 7> groups_;
   std::shared_ptr<Group> ends_;
 };
 
@@ -66,6 +70,8 @@ at::Tensor out_of_tp(const at::Tensor& x, const Mesh& mesh);
 
 /// Every rank's x, joined.
 at::Tensor all_gather(const at::Tensor& x, const Mesh& mesh, Axis axis);
+/// x [ranks, ...]: part r goes to rank r -> [ranks, ...], what rank r had for this one at r. Its own transpose.
+at::Tensor all_to_all(const at::Tensor& x, const Mesh& mesh, Axis axis);
 /// In place; contiguous.
 void all_reduce_sum(at::Tensor& x, const Mesh& mesh, Axis axis);
 void all_reduce_max(at::Tensor& x, const Mesh& mesh, Axis axis);

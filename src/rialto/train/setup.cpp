@@ -10,6 +10,7 @@
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/tensors.h"
 #include "rialto/config/batch_sizes.h"
+#include "rialto/config/context_ways.h"
 #include "rialto/config/pipeline_layout.h"
 #include "rialto/config/precision.h"
 #include "rialto/hub/hf_directory.h"
@@ -231,7 +232,11 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
                       .pp = static_cast<int>(given.parallel.pipeline_model_parallel_size),
                       .vpp = static_cast<int>(config::pipeline_chunks(given.parallel)),
                       .etp = static_cast<int>(given.parallel.expert_ranks()),
-                      .sp = given.parallel.sequence_parallel};
+                      .sp = given.parallel.sequence_parallel,
+                      .context_ways = config::context_ways(given.parallel)};
+  // Only one type of a2a+p2p makes levels; without it all of cp is one.
+  if (!given.parallel.hierarchical_context_parallel_sizes.empty())
+    layout.cp_inner = static_cast<int>(given.parallel.hierarchical_context_parallel_sizes.front());
   setup.phases = Phases(setup.device, given.logger.timing_log_level > 0, given.profiling.nvtx_ranges);
   const Origin origin = find_origin(given, progress);
   refuse_foreign_folder(given, origin);

@@ -119,6 +119,37 @@ TEST(Attention, ExtremeScoresStayFinite) {
                ref::attention_backward(q, q, k, v, plain, range, {}).dv_BKGV, 1e-2);
 }
 
+/// Of other ranks' keys a query may see none: it gets nothing and gives nothing, beside others and alone.
+TEST(Attention, QueriesThatSeeNothing) {
+  at::manual_seed(10);
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    for (const int64_t queries : {1, 70}) {
+      for (const bool sinks : {false, true}) {
+        const at::Tensor q = random({2, queries, 4, 8}, type), k = random({2, 60, 2, 8}, type),
+                         v = random({2, 60, 2, 8}, type), dout = random({2, queries, 4, 8}, type);
+        at::Tensor first = at::full({2, queries}, 7, at::kInt), last = at::full({2, queries}, 55, at::kInt);
+        last[1].fill_(7);  // the second row sees nothing, of the first only some do
+        if (queries > 1) last[0].narrow(0, 3, 50).fill_(7);
+        const Scoring scoring{.scale = 0.3, .softcap = 2, .sinks_N = sinks ? random({4}) : at::Tensor()};
+        const auto fast = cpu::attention_forward(q, k, v, {first, last}, scoring),
+                   plain = ref::attention_forward(q, k, v, {first, last}, scoring);
+        const double tolerance = type == at::kFloat ? 3e-6 : 1.6e-2;
+        expect_close(fast.out_BSNV, plain.out_BSNV, tolerance, "out");
+        EXPECT_EQ(fast.out_BSNV[1].abs().max().item<double>(), 0);
+        EXPECT_TRUE(at::allclose(fast.lse_BNS, plain.lse_BNS.to(at::kFloat), 1e-5, 1e-5));
+        EXPECT_EQ(at::isneginf(fast.lse_BNS[1]).all().item<bool>(), !sinks);
+        const auto g = cpu::attention_backward(dout, q, k, v, plain, {first, last}, scoring),
+                   h = ref::attention_backward(dout, q, k, v, plain, {first, last}, scoring);
+        expect_close(g.dq_BSND, h.dq_BSND, tolerance, "dq");
+        expect_close(g.dk_BKGD, h.dk_BKGD, tolerance, "dk");
+        expect_close(g.dv_BKGV, h.dv_BKGV, tolerance, "dv");
+        EXPECT_EQ(g.dq_BSND[1].abs().max().item<double>(), 0);
+        EXPECT_EQ(g.dk_BKGD[1].abs().max().item<double>(), 0);
+      }
+    }
+  }
+}
+
 TEST(Attention, UnseenKeysDoNotMatter) {
   at::manual_seed(9);
   const at::Tensor q = random({1, 100, 2, 16}), k = random({1, 100, 1, 16}), v = random({1, 100, 1, 16});
