@@ -2,6 +2,7 @@
 #include "rialto/model/pass.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 
 #include <set>
 
@@ -96,6 +97,7 @@ kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, s
 }
 
 at::Tensor context_places(int64_t sequence, int index, int size) {
+  if (size == 1) return at::arange(sequence, at::kLong);
   const int64_t chunk = sequence / (2 * size), from_end = 2 * size - 1 - index;
   return at::cat({at::arange(index * chunk, (index + 1) * chunk, at::kLong),
                   at::arange(from_end * chunk, (from_end + 1) * chunk, at::kLong)});

@@ -1,6 +1,8 @@
 // Attention over four ranks, in every way that they have, is attention of one: outputs and gradients.
 #include <set>
 
+#include <fmt/format.h>
+
 #include "leaves.h"
 #include "rialto/model/attention/context_parallel.h"
 #include "rialto/model/attention/ring.h"
@@ -12,7 +14,7 @@ namespace {
 
 using enum spec::ContextWay;
 
-constexpr int64_t kRows = 2, kTokens = 24, kHeads = 8, kGroups = 4, kDim = 6, kValue = 5;
+constexpr int64_t kRows = 2, kTokens = 24, kNumHeads = 8, kGroups = 4, kDim = 6, kValue = 5;
 
 /// Documents of several lengths, other ones in each row.
 at::Tensor documents() {
@@ -71,7 +73,9 @@ TEST(RingSteps, LeaveOutWhatNobodySees) {
   EXPECT_EQ(sizes(ring[0]), (std::vector<int64_t>{0, 8, 0, 8}));
   EXPECT_EQ(sizes(ring[1]), (std::vector<int64_t>{0, 8, 0, 4})) << "rank 0";
   EXPECT_EQ(sizes(ring[2]), (std::vector<int64_t>{4, 4, 0, 8})) << "rank 2";
-  EXPECT_EQ(pass.ring(2, {1, 3})[1].queries, 5) << "rank 0: the first query, and the last chunk's first sees none";
+  const Ring& windows = pass.ring(2, {1, 3});
+  EXPECT_EQ(sizes(windows[1]), (std::vector<int64_t>{0, 1, 3, 1})) << "the one before the first query";
+  EXPECT_EQ(sizes(windows[2]), (std::vector<int64_t>{4, 1, 7, 1})) << "the one before the later half";
 }
 
 struct Case {
@@ -100,12 +104,12 @@ Scores scores_of(const Case& c, const Weight& sink, uint64_t seed) {
 
 void compare(const Case& c, at::ScalarType type, double tolerance, const comm::Mesh& mesh) {
   at::manual_seed(31);
-  Whole one{.q = leaf({kRows, kTokens, kHeads, kDim}, type),
+  Whole one{.q = leaf({kRows, kTokens, kNumHeads, kDim}, type),
             .k = leaf({kRows, kTokens, kGroups, kDim}, type),
             .v = leaf({kRows, kTokens, kGroups, kValue}, type),
-            .dout = at::randn({kRows, kTokens, kHeads * kValue}).to(type),
+            .dout = at::randn({kRows, kTokens, kNumHeads * kValue}).to(type),
             .y = {},
-            .sink = loose(at::randn({kHeads}).to(type))};
+            .sink = loose(at::randn({kNumHeads}).to(type))};
   const at::Tensor docs = c.packed ? documents() : at::Tensor();
   one.y = attention({}, one.q, one.k, one.v, key_range(kRows, kTokens, docs, c.window, at::kCPU),
                     scores_of(c, one.sink, 5));
@@ -122,7 +126,7 @@ void compare(const Case& c, at::ScalarType type, double tolerance, const comm::M
     const at::Tensor y = context_attention({}, q, k, v, pass, c.window, scores_of(c, sink, 5), mesh, way);
     y.backward(own(one.dout).flatten(0, 1));
     const auto expect = [&](const at::Tensor& got, const at::Tensor& want, const char* which) {
-      expect_close(got, want, tolerance, (what + " " + which).c_str());
+      expect_close(got, want, tolerance, what + " " + which);
     };
     expect(y, own(one.y.view({kRows, kTokens, -1})).flatten(0, 1), "y");
     expect(q.grad(), own(one.q.grad()), "dq");

@@ -91,8 +91,8 @@ class LatentAttention final : public Mixer {
     const at::Tensor latents = all.narrow(1, 0, spec_.kv_lora_rank).contiguous();
     const at::Tensor keys = all.narrow(1, spec_.kv_lora_rank, spec_.qk_rope_dim).unsqueeze(1);
     const ExpandedKeys expanded = expand(recorder, latents, keys);
-    const auto rows = [&](const at::Tensor& x) { return x.view({pass.rows(), -1, x.size(1), x.size(2)}); };
-    return attention(recorder, rows(q_TND), rows(expanded.k_TND), rows(expanded.v_TNV), held.range, scores_);
+    const auto by_row = [&](const at::Tensor& x) { return x.view({pass.rows(), -1, x.size(1), x.size(2)}); };
+    return attention(recorder, by_row(q_TND), by_row(expanded.k_TND), by_row(expanded.v_TNV), held.range, scores_);
   }
 
   /// One query per row: q_nope (W_k c) = (q_nope W_k) c, so the latent rows are the keys of all heads at once and their

@@ -49,7 +49,7 @@ class Travelling {
 /// The sink is in the sum of the first step; places matter to dropout alone.
 kernels::Scoring scoring_of(const kernels::Scoring& all, const RingStep& step, bool first) {
   kernels::Scoring scoring = all;
-  if (!first) scoring.sinks_N = {};
+  if (!first) scoring.sinks_N = at::Tensor();
   scoring.places = step.places;
   scoring.places.first_head = all.places.first_head;
   return scoring;
