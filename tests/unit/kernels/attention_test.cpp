@@ -7,6 +7,7 @@
 
 #include "compare.h"
 #include "rialto/base/error.h"
+#include "rialto/kernels/attention_merge.h"
 
 namespace rialto::kernels {
 namespace {
@@ -146,6 +147,39 @@ TEST(Attention, QueriesThatSeeNothing) {
         EXPECT_EQ(g.dq_BSND[1].abs().max().item<double>(), 0);
         EXPECT_EQ(g.dk_BKGD[1].abs().max().item<double>(), 0);
       }
+    }
+  }
+}
+
+/// Keys in three parts, of which some queries see nothing, are the keys at once.
+TEST(Attention, PartsOfTheKeysAreMerged) {
+  at::manual_seed(11);
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const at::Tensor q = random({2, 90, 4, 8}, type), k = random({2, 90, 2, 8}, type), v = random({2, 90, 2, 6}, type);
+    const KeyRange range = make_range(2, 90, 90, 40, 0);
+    const Scoring scoring{.scale = 0.9, .sinks_N = random({4}, type)};
+    const AttentionOutput want = attention_forward(q, k, v, range, scoring);
+    for (const bool fast : {true, false}) {
+      if (fast && type == at::kDouble) continue;
+      AttentionOutput all;
+      for (const int64_t from : {60, 30, 0}) {
+        // The first part has the sink: it alone is seen by a query that sees none of its keys.
+        const KeyRange part{at::clamp(range.first_BS - from, 0, 30), at::clamp(range.last_BS - from, 0, 30)};
+        Scoring of = scoring;
+        if (from < 60) of.sinks_N = at::Tensor();
+        AttentionOutput got = attention_forward(q, k.narrow(1, from, 30), v.narrow(1, from, 30), part, of);
+        if (from == 60) {
+          all = {got.out_BSNV.to(type == at::kDouble ? type : at::kFloat), got.lse_BNS};
+          continue;
+        }
+        const AttentionOutput later{got.out_BSNV.narrow(1, 20, 70).contiguous(),
+                                    got.lse_BNS.narrow(2, 20, 70).contiguous()},
+            earlier{got.out_BSNV.narrow(1, 0, 20).contiguous(), got.lse_BNS.narrow(2, 0, 20).contiguous()};
+        (fast ? cpu::attention_merge : ref::attention_merge)(all, later, 20);
+        (fast ? cpu::attention_merge : ref::attention_merge)(all, earlier, 0);
+      }
+      expect_close(all.out_BSNV, want.out_BSNV, type == at::kBFloat16 ? 2e-2 : 3e-6, "out");
+      expect_close(all.lse_BNS, want.lse_BNS, 3e-6, "lse");
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <ATen/Functions.h>
 #include <ATen/TensorOperators.h>
 
+#include "rialto/kernels/attention_merge.h"
 #include "rialto/kernels/dispatch.h"
 
 namespace rialto::model {
@@ -55,16 +56,6 @@ kernels::Scoring scoring_of(const kernels::Scoring& all, const RingStep& step, b
   return scoring;
 }
 
-/// The softmax over the keys so far, joined by that over others. Every query has seen a key already: its own.
-void merge(kernels::AttentionOutput& all, const kernels::AttentionOutput& part, const RingStep& step) {
-  const at::Tensor out = all.out_BSNV.narrow(1, step.first_query, step.queries);
-  const at::Tensor lse = all.lse_BNS.narrow(2, step.first_query, step.queries);
-  const at::Tensor both = at::logaddexp(lse, part.lse_BNS);
-  const auto weight = [&](const at::Tensor& of) { return at::exp(of - both).transpose(1, 2).unsqueeze(-1); };
-  out.mul_(weight(lse)).addcmul_(part.out_BSNV.to(out.scalar_type()), weight(part.lse_BNS));
-  lse.copy_(both);
-}
-
 kernels::AttentionOutput forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Ring& ring,
                                  const kernels::Scoring& scoring, comm::Group& ranks) {
   Travelling keys(k, v, ranks, Travelling::kValues);
@@ -80,7 +71,7 @@ kernels::AttentionOutput forward(const at::Tensor& q, const at::Tensor& k, const
       if (t == 0)
         all = {part.out_BSNV.to(kernels::wide_type(q)), part.lse_BNS};
       else
-        merge(all, part, step);
+        kernels::attention_merge(all, part, step.first_query);
     }
     if (!last) keys.arrive();
   }
