@@ -43,14 +43,36 @@ def expert_buffer(layers=MOE_LAYERS, experts=EXPERTS):
 
 
 PLAIN = {"optimizer.use_distributed_optimizer": False}
+KEYS = MICRO * LAYERS * 2 * TOKENS * GROUPS * HEAD * FP32   # keys and values of whole sequences
+
+
+def context(ranks, kind=None, levels=None):
+    return {"model.context_parallel_size": ranks, "model.cp_comm_type": kind, "model.hierarchical_context_parallel_sizes": levels, **PLAIN}
+
+
+def ring(axis, ranks, context_ranks):
+    """Keys and values go round once in each pass, to ranks - 1 neighbours; their gradients go the whole way. Of each context-parallel rank's tokens."""
+    return {f"{axis} {what}": (3 * ranks - 2) * KEYS // context_ranks for what in ("send", "receive")}
+
+
+def heads(context_ranks):
+    """Queries, keys and values there, outputs back, in each pass."""
+    return 2 * MICRO * LAYERS * TOKENS // context_ranks * (2 * HEADS + 2 * GROUPS) * HEAD * FP32
+
+
 ROWS = {
     "data": (PLAIN, {"dp all_reduce": padded()}),
     "sharded": ({}, {"dp reduce_scatter": padded(), "dp all_gather": padded()}),
     "tensor": ({"model.tensor_model_parallel_size": 2}, tensor(MICRO)),
     "sequence": ({"model.tensor_model_parallel_size": 2, "model.sequence_parallel": True}, sequence(MICRO)),
-    "context": ({"model.context_parallel_size": 2, **PLAIN},
-                {"cp all_gather": MICRO * LAYERS * 2 * TOKENS * GROUPS * HEAD * FP32, "cp reduce_scatter": MICRO * LAYERS * 2 * TOKENS * GROUPS * HEAD * FP32,
-                 "cp all_reduce": padded()}),
+    "context, gathered": (context(2, "all_gather"), {"cp all_gather": 2 * KEYS, "cp reduce_scatter": KEYS, "cp all_reduce": padded()}),
+    "context, ring": (context(2), {**ring("cp", 2, 2), "cp all_reduce": padded()}),
+    "context, ring of four": (context(4), {**ring("cp", 4, 4), "cp all_reduce": padded()}),
+    "context, heads": (context(2, "a2a"), {"cp all_to_all": heads(2), "cp all_reduce": padded()}),
+    "context, both": (context(4, "a2a+p2p", [2, 2]), {"cp-inner all_to_all": heads(4), **ring("cp-outer", 2, 4), "cp all_reduce": padded()}),
+    "context, by layer": (context(2, ["p2p", "a2a", "p2p", "all_gather"]),
+                          {"cp all_gather": KEYS // 2, "cp reduce_scatter": KEYS // 4, "cp all_to_all": heads(2) // 4, "cp send": ring("cp", 2, 2)["cp send"] // 2,
+                           "cp receive": ring("cp", 2, 2)["cp receive"] // 2, "cp all_reduce": padded()}),
     "pipeline": ({"model.pipeline_model_parallel_size": 2}, {"pp send": MICRO * TH, "pp receive": MICRO * TH, "ends all_reduce": VOCAB * HIDDEN * FP32}),
     "chunks": ({"model.pipeline_model_parallel_size": 2, "model.virtual_pipeline_model_parallel_size": 2},
                {"pp send": MICRO * 3 * TH, "pp receive": MICRO * 3 * TH, "ends all_reduce": VOCAB * HIDDEN * FP32}),
@@ -72,7 +94,8 @@ def test_volume_of_an_iteration(row, data, tmp_path):  # noqa: F811
     values = {**data, **BATCH, **TIED, "dataset.valid_data_path": None, **more}
     counted = []
     for iterations in (2, 3):
-        report = launch(tmp_path / str(iterations), 2, {**values, "train.train_iters": iterations})
+        ranks = max(2, more.get("model.context_parallel_size", 2))
+        report = launch(tmp_path / str(iterations), ranks, {**values, "train.train_iters": iterations})
         counted.append({name: (volume["bytes"], volume["calls"]) for name, volume in report["communication"].items()})
     one = {name: counted[1][name][0] - counted[0].get(name, (0, 0))[0] for name in counted[1]}
     numbers = [one.pop(name) for name in list(one) if name.endswith(" numbers")]

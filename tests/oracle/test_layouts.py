@@ -29,8 +29,19 @@ def legal(tp, cp, pp, vpp, ep, etp, zero, sequence, experts):
     return not (sequence and tp == 1) and not (zero and dp * cp == 1)
 
 
+def way_of(tp, cp, experts, draw):
+    """How context-parallel ranks exchange what attention needs, drawn from what the heads allow."""
+    groups = (2 if experts else 4) // tp
+    ways = [{}, {"model.cp_comm_type": "all_gather"}]
+    if cp > 1 and groups % cp == 0:
+        ways.append({"model.cp_comm_type": "a2a"})
+    if cp == 4 and groups % 2 == 0:
+        ways.append({"model.cp_comm_type": "a2a+p2p", "model.hierarchical_context_parallel_sizes": [2, 2]})
+    return draw.choice(ways)
+
+
 def keys_of(tp, cp, pp, vpp, ep, etp, zero, sequence, experts):
-    keys = {"model.tensor_model_parallel_size": tp, "model.context_parallel_size": cp, "model.pipeline_model_parallel_size": pp, "model.sequence_parallel": sequence,
+    keys = {**way_of(tp, cp, experts, random.Random(f"ways {conftest.SEED} {tp} {cp} {pp}")), "model.tensor_model_parallel_size": tp, "model.context_parallel_size": cp, "model.pipeline_model_parallel_size": pp, "model.sequence_parallel": sequence,
             "optimizer.use_distributed_optimizer": zero, "ddp.overlap_grad_reduce": zero, "ddp.bucket_size": 2000}
     if vpp > 1:
         keys["model.virtual_pipeline_model_parallel_size"] = vpp

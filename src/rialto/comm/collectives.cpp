@@ -93,6 +93,14 @@ at::Tensor all_gather(const at::Tensor& x, const Mesh& mesh, Axis axis) {
   return mesh.size(axis) == 1 ? x : joined(x, mesh.group(axis));
 }
 
+at::Tensor all_to_all(const at::Tensor& x, const Mesh& mesh, Axis axis) {
+  if (mesh.size(axis) == 1) return x;
+  const at::Tensor in = x.contiguous();
+  at::Tensor out = at::empty_like(in);
+  mesh.group(axis).all_to_all(out, in, {}, {}, "an exchange of parts")->wait();
+  return out;
+}
+
 void all_reduce_sum(at::Tensor& x, const Mesh& mesh, Axis axis) {
   if (mesh.size(axis) > 1) mesh.group(axis).all_reduce(x, Reduce::kSum, "a sum")->wait();
 }

@@ -39,6 +39,7 @@ class Group {
   /// Every rank's `part`, in the order of ranks.
   virtual std::unique_ptr<Pending> all_gather(at::Tensor whole, at::Tensor part, std::string what) = 0;
   /// Dim 0 of `in` is cut into runs of `in_rows`, one for each rank in order; `out` gets, likewise, `out_rows` of each.
+  /// Both empty: equal parts.
   virtual std::unique_ptr<Pending> all_to_all(at::Tensor out, at::Tensor in, std::vector<int64_t> out_rows,
                                               std::vector<int64_t> in_rows, std::string what) = 0;
   /// `x` of rank `root`, in place.
@@ -47,6 +48,9 @@ class Group {
   /// two take part, and messages with one tag arrive in the order of sending.
   virtual std::unique_ptr<Pending> send(at::Tensor x, int to, int tag, std::string what) = 0;
   virtual std::unique_ptr<Pending> receive(at::Tensor x, int from, int tag, std::string what) = 0;
+  /// Both at once, as one operation: round a ring nobody can wait for a neighbour who has not begun to receive.
+  virtual std::unique_ptr<Pending> exchange(at::Tensor out, int to, at::Tensor in, int from, int tag,
+                                            std::string what) = 0;
 };
 
 }  // namespace rialto::comm

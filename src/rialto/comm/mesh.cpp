@@ -11,12 +11,12 @@
 namespace rialto::comm {
 namespace {
 
-constexpr const char* kNames[] = {"tp", "cp", "dp", "pp", "dp-cp", "ep", "edp", "kv"};
+constexpr const char* kNames[] = {"tp", "cp", "dp", "pp", "dp-cp", "ep", "edp", "kv", "cp-inner", "cp-outer"};
 /// In the order in which groups are made.
-constexpr Axis kGrouped[] = {Axis::kTp,   Axis::kCp,      Axis::kDp,       Axis::kPp,
-                             Axis::kDpCp, Axis::kExperts, Axis::kExpertDp, Axis::kKeyCopies};
-/// Gradients are reduced over these: of several with the same ranks the first one serves.
-constexpr Axis kSameWeights[] = {Axis::kDp, Axis::kCp, Axis::kDpCp, Axis::kExpertDp};
+constexpr Axis kGrouped[] = {Axis::kTp,      Axis::kCp,      Axis::kDp,   Axis::kPp,       Axis::kKeyCopies,
+                             Axis::kCpInner, Axis::kCpOuter, Axis::kDpCp, Axis::kExpertDp, Axis::kExperts};
+/// Of several of these with the same ranks the first one's group serves.
+constexpr Axis kShared[] = {Axis::kDp, Axis::kCp, Axis::kDpCp, Axis::kExpertDp, Axis::kCpInner, Axis::kCpOuter};
 
 }  // namespace
 
@@ -30,13 +30,13 @@ Mesh::Mesh(const spec::Layout& layout, std::shared_ptr<World> world) : layout_(l
   }
   if (!world_) return;
   coords_ = spec::coords_of(layout_, world_->rank());
-  std::map<std::vector<int>, std::shared_ptr<Group>> of_same_weights;
+  std::map<std::vector<int>, std::shared_ptr<Group>> shared_groups;
   for (const Axis axis : kGrouped) {
     if (size(axis) == 1) continue;
     const auto number = static_cast<size_t>(axis);
     const std::vector<int> ranks = ranks_along(axis);
-    const bool shared = std::ranges::find(kSameWeights, axis) != std::end(kSameWeights);
-    std::shared_ptr<Group>& group = shared ? of_same_weights[ranks] : groups_[number];
+    const bool shared = std::ranges::find(kShared, axis) != std::end(kShared);
+    std::shared_ptr<Group>& group = shared ? shared_groups[ranks] : groups_[number];
     if (!group) group = world_->group(fmt::format("{}/{}", kNames[number], ranks.front()), ranks);
     groups_[number] = group;
     if (axis == Axis::kPp && (coords_.pp == 0 || coords_.pp == layout_.pp - 1))
@@ -82,6 +82,15 @@ std::vector<int> Mesh::ranks_along(Axis axis) const {
         add();
       }
       break;
+    case Axis::kCpInner:
+      for (int i = 0; i < layout_.cp_inner; ++i) {
+        at.cp = coords_.cp / layout_.cp_inner * layout_.cp_inner + i;
+        add();
+      }
+      break;
+    case Axis::kCpOuter:
+      for (at.cp = coords_.cp % layout_.cp_inner; at.cp < layout_.cp; at.cp += layout_.cp_inner) add();
+      break;
   }
   return ranks;
 }
@@ -104,6 +113,10 @@ int Mesh::size(Axis axis) const {
       return layout_.edp();
     case Axis::kKeyCopies:
       return layout_.key_copies;
+    case Axis::kCpInner:
+      return layout_.cp_inner;
+    case Axis::kCpOuter:
+      return layout_.cp / layout_.cp_inner;
   }
   return 1;
 }
@@ -127,6 +140,10 @@ int Mesh::index(Axis axis) const {
       return expert.edp;
     case Axis::kKeyCopies:
       return coords_.tp % layout_.key_copies;
+    case Axis::kCpInner:
+      return coords_.cp % layout_.cp_inner;
+    case Axis::kCpOuter:
+      return coords_.cp / layout_.cp_inner;
   }
   return 0;
 }

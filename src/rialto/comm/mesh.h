@@ -14,8 +14,9 @@ namespace rialto::comm {
 
 /// kDpCp: both together, context-parallel ranks first: all that hold the same weights, if they are not experts.
 /// kExperts: the ranks that hold one set of experts together, etp fastest, then ep. kExpertDp: those that hold the same
-/// experts. kKeyCopies: tensor-parallel neighbours that hold the same key/value head.
-enum class Axis { kTp, kCp, kDp, kPp, kDpCp, kExperts, kExpertDp, kKeyCopies };
+/// experts. kKeyCopies: tensor-parallel neighbours that hold the same key/value head. kCpInner and kCpOuter: cp taken
+/// apart, neighbours that exchange heads and the rings through them.
+enum class Axis { kTp, kCp, kDp, kPp, kDpCp, kExperts, kExpertDp, kKeyCopies, kCpInner, kCpOuter };
 /// Those that a rank's coordinates are on.
 inline constexpr Axis kAxes[] = {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp};
 
@@ -44,7 +45,7 @@ class Mesh {
   spec::Layout layout_;
   spec::Coords coords_;
   std::shared_ptr<World> world_;
-  std::array<std::shared_ptr<Group>, 8> groups_;
+  std::array<std::shared_ptr<Group>, 10> groups_;
   std::shared_ptr<Group> ends_;
 };
 
@@ -74,6 +75,8 @@ at::Tensor columns_out_of_tp(const at::Tensor& x, const Mesh& mesh);
 
 /// Every rank's x, joined.
 at::Tensor all_gather(const at::Tensor& x, const Mesh& mesh, Axis axis);
+/// x [ranks, ...]: part r goes to rank r -> [ranks, ...], what rank r had for this one at r. Its own transpose.
+at::Tensor all_to_all(const at::Tensor& x, const Mesh& mesh, Axis axis);
 /// In place; contiguous.
 void all_reduce_sum(at::Tensor& x, const Mesh& mesh, Axis axis);
 void all_reduce_max(at::Tensor& x, const Mesh& mesh, Axis axis);

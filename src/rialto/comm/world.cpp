@@ -64,6 +64,18 @@ class Started final : public Pending {
   std::string who_, what_;
 };
 
+/// Several that were started one by one.
+class All final : public Pending {
+ public:
+  explicit All(std::vector<std::unique_ptr<Pending>> parts) : parts_(std::move(parts)) {}
+  void wait() override {
+    for (const auto& part : parts_) part->wait();
+  }
+
+ private:
+  std::vector<std::unique_ptr<Pending>> parts_;
+};
+
 class C10dGroup final : public Group {
  public:
   C10dGroup(c10::intrusive_ptr<c10d::Backend> backend, at::Device device, std::string who, std::string axis,
@@ -125,6 +137,18 @@ class C10dGroup final : public Group {
       std::vector<at::Tensor> tensors{std::move(x)};
       return backend_->recv(tensors, from, tag);
     });
+  }
+
+  std::unique_ptr<Pending> exchange(at::Tensor out, int to, at::Tensor in, int from, int tag,
+                                    std::string what) override {
+    // Of NCCL a send may wait for its receive to be launched, so the two have to be launched together.
+    const bool together = device_.is_cuda();
+    if (together) backend_->startCoalescing();
+    std::vector<std::unique_ptr<Pending>> both;
+    both.push_back(send(std::move(out), to, tag, what));
+    both.push_back(receive(std::move(in), from, tag, what));
+    if (together) return start(std::move(what), [&] { return backend_->endCoalescing(); });
+    return std::make_unique<All>(std::move(both));
   }
 
  private:

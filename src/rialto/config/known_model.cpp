@@ -9,7 +9,6 @@ using enum Why;
 
 constexpr KnownKey kModelKeys[] = {
     {"pipeline_model_parallel_comm_backend", "null", kParallel},
-    {"hierarchical_context_parallel_sizes", "null", kParallel},
     {"max_seqlen_per_dp_cp_rank", "null", kParallel},
     {"hybrid_context_parallel", "false", kParallel},
     {"moe_extended_tp", "false", kParallel},

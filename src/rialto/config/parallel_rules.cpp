@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "rialto/config/batch_sizes.h"
+#include "rialto/config/context_ways.h"
 #include "rialto/config/pipeline_layout.h"
 #include "rialto/config/precision.h"
 #include "rialto/config/section_tables.h"
@@ -256,7 +258,7 @@ Found experts_need_sequence_parallel(C c, M m) {
 }
 
 /// What an axis may not run beside in this version.
-enum class Beside { kFp8, kHiddenDropout, kAttentionDropout, kSamples, kMuon };
+enum class Beside { kFp8, kSamples, kMuon };
 
 /// What the run asks for of it, with its key; "": nothing.
 std::string asked(C c, Beside what) {
@@ -266,10 +268,6 @@ std::string asked(C c, Beside what) {
   switch (what) {
     case Beside::kFp8:
       return when(!precision_of(c).fp8_recipe.empty(), "mixed_precision", c.mixed_precision);
-    case Beside::kHiddenDropout:
-      return when(c.memory.hidden_dropout > 0, "model.hidden_dropout", c.memory.hidden_dropout);
-    case Beside::kAttentionDropout:
-      return when(c.memory.attention_dropout > 0, "model.attention_dropout", c.memory.attention_dropout);
     case Beside::kSamples:
       return when(c.logger.sample_tokens > 0, "logger.sample_tokens", c.logger.sample_tokens);
     case Beside::kMuon:
@@ -290,15 +288,11 @@ Found runs_alone(C c, int64_t size, std::string_view what, std::initializer_list
 
 Found whole_layers(C c) {
   return runs_alone(c, c.parallel.tensor_model_parallel_size, "this version does not split layers with it",
-                    {Beside::kFp8, Beside::kAttentionDropout, Beside::kSamples, Beside::kMuon});
+                    {Beside::kFp8, Beside::kSamples, Beside::kMuon});
 }
 Found whole_models(C c) {
   return runs_alone(c, c.parallel.pipeline_model_parallel_size, "this version does not cut a model into stages with it",
                     {Beside::kFp8, Beside::kSamples});
-}
-Found whole_sequences(C c) {
-  return runs_alone(c, c.parallel.context_parallel_size, "this version does not cut sequences with it",
-                    {Beside::kFp8, Beside::kHiddenDropout, Beside::kAttentionDropout, Beside::kSamples});
 }
 
 /// Blocks of multi-token prediction take what the head takes.
@@ -311,18 +305,57 @@ Found predictions_beside_the_loss(C c) {
   return {};
 }
 
-Found comm_type_is_known(C c) {
-  const auto& type = c.parallel.cp_comm_type;
-  for (const std::string_view known : {"p2p", "all_gather", "a2a", "a2a+p2p"})
-    if (!type || *type == known) return {};
-  return Finding{"no such way of context parallelism", {.got = *type, .want = "p2p, all_gather, a2a or a2a+p2p"}};
+Found comm_types_are_known(C c) {
+  for (const std::string& type : c.parallel.cp_comm_type)
+    if (!context_way(type))
+      return Finding{"no such way of context parallelism", {.got = type, .want = "p2p, all_gather, a2a or a2a+p2p"}};
+  return {};
 }
 
-Found keys_are_gathered(C c) {
-  const auto& type = c.parallel.cp_comm_type;
-  if (!type || *type == "all_gather" || comm_type_is_known(c)) return {};
-  return Finding{"this version gathers the keys and values of context-parallel ranks",
-                 {.got = *type, .want = "unset or all_gather"}};
+Found comm_types_of_layers(C c, M m) {
+  const auto count = c.parallel.cp_comm_type.size();
+  if (count <= 1 || count == m.layers.size()) return {};
+  return Finding{"a list has the type of every decoder layer",
+                 {.got = fmt::format("{} for {} layers", count, m.layers.size()), .want = "one each, or one for all"}};
+}
+
+Found levels_make_the_ranks(C c) {
+  const auto& sizes = c.parallel.hierarchical_context_parallel_sizes;
+  const int64_t ranks = c.parallel.context_parallel_size;
+  const bool asked = std::ranges::find(c.parallel.cp_comm_type, "a2a+p2p") != c.parallel.cp_comm_type.end();
+  if (!sizes_make_sense(c) || (sizes.empty() && (!asked || ranks == 1))) return {};
+  const std::string got = sizes.empty() ? "unset" : fmt::format("[{}]", fmt::join(sizes, ", "));
+  if (!asked) return Finding{"levels of ranks that no layer has", {.got = got, .want = "unset, or a2a+p2p"}};
+  if (sizes.size() == 2 && sizes[0] >= 1 && sizes[1] >= 1 && sizes[0] <= ranks && sizes[0] * sizes[1] == ranks)
+    return {};
+  return Finding{"a2a+p2p has two levels of ranks",
+                 {.got = fmt::format("{} with {} ranks", got, ranks),
+                  .want = fmt::format("ranks that exchange heads, ranks of a ring: with the product {}", ranks)}};
+}
+
+/// Ranks that exchange heads for tokens have the same number of each afterwards.
+Found heads_are_exchanged(C c, M m) {
+  if (!sizes_make_sense(c) || c.parallel.context_parallel_size == 1 || comm_types_are_known(c) ||
+      comm_types_of_layers(c, m) || levels_make_the_ranks(c))
+    return {};
+  const spec::Layout layout{.context_ways = context_ways(c.parallel)};
+  const auto check = [&](const spec::Layer& layer, std::optional<int64_t> number) -> Found {
+    const int64_t ranks = heads_ranks(c.parallel, layout.context_way(number));
+    const int64_t parts = c.parallel.tensor_model_parallel_size * ranks;
+    const auto* attention = std::get_if<spec::Attention>(&layer.mixer);
+    const int64_t heads = heads_of(layer.mixer), groups = attention ? attention->num_groups : heads;
+    if (ranks == 1 || (heads % parts == 0 && groups % parts == 0)) return {};
+    return Finding{"heads do not divide over the ranks that exchange them",
+                   {.got = fmt::format("{} query and {} key/value heads on {} ranks (tensor {} x context {})", heads,
+                                       groups, parts, c.parallel.tensor_model_parallel_size, ranks),
+                    .want = fmt::format("multiples of {}", parts),
+                    .hint = "p2p and all_gather leave heads whole"}};
+  };
+  for (size_t l = 0; l < m.layers.size(); ++l)
+    if (const Found found = check(m.layers[l], static_cast<int64_t>(l))) return found;
+  for (const spec::MtpBlock& block : m.mtp)
+    if (const Found found = check(block.layer, {})) return found;
+  return {};
 }
 
 Found expert_biases_are_whole(C c, M m) {
@@ -418,14 +451,13 @@ void add_parallel_rules(std::vector<Rule>& rules) {
                    "unset when num_layers_in_* or account_for_* say the split", one_way_to_split});
   rules.push_back({"R468", "model.pipeline_model_parallel_layout",
                    "E, t, m, L over pipeline size x chunks stages, apart by |", layout_is_read});
-  rules.push_back({"R051", "model.tensor_model_parallel_size",
-                   "1 with FP8, attention_dropout, logger.sample_tokens or muon", whole_layers, true});
+  rules.push_back(
+      {"R051", "model.tensor_model_parallel_size", "1 with FP8, logger.sample_tokens or muon", whole_layers, true});
   rules.push_back(
       {"R052", "model.pipeline_model_parallel_size", "1 with FP8 or logger.sample_tokens", whole_models, true});
-  rules.push_back(
-      {"R053", "model.context_parallel_size", "1 with FP8, dropout or logger.sample_tokens", whole_sequences, true});
-  rules.push_back({"R495", "model.cp_comm_type", "p2p, all_gather, a2a or a2a+p2p", comm_type_is_known});
-  rules.push_back({"R492", "model.cp_comm_type", "unset or all_gather", keys_are_gathered, true});
+  rules.push_back({"R495", "model.cp_comm_type", "p2p, all_gather, a2a or a2a+p2p", comm_types_are_known});
+  rules.push_back({"R496", "model.hierarchical_context_parallel_sizes",
+                   "two sizes with the product context_parallel_size, for a2a+p2p", levels_make_the_ranks});
   rules.push_back(
       {"R493", "model.pipeline_model_parallel_layout", "with m and L in one stage", predictions_beside_the_loss, true});
   rules.push_back({"R490", "model.expert_model_parallel_size", "1 with FP8 or logger.sample_tokens",
@@ -445,6 +477,9 @@ std::vector<ModelRule> parallel_model_rules() {
       {"R476", "model.sequence_parallel", "true for experts under tensor parallelism", experts_need_sequence_parallel},
       {"R477", "model.pipeline_model_parallel_size", "such that the layers divide over its stages", layers_divide},
       {"R478", "model.pipeline_model_parallel_layout", "with as many t and m as the model has", layout_has_the_layers},
+      {"R497", "model.cp_comm_type", "one, or as many as decoder layers", comm_types_of_layers},
+      {"R492", "model.cp_comm_type", "a2a and a2a+p2p with heads that divide over the ranks that exchange them",
+       heads_are_exchanged},
       {"R494", "model.expert_tensor_parallel_size", "1 for experts with biases", expert_biases_are_whole, true},
       {"R479", "model.tensor_model_parallel_size",
        "a divisor of the key/value heads where layers differ in them or norm them together", key_heads_are_shared_alike,

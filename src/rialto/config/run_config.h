@@ -45,8 +45,9 @@ struct ParallelKeys {
   std::optional<int64_t> num_layers_in_first_pipeline_stage, num_layers_in_last_pipeline_stage;
   bool account_for_embedding_in_pipeline_split = false, account_for_loss_in_pipeline_split = false;
   bool sequence_parallel = false;
-  std::optional<std::string> cp_comm_type;  ///< unset: all_gather
-  bool split_weight_gradients = false;      ///< of a backward pass, from those of its input
+  std::vector<std::string> cp_comm_type;                     ///< of each decoder layer, or one of all; empty: p2p
+  std::vector<int64_t> hierarchical_context_parallel_sizes;  ///< of a2a+p2p: ranks that exchange heads, ranks of a ring
+  bool split_weight_gradients = false;                       ///< of a backward pass, from those of its input
 
   int64_t expert_ranks() const { return expert_tensor_parallel_size.value_or(tensor_model_parallel_size); }
   /// Ranks that hold one copy of the layers that are not experts.

@@ -28,7 +28,23 @@ void add_parallel_rows(std::vector<KeyRow>& rows) {
        field("delay_wgrad_compute", &P::split_weight_gradients,
              "a backward pass gives its input's gradient first; the weights' fill the pipeline's drain"),
        field("context_parallel_size", &P::context_parallel_size, "ranks that share each sequence"),
-       field("cp_comm_type", &P::cp_comm_type, "how they exchange keys and values: all_gather; unset: all_gather"),
+       {"cp_comm_type",
+        "how attention gets at the other ranks' tokens: p2p, all_gather, a2a or a2a+p2p, or a list, of each decoder "
+        "layer; "
+        "unset: p2p",
+        [](P& parallel, const Node& node) { read_value(node, parallel.cp_comm_type); },
+        [](const P& parallel) {
+          const auto& types = parallel.cp_comm_type;
+          return types.size() == 1 ? write_value(types.front()) : types.empty() ? "null" : write_value(types);
+        },
+        "text, or list of text"},
+       {"hierarchical_context_parallel_sizes", "of a2a+p2p: ranks that exchange heads, ranks of a ring",
+        [](P& parallel, const Node& node) { read_value(node, parallel.hierarchical_context_parallel_sizes); },
+        [](const P& parallel) {
+          const auto& sizes = parallel.hierarchical_context_parallel_sizes;
+          return sizes.empty() ? "null" : write_value(sizes);
+        },
+        "list of integers"},
        field("expert_model_parallel_size", &P::expert_model_parallel_size, "ranks that share the experts of a layer"),
        field("expert_tensor_parallel_size", &P::expert_tensor_parallel_size,
              "ranks that share each expert; unset: tensor_model_parallel_size"),

@@ -10,9 +10,17 @@
 
 namespace rialto::kernels {
 
-/// Query i of row b sees keys [first[b,i], last[b,i]); both int32 [B,S], at least one key each.
+/// Query i of row b sees keys [first[b,i], last[b,i]); both int32 [B,S]. One that sees no key and has no sink gets the
+/// output 0 and the logsumexp -infinity, and gives no gradient.
 struct KeyRange {
   at::Tensor first_BS, last_BS;
+};
+
+/// Where the weights of a call lie among those of whole sequences and all heads, when it has some of them: what is
+/// dropped goes by that.
+struct WeightPlaces {
+  int64_t first_head = 0, queries = 0, keys = 0;  ///< queries and keys of a whole row; 0: those of the call
+  at::Tensor query_S = {}, key_K = {};            ///< places in the row: int64 on the host; undefined: 0, 1, ...
 };
 
 /// What a product of query and key becomes before the softmax, and what else joins it.
@@ -21,8 +29,9 @@ struct Scoring {
   double softcap = 0;       ///< scaled scores become cap * tanh(score / cap); 0: they stay
   at::Tensor sinks_N = {};  ///< one logit per query head that takes its part of the softmax and is then dropped
   /// Of the weights after the softmax. The weight of head n, query i and key j is element (n S + i) K4 + j of its
-  /// sample, K4 the number of keys rounded up to a multiple of 4.
+  /// sample, K4 the number of keys rounded up to a multiple of 4; all of them counted as `places` says.
   Dropout dropout = {};
+  WeightPlaces places = {};
 };
 
 struct AttentionOutput {

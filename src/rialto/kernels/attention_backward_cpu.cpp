@@ -21,7 +21,7 @@ struct Backward {
   float scale, cap;             ///< cap 0: none
   const float* sinks;           ///< [N] or null
   double* dsinks;               ///< [B,N], zero at the start
-  const Dropout& dropout;
+  Drops drops;
 };
 
 /// scores -> weights (in place) and their gradient before the softmax and the cap (into dp, in place).
@@ -93,11 +93,11 @@ RIALTO_INLINE void backward_pair(const Backward<T>& a, int64_t b, int64_t g) {
         const int64_t s = i % kBlock;
         const Visible here = s < count ? visible(first, last, start + s, j) : Visible{0, 0};
         // A dropped weight moves neither the values nor, through the output, its score; delta has them left out too.
-        const bool drops = a.dropout.active() && here.from < here.to;
-        const int64_t place = (g * n.per_group + i / kBlock) * n.queries + start + s;
-        if (drops) drop_keys(a.dropout, b, place, n.keys, j, dp + i * kBlock);
+        const bool drops = a.drops.active() && here.from < here.to;
+        const int64_t head = g * n.per_group + i / kBlock;
+        if (drops) a.drops.drop(b, head, start + s, j, dp + i * kBlock);
         weights_and_gradient(p + i * kBlock, dp + i * kBlock, here, lse[i], delta[i], inverse_cap);
-        if (drops) drop_keys(a.dropout, b, place, n.keys, j, p + i * kBlock);
+        if (drops) a.drops.drop(b, head, start + s, j, p + i * kBlock);
       }
       small_gemm<true>(kBlock, vdim, rows, p, 1, kBlock, dout, vdim, dv + vat, vdim);
       small_gemm<true>(kBlock, dim, rows, dp, 1, kBlock, q, dim, dk + at, dim);
@@ -143,7 +143,7 @@ AttentionGrads backward_typed(const at::Tensor& dout, const at::Tensor& q, const
                          static_cast<float>(scoring.softcap),
                          sinks.defined() ? sinks.const_data_ptr<float>() : nullptr,
                          dsinks.defined() ? dsinks.data_ptr<double>() : nullptr,
-                         scoring.dropout};
+                         Drops(scoring, n)};
   at::parallel_for(0, n.rows * n.groups, 1, [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; ++i) run(args, i / n.groups, i % n.groups);
   });

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <limits>
 #include <memory>
 
 #include "rialto/kernels/attention.h"
@@ -115,30 +116,52 @@ RIALTO_INLINE Visible visible(const int32_t* first, const int32_t* last, int64_t
   return {from > 0 ? from : 0, to < kBlock ? to : kBlock};
 }
 
-/// Multiplies 48 values of one query, which belong to the keys of `block`, by their factors of dropout.
-inline void drop_keys(const Dropout& dropout, int64_t row, int64_t head_and_query, int64_t keys, int64_t block,
-                      float* values) {
-  const auto counters = static_cast<uint64_t>((keys + 3) / 4), counter = static_cast<uint64_t>(block * kBlock / 4);
-  const auto scale = static_cast<float>(dropout.scale());
-  float factor[4];
-  for (uint64_t i = 0; i < kBlock / 4; ++i) {
-    dropout_factors(dropout.rows[static_cast<size_t>(row)],
-                    static_cast<uint64_t>(head_and_query) * counters + counter + i, dropout.threshold(), scale, factor);
-    for (uint64_t j = 0; j < 4; ++j) values[4 * i + j] *= factor[j];
+/// What is dropped of a call's weights.
+struct Drops {
+  const Dropout& dropout;
+  int64_t first_head, queries, keys, keys_here;
+  const int64_t *query, *key;  ///< places; null: 0, 1, ...
+
+  Drops(const Scoring& scoring, const Sizes& n)
+      : dropout(scoring.dropout),
+        first_head(scoring.places.first_head),
+        queries(scoring.places.queries ? scoring.places.queries : n.queries),
+        keys(scoring.places.keys ? scoring.places.keys : n.keys),
+        keys_here(n.keys),
+        query(scoring.places.query_S.defined() ? scoring.places.query_S.const_data_ptr<int64_t>() : nullptr),
+        key(scoring.places.key_K.defined() ? scoring.places.key_K.const_data_ptr<int64_t>() : nullptr) {}
+  bool active() const { return dropout.active(); }
+
+  /// Multiplies 48 values of one query, which belong to the keys of `block`, by their factors.
+  void drop(int64_t row, int64_t head, int64_t i, int64_t block, float* values) const {
+    const RandomStream& stream = dropout.rows[static_cast<size_t>(row)];
+    const int64_t line = ((first_head + head) * queries + (query ? query[i] : i)) * ((keys + 3) / 4);
+    const auto scale = static_cast<float>(dropout.scale());
+    float factor[4];
+    int64_t made = -1;  // the four of this counter
+    for (int64_t j = 0; j < std::min(kBlock, keys_here - block * kBlock); ++j) {
+      const int64_t place = key ? key[block * kBlock + j] : block * kBlock + j;
+      if (place / 4 != made) {
+        made = place / 4;
+        dropout_factors(stream, static_cast<uint64_t>(line + made), dropout.threshold(), scale, factor);
+      }
+      values[j] *= factor[place % 4];
+    }
   }
-}
+};
 
 /// Blocks that any query of [begin, end) sees: [from, to).
 struct BlockRange {
   int64_t from, to;
 };
 inline BlockRange blocks_seen(const int32_t* first, const int32_t* last, int64_t begin, int64_t end) {
-  int64_t from = first[begin], to = last[begin];
-  for (int64_t i = begin + 1; i < end; ++i) {
+  int64_t from = std::numeric_limits<int64_t>::max(), to = 0;
+  for (int64_t i = begin; i < end; ++i) {
+    if (first[i] >= last[i]) continue;
     from = std::min<int64_t>(from, first[i]);
     to = std::max<int64_t>(to, last[i]);
   }
-  return {from / kBlock, (to + kBlock - 1) / kBlock};
+  return {from / kBlock, (to + kBlock - 1) / kBlock};  // of none: empty
 }
 
 }  // namespace rialto::kernels::attention_blocks

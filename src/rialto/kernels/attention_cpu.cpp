@@ -25,7 +25,7 @@ struct Forward {
   const int32_t *first, *last;  ///< [B,S]
   float scale, cap;             ///< cap 0: none
   const float* sinks;           ///< [N] or null
-  const Dropout& dropout;
+  Drops drops;
   /// What the softmax of a head starts with: its sink, or nothing.
   float first_max(int64_t head) const { return sinks ? sinks[head] : -kInfinity; }
   float first_sum() const { return sinks ? 1.0F : 0.0F; }
@@ -87,10 +87,8 @@ RIALTO_INLINE void forward_blocks(const Forward<T>& a, int64_t b, int64_t g, int
         const int64_t s = i % kBlock;
         const Visible here = s < count ? visible(first, last, start + s, j) : Visible{0, 0};
         soften(scores + i * kBlock, here, max[i], sum[i], out + i * vdim, vdim);
-        if (a.dropout.active() && here.from < here.to) {
-          const int64_t head = g * n.per_group + i / kBlock;
-          drop_keys(a.dropout, b, head * n.queries + start + s, n.keys, j, scores + i * kBlock);
-        }
+        if (a.drops.active() && here.from < here.to)
+          a.drops.drop(b, g * n.per_group + i / kBlock, start + s, j, scores + i * kBlock);
       }
       small_gemm<true>(rows, vdim, kBlock, scores, kBlock, 1, values + j * kBlock * vdim, vdim, out, vdim);
     }
@@ -99,7 +97,7 @@ RIALTO_INLINE void forward_blocks(const Forward<T>& a, int64_t b, int64_t g, int
         const int64_t i = r * kBlock + s, head = g * n.per_group + r;
         const float total = sum[i];
         float* from = out + i * vdim;
-        for (int64_t d = 0; d < vdim; d += kLanes) store(from + d, load(from + d) / total);
+        for (int64_t d = 0; total > 0 && d < vdim; d += kLanes) store(from + d, load(from + d) / total);
         unpack_rows(from, 1, n.value_dim, 1.0F, a.out.at(b, start + s, head), 0);
         a.lse[(b * n.heads() + head) * n.queries + start + s] = max[i] + std::log(total);
       }
@@ -137,7 +135,7 @@ RIALTO_INLINE void forward_single(const Forward<T>& a, int64_t b, int64_t head) 
     for (; d + kLanes <= n.value_dim; d += kLanes) store(out + d, load(out + d) + load(value + d) * e);
     if (d < n.value_dim) store(out + d, load(out + d) + load_part(value + d, n.value_dim - d) * e);
   }
-  for (int64_t d = 0; d < n.padded_value; d += kLanes) store(out + d, load(out + d) / sum);
+  for (int64_t d = 0; sum > 0 && d < n.padded_value; d += kLanes) store(out + d, load(out + d) / sum);
   unpack_rows(out, 1, n.value_dim, 1.0F, a.out.at(b, 0, head), 0);
   a.lse[b * n.heads() + head] = max + std::log(sum);
 }
@@ -172,7 +170,7 @@ AttentionOutput forward_typed(const at::Tensor& q, const at::Tensor& k, const at
                         static_cast<float>(scoring.scale),
                         static_cast<float>(scoring.softcap),
                         sinks.defined() ? sinks.const_data_ptr<float>() : nullptr,
-                        scoring.dropout};
+                        Drops(scoring, n)};
   const int64_t pairs = n.rows * n.groups;
   if (n.queries == 1 && !scoring.dropout.active()) {
     at::parallel_for(0, n.rows * n.heads(), 1, [&](int64_t from, int64_t to) {

@@ -51,6 +51,11 @@ at::Tensor scores_of(const at::Tensor& queries, const at::Tensor& keys, const Ke
   return scores.masked_fill(hidden_keys(range, keys.size(-2)), -std::numeric_limits<double>::infinity());
 }
 
+/// 0 for a query that sees nothing: its logsumexp is -infinity, as are its scores.
+at::Tensor weights_of(const at::Tensor& scores, const at::Tensor& lse) {
+  return at::exp(scores - at::where(at::isneginf(lse), at::zeros_like(lse), lse).unsqueeze(-1));
+}
+
 /// [1,G,R,1] in the wide type.
 at::Tensor sinks_of(const Scoring& scoring, int64_t groups) {
   return scoring.sinks_N.to(wide_type(scoring.sinks_N)).view({1, groups, -1, 1});
@@ -59,12 +64,16 @@ at::Tensor sinks_of(const Scoring& scoring, int64_t groups) {
 /// Weights [B,G,R,S,K], or their gradients, times their factors of dropout.
 at::Tensor dropped(const at::Tensor& weights, const Scoring& scoring) {
   if (!scoring.dropout.active()) return weights;
-  const int64_t heads = weights.size(1) * weights.size(2), queries = weights.size(3), keys = weights.size(4);
+  const WeightPlaces& at = scoring.places;
+  const int64_t heads = weights.size(1) * weights.size(2), all_heads = at.first_head + heads;
+  const int64_t queries = at.queries ? at.queries : weights.size(3), keys = at.keys ? at.keys : weights.size(4);
   const int64_t padded = (keys + 3) / 4 * 4;
-  const at::Tensor kept = ref::kept(scoring.dropout, heads * queries * padded)
-                              .view({weights.size(0), weights.size(1), weights.size(2), queries, padded})
-                              .narrow(-1, 0, keys);
-  return weights * kept.to(weights.device()) * scoring.dropout.scale();
+  at::Tensor kept = ref::kept(scoring.dropout, all_heads * queries * padded)
+                        .view({weights.size(0), all_heads, queries, padded})
+                        .narrow(1, at.first_head, heads);
+  kept = at.query_S.defined() ? kept.index_select(2, at.query_S) : kept;
+  kept = at.key_K.defined() ? kept.index_select(3, at.key_K) : kept.narrow(3, 0, keys);
+  return weights * kept.reshape(weights.sizes()).to(weights.device()) * scoring.dropout.scale();
 }
 
 at::Tensor from_groups(const at::Tensor& x) { return x.permute({0, 3, 1, 2, 4}).flatten(2, 3).contiguous(); }
@@ -77,7 +86,7 @@ AttentionOutput ref::attention_forward(const at::Tensor& q, const at::Tensor& k,
   const at::Tensor scores = scores_of(by_group(q, groups), by_group(k, groups), range, scoring);
   at::Tensor lse = at::logsumexp(scores, -1);
   if (scoring.sinks_N.defined()) lse = at::logaddexp(lse, sinks_of(scoring, groups));
-  const at::Tensor out = at::matmul(dropped(at::exp(scores - lse.unsqueeze(-1)), scoring), by_group(v, groups));
+  const at::Tensor out = at::matmul(dropped(weights_of(scores, lse), scoring), by_group(v, groups));
   return {from_groups(out).to(q.scalar_type()), lse.flatten(1, 2).contiguous()};
 }
 
@@ -89,7 +98,7 @@ AttentionGrads ref::attention_backward(const at::Tensor& dout, const at::Tensor&
   const at::Tensor g = by_group(dout, groups), out = by_group(forward.out_BSNV, groups);
   const at::Tensor scores = scores_of(queries, keys, range, scoring);
   const at::Tensor lse = forward.lse_BNS.unflatten(1, {groups, -1});
-  const at::Tensor p = at::exp(scores - lse.unsqueeze(-1));
+  const at::Tensor p = weights_of(scores, lse);
   const at::Tensor dp = dropped(at::matmul(g, values.transpose(-1, -2)), scoring), delta = (g * out).sum(-1);
   at::Tensor ds = p * (dp - delta.unsqueeze(-1)) * scoring.scale;
   if (scoring.softcap > 0) {

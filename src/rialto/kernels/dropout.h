@@ -17,18 +17,19 @@ namespace rialto::kernels {
 struct Dropout {
   double probability = 0;            ///< 0: nothing is dropped
   std::vector<RandomStream> rows{};  ///< one for each sample of the batch
-  int64_t sample_tokens = 0;         ///< 0: x is the whole batch; else a part of it, from token `first_token` on
-  int64_t first_token = 0;
+  /// Which tokens x has, one run after the other, counted over a batch of samples of `sample_tokens` each; none: all.
+  struct Run {
+    int64_t first, count;
+  };
+  std::vector<Run> runs{};
+  int64_t sample_tokens = 0;
   bool active() const { return probability > 0; }
   uint64_t threshold() const { return static_cast<uint64_t>(std::llround(probability * 0x1p32)); }
   double scale() const { return 1 / (1 - probability); }  ///< of what stays
-  /// Elements of one sample, when `x` is what is dropped from; the first that x has, counted over the batch.
+  /// Elements of one sample, when `x` is what is dropped from.
   int64_t sample_elements(const at::Tensor& x) const {
-    return sample_tokens > 0 ? sample_tokens * (x.numel() / x.size(0))
-                             : x.numel() / std::max<int64_t>(1, static_cast<int64_t>(rows.size()));
-  }
-  int64_t first_element(const at::Tensor& x) const {
-    return first_token * (x.numel() / std::max<int64_t>(1, x.size(0)));
+    return runs.empty() ? x.numel() / std::max<int64_t>(1, static_cast<int64_t>(rows.size()))
+                        : sample_tokens * (x.numel() / x.size(0));
   }
 };
 

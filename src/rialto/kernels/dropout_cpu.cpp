@@ -33,16 +33,29 @@ void drop(const T* x, T* y, int64_t elements, int64_t first, int64_t per_sample,
   }
 }
 
+template <class T>
+void drop_runs(const at::Tensor& in, at::Tensor& out, const Dropout& dropout) {
+  const T* x = in.const_data_ptr<T>();
+  T* y = out.data_ptr<T>();
+  const int64_t per_sample = dropout.sample_elements(in);
+  if (dropout.runs.empty()) return drop(x, y, in.numel(), 0, per_sample, dropout);
+  const int64_t width = in.numel() / in.size(0);
+  for (const auto& [first, count] : dropout.runs) {
+    drop(x, y, count * width, first * width, per_sample, dropout);
+    x += count * width;
+    y += count * width;
+  }
+}
+
 }  // namespace
 
 at::Tensor cpu::dropout(const at::Tensor& x, const Dropout& dropout) {
   const at::Tensor in = x.contiguous();
   at::Tensor out = at::empty_like(in);
-  const int64_t first = dropout.first_element(in), per_sample = dropout.sample_elements(in);
   if (in.scalar_type() == at::kFloat)
-    drop(in.const_data_ptr<float>(), out.data_ptr<float>(), in.numel(), first, per_sample, dropout);
+    drop_runs<float>(in, out, dropout);
   else
-    drop(in.const_data_ptr<at::BFloat16>(), out.data_ptr<at::BFloat16>(), in.numel(), first, per_sample, dropout);
+    drop_runs<at::BFloat16>(in, out, dropout);
   return out;
 }
 

@@ -21,8 +21,14 @@ at::Tensor ref::kept(const Dropout& dropout, int64_t per_sample) {
 }
 
 at::Tensor ref::dropout(const at::Tensor& x, const Dropout& dropout) {
-  const at::Tensor batch = kept(dropout, dropout.sample_elements(x)).view(-1);
-  const at::Tensor mask = batch.narrow(0, dropout.first_element(x), x.numel()).view(x.sizes());
+  at::Tensor mask = kept(dropout, dropout.sample_elements(x)).view(-1);
+  if (!dropout.runs.empty()) {
+    const int64_t width = x.numel() / x.size(0);
+    std::vector<at::Tensor> parts;
+    for (const auto& [first, count] : dropout.runs) parts.push_back(mask.narrow(0, first * width, count * width));
+    mask = at::cat(parts);
+  }
+  mask = mask.view(x.sizes());
   return (x.to(wide_type(x)) * mask.to(x.device()) * dropout.scale()).to(x.scalar_type());
 }
 

@@ -19,11 +19,11 @@ kernels::GemmRecipe BlockRecipes::of(const std::string& weight, std::optional<in
 }
 
 void BlockRecipes::advance(const comm::Mesh& mesh) {
-  if (!delayed_.empty() && mesh.size(comm::Axis::kDp) > 1) {
+  if (!delayed_.empty() && mesh.size(comm::Axis::kDpCp) > 1) {
     std::vector<at::Tensor> observed;
     for (auto& [name, scale] : delayed_) observed.push_back(scale.observed());
     at::Tensor all = at::stack(observed);
-    comm::all_reduce_max(all, mesh, comm::Axis::kDp);
+    comm::all_reduce_max(all, mesh, comm::Axis::kDpCp);
     for (size_t i = 0; i < observed.size(); ++i) observed[i].copy_(all.select(0, static_cast<int64_t>(i)));
   }
   for (auto& [name, scale] : delayed_) scale.advance();

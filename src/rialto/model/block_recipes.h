@@ -25,8 +25,8 @@ class BlockRecipes {
   /// The recipe of the layer with this weight. `layer`: its decoder layer, counted over the whole model; nullopt: in a
   /// block of multi-token prediction, which is never wide.
   kernels::GemmRecipe of(const std::string& weight, std::optional<int64_t> layer);
-  /// The end of an optimizer step, or of one that was skipped. Collective over the data-parallel ranks: scales follow
-  /// the largest magnitudes of all of them.
+  /// The end of an optimizer step, or of one that was skipped. Collective over data- and context-parallel ranks: scales
+  /// follow the largest magnitudes of all of them.
   void advance(const comm::Mesh& mesh);
   /// By the name of the weight; empty but for delayed scaling.
   std::map<std::string, kernels::DelayedScale>& delayed() { return delayed_; }

@@ -118,11 +118,17 @@ struct Model::Impl {
   TokenShare share_of(const Batch& batch) const {
     TokenShare share;
     const int ranks = mesh.size(comm::Axis::kCp), parts = mesh.token_ranks();
-    if (parts > 1) share.first_token = batch.tokens_BS.numel() / ranks / parts * mesh.index(comm::Axis::kTp);
-    if (ranks == 1) return share;
+    const int64_t count = batch.tokens_BS.numel() / ranks / parts;
+    if (parts > 1) share.outside = {.first = count * mesh.index(comm::Axis::kTp), .count = count};
     share.sequence = batch.tokens_BS.size(1);
-    share.places = context_places(share.sequence, mesh.index(comm::Axis::kCp), ranks).to(batch.tokens_BS.device());
+    share.part = {.index = mesh.index(comm::Axis::kCp), .size = ranks};
     return share;
+  }
+  /// Of this rank in each row, on the batch's device; undefined: all.
+  at::Tensor places_of(const Batch& batch) const {
+    const int ranks = mesh.size(comm::Axis::kCp);
+    if (ranks == 1) return {};
+    return context_places(batch.tokens_BS.size(1), mesh.index(comm::Axis::kCp), ranks).to(batch.tokens_BS.device());
   }
 
   /// Sum over depths of their token losses at `places`, times the factor of each, to be divided by `main_weight`; every
@@ -237,7 +243,8 @@ StageOutput Model::forward_stage(const Batch& batch, const at::Tensor& hidden_TH
     routing.z_loss_coeff = objective.moe_z_loss_coeff;
   }
   const TokenShare share = impl_->share_of(batch);
-  const Batch own = at_places(batch, share.places);
+  const at::Tensor places = impl_->places_of(batch);
+  const Batch own = at_places(batch, places);
   const AttentionContext context{.positions_BS = own.positions_BS,
                                  .documents_BS = batch.documents_BS,
                                  .cache = nullptr,
@@ -253,7 +260,7 @@ StageOutput Model::forward_stage(const Batch& batch, const at::Tensor& hidden_TH
   if (has_head()) {
     const at::Tensor normed = impl_->final_normed(hidden);
     loss.sum = impl_->token_losses(normed, own.labels_BS, own.loss_weights_BS);
-    if (predicts) loss.extra = impl_->mtp_loss(batch, normed, pass, share.places, loss.weight, loss.parts.mtp);
+    if (predicts) loss.extra = impl_->mtp_loss(batch, normed, pass, places, loss.weight, loss.parts.mtp);
   } else {
     output.hidden_TH = hidden.is_same(hidden_TH) ? at::clone(hidden) : hidden;  // a stage may have no layers
   }

@@ -2,6 +2,7 @@
 #include "rialto/model/pass.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 
 #include <set>
 
@@ -96,6 +97,7 @@ kernels::KeyRange cached_key_range(int64_t rows, int64_t tokens, int64_t held, s
 }
 
 at::Tensor context_places(int64_t sequence, int index, int size) {
+  if (size == 1) return at::arange(sequence, at::kLong);
   const int64_t chunk = sequence / (2 * size), from_end = 2 * size - 1 - index;
   return at::cat({at::arange(index * chunk, (index + 1) * chunk, at::kLong),
                   at::arange(from_end * chunk, (from_end + 1) * chunk, at::kLong)});
@@ -120,27 +122,79 @@ kernels::Dropout Pass::dropout(double probability, const std::string& place) con
   return dropout;
 }
 
+std::vector<kernels::Dropout::Run> Pass::token_runs() const {
+  std::vector<kernels::Dropout::Run> runs;
+  const auto [first, count] = share_.outside.value_or(kernels::Dropout::Run{0, rows_ * tokens_});
+  const at::Tensor own = places(share_.part);
+  const int64_t* place = own.const_data_ptr<int64_t>();
+  for (int64_t i = first; i < first + count; ++i) {
+    const int64_t token = i / tokens_ * share_.sequence + place[i % tokens_];
+    if (!runs.empty() && runs.back().first + runs.back().count == token)
+      ++runs.back().count;
+    else
+      runs.push_back({token, 1});
+  }
+  return runs;
+}
+
 kernels::Dropout Pass::hidden_dropout(const std::string& place) const {
   kernels::Dropout of = dropout(context_.dropping.hidden, place);
-  if (share_.first_token) {
-    of.sample_tokens = tokens_;
-    of.first_token = *share_.first_token;
-  }
+  of.sample_tokens = share_.sequence;
+  of.runs = runs_;
   return of;
 }
 
-const kernels::KeyRange& Pass::range(std::optional<int64_t> window) {
-  auto [entry, fresh] = ranges_.try_emplace(window.value_or(0));
+const kernels::KeyRange& Pass::range(std::optional<int64_t> window, Part part) {
+  auto [entry, fresh] = ranges_.try_emplace({window.value_or(0), part});
   if (!fresh) return entry->second;
   const at::Device device = context_.positions_BS.device();
-  if (!share_.places.defined()) {
-    entry->second = key_range(rows_, tokens_, context_.documents_BS, window, device);
-    return entry->second;
-  }
-  // Queries of some places, keys of all.
-  const kernels::KeyRange whole = key_range(rows_, share_.sequence, context_.documents_BS, window, device);
-  entry->second = {whole.first_BS.index_select(1, share_.places), whole.last_BS.index_select(1, share_.places)};
+  entry->second = key_range(rows_, share_.sequence, context_.documents_BS, window, device);
+  if (part.size == 1) return entry->second;
+  const at::Tensor queries = places(part).to(device);
+  for (at::Tensor* end : {&entry->second.first_BS, &entry->second.last_BS}) *end = end->index_select(1, queries);
   return entry->second;
+}
+
+const Ring& Pass::ring(std::optional<int64_t> window, Part part) {
+  auto [entry, fresh] = rings_.try_emplace({window.value_or(0), part});
+  if (fresh) entry->second = ring_steps(range(window, part), share_.sequence, part);
+  return entry->second;
+}
+
+Ring ring_steps(const kernels::KeyRange& range, int64_t sequence, Part part) {
+  const int64_t chunk = sequence / (2 * part.size);
+  const at::Device device = range.first_BS.device();
+  const at::Tensor first_BS = range.first_BS.cpu(), last_BS = range.last_BS.cpu();
+  Ring ring;
+  for (int t = 0; t < part.size; ++t) {
+    const int other = (part.index + part.size - t) % part.size;
+    // How many of the other's keys lie before a place. Keys that a query sees are side by side there too: one that sees
+    // keys of both its chunks sees all that lies between them.
+    const auto before = [&](const at::Tensor& place) {
+      return at::clamp(place - other * chunk, 0, chunk) +
+             at::clamp(place - (2 * part.size - 1 - other) * chunk, 0, chunk);
+    };
+    const at::Tensor first = before(first_BS), last = before(last_BS), sees = first < last;
+    RingStep step;
+    if (const at::Tensor queries = at::nonzero(sees.any(0)); queries.numel() > 0) {
+      step.first_query = queries.min().item<int64_t>();
+      step.queries = queries.max().item<int64_t>() + 1 - step.first_query;
+      step.first_key = first.masked_select(sees).min().item<int64_t>();
+      step.keys = last.masked_select(sees).max().item<int64_t>() - step.first_key;
+      const auto from_there = [&](const at::Tensor& end) {
+        const at::Tensor own = end.narrow(1, step.first_query, step.queries) - step.first_key;
+        return at::clamp(own, 0, step.keys).contiguous().to(device);
+      };
+      step.range = {from_there(first), from_there(last)};
+      step.places = {
+          .queries = sequence,
+          .keys = sequence,
+          .query_S = context_places(sequence, part.index, part.size).narrow(0, step.first_query, step.queries),
+          .key_K = context_places(sequence, other, part.size).narrow(0, step.first_key, step.keys)};
+    }
+    ring.push_back(step);
+  }
+  return ring;
 }
 
 }  // namespace rialto::model

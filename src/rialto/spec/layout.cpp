@@ -9,6 +9,12 @@
 
 namespace rialto::spec {
 
+ContextWay Layout::context_way(std::optional<int64_t> layer) const {
+  if (context_ways.empty()) return ContextWay::kRing;
+  if (context_ways.size() == 1 || !layer) return context_ways.back();
+  return context_ways.at(static_cast<size_t>(*layer));
+}
+
 Coords coords_of(const Layout& layout, int rank) {
   if (rank < 0 || rank >= layout.world())
     throw Error(ErrorKind::kInternal, "spec.layout", "rank outside the world",

@@ -19,7 +19,11 @@ std::optional<hub::Tokenizer> tokenizer_of(const Setup& setup) {
 
 }  // namespace
 
-SampleWriter::SampleWriter(const Setup& setup) : setup_(setup), tokenizer_(tokenizer_of(setup)) {}
+SampleWriter::SampleWriter(const Setup& setup)
+    : setup_(setup),
+      tokenizer_(tokenizer_of(setup)),
+      model_(setup.model_spec, *setup.weights, {},
+             spec::stage_range(static_cast<int64_t>(setup.model_spec.layers.size()), {}, 0), setup.recipes.get()) {}
 
 SampleRecord SampleWriter::write() const {
   SampleRecord record{.iteration = setup_.state.iteration};
@@ -32,7 +36,7 @@ SampleRecord SampleWriter::write() const {
   sampling.max_new_tokens = std::min(setup_.config.logger.sample_tokens, room);
   sampling.stop_ids = setup_.model_spec.eos_token_ids;
   const std::vector<int64_t> written =
-      generate::generate(*setup_.models.front(), prompt, sampling, [](int64_t) { return true; }, setup_.device);
+      generate::generate(model_, prompt, sampling, [](int64_t) { return true; }, setup_.device);
   record.tokens.assign(written.begin(), written.end());
   if (tokenizer_) {
     record.prompt_text = tokenizer_->decode(record.prompt, false);

@@ -21,6 +21,8 @@ class SampleWriter {
  private:
   const Setup& setup_;
   std::optional<hub::Tokenizer> tokenizer_;
+  model::Model
+      model_;  ///< of the same weights on this rank alone: it writes whole sequences, which others do not share
 };
 
 }  // namespace rialto::train

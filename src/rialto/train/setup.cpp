@@ -10,6 +10,7 @@
 #include "rialto/base/error.h"
 #include "rialto/checkpoint/tensors.h"
 #include "rialto/config/batch_sizes.h"
+#include "rialto/config/context_ways.h"
 #include "rialto/config/pipeline_layout.h"
 #include "rialto/config/precision.h"
 #include "rialto/data/packed_row.h"
@@ -251,7 +252,11 @@ Setup set_up(const config::RunConfig& given, const Hooks& hooks) {
                       .sp = given.parallel.sequence_parallel,
                       .dispatcher = given.parallel.moe_token_dispatcher_type == "alltoall"
                                         ? spec::TokenDispatcher::kAllToAll
-                                        : spec::TokenDispatcher::kAllGather};
+                                        : spec::TokenDispatcher::kAllGather,
+                      .context_ways = config::context_ways(given.parallel)};
+  // Only one type of a2a+p2p makes levels; without it all of cp is one.
+  if (!given.parallel.hierarchical_context_parallel_sizes.empty())
+    layout.cp_inner = static_cast<int>(given.parallel.hierarchical_context_parallel_sizes.front());
   setup.phases = Phases(setup.device, given.logger.timing_log_level > 0, given.profiling.nvtx_ranges);
   const Origin origin = find_origin(given, progress);
   refuse_foreign_folder(given, origin);

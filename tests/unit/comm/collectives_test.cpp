@@ -66,6 +66,42 @@ TEST(Collectives, ValuesAndTransposes) {
             0);
 }
 
+TEST(Collectives, PartsForEachRankAndRings) {
+  EXPECT_EQ(run_ranks(4,
+                      [](const std::shared_ptr<World>& world) {
+                        const Mesh mesh(spec::Layout{.cp = 4, .cp_inner = 2}, world);
+                        const int rank = world->rank();
+                        const at::Tensor parts = brought(rank, 12).view({4, 3});
+                        const at::Tensor got = all_to_all(parts, mesh, Axis::kCp);
+                        for (int r = 0; r < 4; ++r) EXPECT_TRUE(at::equal(got[r], brought(r, 12).view({4, 3})[rank]));
+                        EXPECT_TRUE(at::equal(all_to_all(got, mesh, Axis::kCp), parts)) << "the way back";
+
+                        Group& ring = mesh.group(Axis::kCp);
+                        at::Tensor held = brought(rank, 70000);
+                        for (int step = 1; step <= 4; ++step) {  // larger than what a socket takes at once
+                          const at::Tensor next = at::empty_like(held);
+                          ring.exchange(held, (rank + 1) % 4, next, (rank + 3) % 4, 0, "a test")->wait();
+                          held = next;
+                          EXPECT_TRUE(at::equal(held, brought((rank + 4 - step) % 4, 70000))) << step;
+                        }
+
+                        EXPECT_EQ(mesh.size(Axis::kCpInner), 2);
+                        EXPECT_EQ(mesh.index(Axis::kCpInner), rank % 2);
+                        EXPECT_EQ(mesh.index(Axis::kCpOuter), rank / 2);
+                        const at::Tensor own = at::full({1}, static_cast<double>(rank));
+                        EXPECT_TRUE(at::equal(all_gather(own, mesh, Axis::kCpInner),
+                                              at::tensor({rank / 2 * 2.0, rank / 2 * 2 + 1.0}, at::kFloat)));
+                        EXPECT_TRUE(at::equal(all_gather(own, mesh, Axis::kCpOuter),
+                                              at::tensor({rank % 2 + 0.0, rank % 2 + 2.0}, at::kFloat)));
+                        const auto volumes = world->volumes();
+                        EXPECT_EQ(volumes.at("cp all_to_all").bytes, 2 * 12 * 4);
+                        EXPECT_EQ(volumes.at("cp send").bytes, 4 * 70000 * 4);
+                        EXPECT_EQ(volumes.at("cp receive").calls, 4);
+                        EXPECT_EQ(volumes.at("cp-inner all_gather").calls, 1);
+                      }),
+            0);
+}
+
 /// The optimizer may be sharded or not: reducing has to give the same bits, in place too, for any bucket.
 TEST(Collectives, ScatteredSumsAreTheBitsOfSums) {
   EXPECT_EQ(run_ranks(3,

@@ -224,7 +224,7 @@ TEST(ParallelLimits, OfTensorParallelRanks) {
   };
   spec::ModelSpec model = toy(false);
   EXPECT_THAT(limits({}, model), testing::IsEmpty());
-  EXPECT_THAT(limits([](RunConfig& c) { c.memory.attention_dropout = 0.1; }, model), ElementsAre("R051"));
+  EXPECT_THAT(limits([](RunConfig& c) { c.memory.attention_dropout = 0.1; }, model), testing::IsEmpty());
   EXPECT_THAT(limits([](RunConfig& c) { c.logger.sample_tokens = 4; }, model), ElementsAre("R051"));
   EXPECT_THAT(limits([](RunConfig& c) { c.mixed_precision = "bf16_with_mxfp8_mixed"; }, model), ElementsAre("R051"));
   EXPECT_THAT(limits([](RunConfig& c) { c.parallel.sequence_parallel = true; }, model), testing::IsEmpty());
@@ -285,11 +285,67 @@ TEST(ParallelLimits, OfContextRanks) {
       out.push_back(problem.rule + (problem.is_limit ? " limit" : ""));
     return out;
   };
-  EXPECT_THAT(found([](RunConfig& c) { c.parallel.cp_comm_type = "all_gather"; }), testing::IsEmpty());
-  EXPECT_THAT(found([](RunConfig& c) { c.parallel.cp_comm_type = "p2p"; }), ElementsAre("R492 limit"));
-  EXPECT_THAT(found([](RunConfig& c) { c.parallel.cp_comm_type = "ring"; }), ElementsAre("R495"));
-  EXPECT_THAT(found([](RunConfig& c) { c.memory.hidden_dropout = 0.1; }), ElementsAre("R053 limit"));
-  EXPECT_THAT(found([](RunConfig& c) { c.logger.sample_tokens = 3; }), ElementsAre("R053 limit"));
+  for (const char* type : {"p2p", "all_gather", "a2a"})
+    EXPECT_THAT(found([&](RunConfig& c) { c.parallel.cp_comm_type = {type}; }), testing::IsEmpty());
+  EXPECT_THAT(found([](RunConfig& c) { c.parallel.cp_comm_type = {"p2p", "ring"}; }), ElementsAre("R495"));
+  EXPECT_THAT(found([](RunConfig& c) { c.memory.hidden_dropout = 0.1; }), testing::IsEmpty());
+  EXPECT_THAT(found([](RunConfig& c) { c.logger.sample_tokens = 3; }), testing::IsEmpty());
+}
+
+TEST(ParallelLimits, OfLevelsOfContextRanks) {
+  RunConfig config;
+  config.train = {.micro_batch_size = 1, .global_batch_size = 64, .train_iters = 10, .exit_interval = {}};
+  config.dataset.data_path = {"data"};
+  config.parallel.context_parallel_size = config.world_size = 8;
+  const auto found = [&](std::vector<std::string> types, std::vector<int64_t> sizes) {
+    RunConfig changed = config;
+    changed.parallel.cp_comm_type = std::move(types);
+    changed.parallel.hierarchical_context_parallel_sizes = std::move(sizes);
+    std::vector<std::string> out;
+    for (const Problem& problem : broken_rules(changed)) out.push_back(problem.rule);
+    return out;
+  };
+  for (const std::vector<int64_t>& sizes : {std::vector<int64_t>{2, 4}, {4, 2}, {1, 8}, {8, 1}})
+    EXPECT_THAT(found({"a2a+p2p"}, sizes), testing::IsEmpty());
+  for (const std::vector<int64_t>& sizes : {std::vector<int64_t>{}, {8}, {2, 2}, {2, 2, 2}, {-2, -4}, {0, 8}})
+    EXPECT_THAT(found({"p2p", "a2a+p2p"}, sizes), ElementsAre("R496"));
+  EXPECT_THAT(found({"p2p"}, {2, 4}), ElementsAre("R496")) << "levels that nobody asks for";
+  EXPECT_THAT(found({}, {}), testing::IsEmpty());
+}
+
+TEST(ParallelModelRules, HeadsThatAreExchanged) {
+  RunConfig config;
+  config.train = {.micro_batch_size = 1, .global_batch_size = 64, .train_iters = 10, .exit_interval = {}};
+  config.dataset.data_path = {"data"};
+  config.parallel.context_parallel_size = 4;
+  config.parallel.tensor_model_parallel_size = 2;
+  config.world_size = 8;
+  spec::Layer layer;
+  layer.mixer = spec::Attention{.num_heads = 24, .num_groups = 8, .head_dim = 8};
+  layer.ffn = spec::DenseFfn{.hidden = 64};
+  spec::ModelSpec model;
+  model.layers = {layer, layer};
+  model.hidden = 64;
+  model.vocab = 128;
+  const auto found = [&](std::vector<std::string> types, int64_t groups, int64_t heads = 24) {
+    RunConfig changed = config;
+    changed.parallel.cp_comm_type = std::move(types);
+    if (changed.parallel.cp_comm_type.back() == "a2a+p2p")
+      changed.parallel.hierarchical_context_parallel_sizes = {2, 2};
+    auto& mixer = std::get<spec::Attention>(model.layers[1].mixer);
+    mixer.num_groups = groups;
+    mixer.num_heads = heads;
+    std::vector<std::string> out;
+    for (const Problem& problem : broken_rules(changed, &model)) out.push_back(problem.rule);
+    return out;
+  };
+  EXPECT_THAT(found({"a2a"}, 8), testing::IsEmpty());
+  EXPECT_THAT(found({"a2a"}, 4), ElementsAre("R492")) << "4 over 2 x 4";
+  EXPECT_THAT(found({"a2a"}, 8, 28), ElementsAre("R492")) << "28 over 2 x 4";
+  EXPECT_THAT(found({"a2a+p2p"}, 4), testing::IsEmpty()) << "4 over 2 x 2";
+  EXPECT_THAT(found({"a2a", "p2p"}, 4), testing::IsEmpty()) << "that layer exchanges none";
+  EXPECT_THAT(found({"p2p", "a2a"}, 4), ElementsAre("R492"));
+  EXPECT_THAT(found({"p2p", "a2a", "p2p"}, 8), ElementsAre("R497"));
 }
 
 /// Vectors worked out by hand from Megatron-Core's get_num_layers_to_build.

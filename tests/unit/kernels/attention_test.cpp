@@ -7,6 +7,7 @@
 
 #include "compare.h"
 #include "rialto/base/error.h"
+#include "rialto/kernels/attention_merge.h"
 
 namespace rialto::kernels {
 namespace {
@@ -117,6 +118,70 @@ TEST(Attention, ExtremeScoresStayFinite) {
   expect_close(fast.out_BSNV, plain.out_BSNV, 1e-3);
   expect_close(cpu::attention_backward(q, q, k, v, plain, range, {}).dv_BKGV,
                ref::attention_backward(q, q, k, v, plain, range, {}).dv_BKGV, 1e-2);
+}
+
+/// Of other ranks' keys a query may see none: it gets nothing and gives nothing, beside others and alone.
+TEST(Attention, QueriesThatSeeNothing) {
+  at::manual_seed(10);
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    for (const int64_t queries : {1, 70}) {
+      for (const bool sinks : {false, true}) {
+        const at::Tensor q = random({2, queries, 4, 8}, type), k = random({2, 60, 2, 8}, type),
+                         v = random({2, 60, 2, 8}, type), dout = random({2, queries, 4, 8}, type);
+        at::Tensor first = at::full({2, queries}, 7, at::kInt), last = at::full({2, queries}, 55, at::kInt);
+        last[1].fill_(7);  // the second row sees nothing, of the first only some do
+        if (queries > 1) last[0].narrow(0, 3, 50).fill_(7);
+        const Scoring scoring{.scale = 0.3, .softcap = 2, .sinks_N = sinks ? random({4}) : at::Tensor()};
+        const auto fast = cpu::attention_forward(q, k, v, {first, last}, scoring),
+                   plain = ref::attention_forward(q, k, v, {first, last}, scoring);
+        const double tolerance = type == at::kFloat ? 3e-6 : 1.6e-2;
+        expect_close(fast.out_BSNV, plain.out_BSNV, tolerance, "out");
+        EXPECT_EQ(fast.out_BSNV[1].abs().max().item<double>(), 0);
+        EXPECT_TRUE(at::allclose(fast.lse_BNS, plain.lse_BNS.to(at::kFloat), 1e-5, 1e-5));
+        EXPECT_EQ(at::isneginf(fast.lse_BNS[1]).all().item<bool>(), !sinks);
+        const auto g = cpu::attention_backward(dout, q, k, v, plain, {first, last}, scoring),
+                   h = ref::attention_backward(dout, q, k, v, plain, {first, last}, scoring);
+        expect_close(g.dq_BSND, h.dq_BSND, tolerance, "dq");
+        expect_close(g.dk_BKGD, h.dk_BKGD, tolerance, "dk");
+        expect_close(g.dv_BKGV, h.dv_BKGV, tolerance, "dv");
+        EXPECT_EQ(g.dq_BSND[1].abs().max().item<double>(), 0);
+        EXPECT_EQ(g.dk_BKGD[1].abs().max().item<double>(), 0);
+      }
+    }
+  }
+}
+
+/// Keys in three parts, of which some queries see nothing, are the keys at once.
+TEST(Attention, PartsOfTheKeysAreMerged) {
+  at::manual_seed(11);
+  for (const auto type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const at::Tensor q = random({2, 90, 4, 8}, type), k = random({2, 90, 2, 8}, type), v = random({2, 90, 2, 6}, type);
+    const KeyRange range = make_range(2, 90, 90, 40, 0);
+    const Scoring scoring{.scale = 0.9, .sinks_N = random({4}, type)};
+    const AttentionOutput want = attention_forward(q, k, v, range, scoring);
+    for (const bool fast : {true, false}) {
+      if (fast && type == at::kDouble) continue;
+      AttentionOutput all;
+      for (const int64_t from : {60, 30, 0}) {
+        // The first part has the sink: it alone is seen by a query that sees none of its keys.
+        const KeyRange part{at::clamp(range.first_BS - from, 0, 30), at::clamp(range.last_BS - from, 0, 30)};
+        Scoring of = scoring;
+        if (from < 60) of.sinks_N = at::Tensor();
+        AttentionOutput got = attention_forward(q, k.narrow(1, from, 30), v.narrow(1, from, 30), part, of);
+        if (from == 60) {
+          all = {got.out_BSNV.to(type == at::kDouble ? type : at::kFloat), got.lse_BNS};
+          continue;
+        }
+        const AttentionOutput later{got.out_BSNV.narrow(1, 20, 70).contiguous(),
+                                    got.lse_BNS.narrow(2, 20, 70).contiguous()},
+            earlier{got.out_BSNV.narrow(1, 0, 20).contiguous(), got.lse_BNS.narrow(2, 0, 20).contiguous()};
+        (fast ? cpu::attention_merge : ref::attention_merge)(all, later, 20);
+        (fast ? cpu::attention_merge : ref::attention_merge)(all, earlier, 0);
+      }
+      expect_close(all.out_BSNV, want.out_BSNV, type == at::kBFloat16 ? 2e-2 : 3e-6, "out");
+      expect_close(all.lse_BNS, want.lse_BNS, 3e-6, "lse");
+    }
+  }
 }
 
 TEST(Attention, UnseenKeysDoNotMatter) {

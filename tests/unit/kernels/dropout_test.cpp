@@ -63,11 +63,60 @@ TEST(Dropout, APartOfTheBatchIsItsPartOfTheWhole) {
     for (const auto& [first, count] : {std::pair(0, 4), {4, 3}, {3, 9}, {14, 1}, {0, 15}}) {
       Dropout part = make(0.5, {4, 9, 11});
       part.sample_tokens = 5;
-      part.first_token = first;
+      part.runs = {{first, count}};
       const at::Tensor want = whole.narrow(0, first, count), own = x.narrow(0, first, count);
       EXPECT_TRUE(at::equal(cpu::dropout(own, part), want)) << first << " " << count;
       EXPECT_TRUE(at::equal(ref::dropout(own, part), want)) << first << " " << count;
     }
+  }
+}
+
+TEST(Dropout, PartsOfTheBatchAreTheirPartsOfTheWhole) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor x = random({15, 7}, type);
+    const at::Tensor whole = dropout(x, make(0.5, {4, 9, 11})), rows = at::tensor({1, 2, 4, 5, 6, 7, 14}, at::kLong);
+    Dropout part = make(0.5, {4, 9, 11});
+    part.sample_tokens = 5;
+    part.runs = {{1, 2}, {4, 4}, {14, 1}};
+    const at::Tensor want = whole.index_select(0, rows), own = x.index_select(0, rows);
+    EXPECT_TRUE(at::equal(cpu::dropout(own, part), want));
+    EXPECT_TRUE(at::equal(ref::dropout(own, part), want));
+  }
+}
+
+/// Some heads, some queries and some keys drop what they drop in the whole.
+TEST(DroppedAttention, PartsAreTheirPartsOfTheWhole) {
+  at::manual_seed(6);
+  const int64_t tokens = 61, heads = 6;
+  const at::Tensor query = at::cat({at::arange(3, 30), at::arange(50, 58)}).to(at::kLong);
+  const at::Tensor key = at::cat({at::arange(5, 20), at::arange(31, 60)}).to(at::kLong);
+  const at::Tensor q = random({2, tokens, heads, 8}), k = random({2, tokens, heads, 8}),
+                   v = random({2, tokens, heads, 8});
+  const auto all = [&](int64_t queries, int64_t keys) {
+    return KeyRange{at::zeros({2, queries}, at::kInt), at::full({2, queries}, keys, at::kInt)};
+  };
+  Scoring whole{.scale = 0.3, .dropout = make(0.4, {8, 3})}, part = whole;
+  part.places = {.first_head = 2, .queries = tokens, .keys = tokens, .query_S = query, .key_K = key};
+  // Of the other keys nothing is to be seen: they are far below.
+  const auto hidden = at::full({tokens}, -1e4).index_fill_(0, key, 0).view({1, tokens, 1});
+  at::Tensor q1 = q.clone(), k1 = k.clone();
+  q1.select(3, 0).fill_(1);
+  k1.select(3, 0).copy_(hidden.expand({2, tokens, heads}));
+  const auto some = [&](const at::Tensor& x, const at::Tensor& places) {
+    return x.index_select(1, places).narrow(2, 2, 3);
+  };
+  const AttentionOutput want = ref::attention_forward(q1, k1, v, all(tokens, tokens), whole);
+  const KeyRange range = all(query.numel(), key.numel());
+  for (const bool fast : {true, false}) {
+    const at::Tensor own_q = some(q1, query), own_k = some(k1, key), own_v = some(v, key);
+    const AttentionOutput got =
+        (fast ? cpu::attention_forward : ref::attention_forward)(own_q, own_k, own_v, range, part);
+    expect_close(got.out_BSNV, some(want.out_BSNV, query), 3e-6, "out");
+    const AttentionGrads g =
+        (fast ? cpu::attention_backward : ref::attention_backward)(own_q, own_q, own_k, own_v, got, range, part);
+    const AttentionGrads plain = ref::attention_backward(own_q, own_q, own_k, own_v, got, range, part);
+    expect_close(g.dk_BKGD, plain.dk_BKGD, 5e-6, "dk");
+    expect_close(g.dv_BKGV, plain.dv_BKGV, 5e-6, "dv");
   }
 }
 

@@ -149,7 +149,7 @@ TEST(ContextPlaces, AreAChunkFromBothEnds) {
 TEST(ContextPlaces, QueriesSeeTheKeysOfTheWholeRow) {
   const at::Tensor documents = at::tensor({0, 0, 0, 1, 1, 1, 1, 1}, at::kLong).view({1, 8});
   const at::Tensor places = context_places(8, 0, 2);
-  Pass pass(1, 4, {.positions_BS = places.view({1, 4}), .documents_BS = documents}, {.places = places, .sequence = 8});
+  Pass pass(1, 4, {.positions_BS = places.view({1, 4}), .documents_BS = documents}, {.part = {0, 2}, .sequence = 8});
   EXPECT_TRUE(at::equal(pass.range({}).first_BS, at::tensor({0, 0, 3, 3}, at::kInt).view({1, 4})));
   EXPECT_TRUE(at::equal(pass.range({}).last_BS, at::tensor({1, 2, 7, 8}, at::kInt).view({1, 4})));
   EXPECT_TRUE(at::equal(pass.range(2).first_BS, at::tensor({0, 0, 5, 6}, at::kInt).view({1, 4})));

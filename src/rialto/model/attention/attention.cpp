@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "rialto/model/attention/functions.h"
+#include "rialto/model/attention/context_parallel.h"
 #include "rialto/model/cache.h"
 #include "rialto/model/layer.h"
 #include "rialto/model/recompute.h"
@@ -17,6 +17,7 @@ class SelfAttention final : public Mixer {
       : spec_(spec),
         place_(parts.prefix + "core_attention"),
         mesh_(parts.mesh),
+        way_(parts.mesh.layout().context_way(parts.layer)),
         groups_(std::max<int64_t>(1, spec.num_groups / parts.mesh.size(comm::Axis::kTp))),
         scores_{.scale = spec.softmax_scale, .softcap = spec.softcap} {
     qkv_ = parts.linear("self_attention.linear_qkv.weight", spec.qkv_bias ? "self_attention.linear_qkv.bias" : "");
@@ -43,8 +44,7 @@ class SelfAttention final : public Mixer {
     if (!cache) {
       Scores scores = scores_;
       scores.dropout = pass.attention_dropout(place_);
-      return project(recorder, attention(recorder, q, whole_sequence(k, mesh_), whole_sequence(v, mesh_),
-                                         pass.range(spec_.window), scores));
+      return project(recorder, context_attention(recorder, q, k, v, pass, spec_.window, scores, mesh_, way_));
     }
     const CachedKeys keys =
         append(cache_of<KeyValueCache>(*cache), k, v, pass.context().cache->next_position, spec_.window);
@@ -84,6 +84,7 @@ class SelfAttention final : public Mixer {
   spec::Attention spec_;
   std::string place_;
   const comm::Mesh& mesh_;
+  spec::ContextWay way_;
   int64_t groups_;
   Scores scores_;
   Linear qkv_, proj_;

@@ -42,27 +42,50 @@ at::Tensor rotate(const Recorder& recorder, const at::Tensor& x_TND, const kerne
   return y;
 }
 
+kernels::Scoring scoring_of(const Scores& scores, int64_t heads) {
+  kernels::Scoring scoring{
+      .scale = scores.scale, .softcap = scores.softcap.value_or(0), .dropout = scores.dropout, .places = scores.places};
+  if (scores.sinks) scoring.sinks_N = scores.sinks->data.detach().narrow(0, scores.first_sink, heads);
+  return scoring;
+}
+
+at::Tensor sink_gradient(const Scores& scores, int64_t heads) {
+  if (!scores.sinks || !scores.sinks->main_grad.defined()) return {};
+  return scores.sinks->main_grad.narrow(0, scores.first_sink, heads);
+}
+
+void keep_attention(Tape& tape, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                    const kernels::AttentionOutput& out) {
+  tape.keep(q, "attention.q");
+  tape.keep(k, "attention.k");
+  tape.keep(v, "attention.v");
+  tape.keep(out.out_BSNV, "attention.out");
+  tape.keep(out.lse_BNS, "attention.lse");
+}
+
+at::Tensor as_core(const Recorder& given, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                   const Core& core) {
+  const Recorder recorder = given.in(Module::kCoreAttn);
+  if (!recorder.recomputes(Module::kCoreAttn)) return core(recorder, {q, k, v});
+  const Body body = [core](const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
+    return {core(r, in)};
+  };
+  return recompute(recorder, {q, k, v}, body)[0];
+}
+
 namespace {
 
 at::Tensor core_attention(const Recorder& recorder, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
                           const at::Tensor& v_BKGV, const kernels::KeyRange& range, const Scores& scores) {
-  const at::Tensor sinks = scores.sinks ? scores.sinks->data : at::Tensor();
-  Tape tape(recorder, {q_BSND, k_BKGD, v_BKGV, sinks});
-  const kernels::Scoring scoring{.scale = scores.scale,
-                                 .softcap = scores.softcap.value_or(0),
-                                 .sinks_N = sinks.defined() ? sinks.detach() : sinks,
-                                 .dropout = scores.dropout};
+  Tape tape(recorder, {q_BSND, k_BKGD, v_BKGV, scores.sinks ? scores.sinks->data : at::Tensor()});
+  const kernels::Scoring scoring = scoring_of(scores, q_BSND.size(2));
   const kernels::AttentionOutput out = kernels::attention_forward(q_BSND, k_BKGD, v_BKGV, range, scoring);
   const at::Tensor y = out.out_BSNV.view({q_BSND.size(0) * q_BSND.size(1), q_BSND.size(2) * v_BKGV.size(3)});
   const bool want_dsinks = tape.wants(3);
-  tape.keep(q_BSND, "attention.q");
-  tape.keep(k_BKGD, "attention.k");
-  tape.keep(v_BKGV, "attention.v");
-  tape.keep(out.out_BSNV, "attention.out");
-  tape.keep(out.lse_BNS, "attention.lse");
+  keep_attention(tape, q_BSND, k_BKGD, v_BKGV, out);
   tape.record(
       {y},
-      [recorder, range, scoring, want_dsinks, main_grad = scores.sinks ? scores.sinks->main_grad : at::Tensor()](
+      [recorder, range, scoring, want_dsinks, main_grad = sink_gradient(scores, q_BSND.size(2))](
           const Grads& douts, const std::vector<at::Tensor>& kept) -> Grads {
         const auto g = kernels::attention_backward(douts[0].view(kept[3].sizes()), kept[0], kept[1], kept[2],
                                                    {kept[3], kept[4]}, range, scoring);
@@ -76,24 +99,11 @@ at::Tensor core_attention(const Recorder& recorder, const at::Tensor& q_BSND, co
 
 }  // namespace
 
-at::Tensor attention(const Recorder& given, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
+at::Tensor attention(const Recorder& recorder, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
                      const at::Tensor& v_BKGV, const kernels::KeyRange& range, const Scores& scores) {
-  const Recorder recorder = given.in(Module::kCoreAttn);
-  if (!recorder.recomputes(Module::kCoreAttn)) return core_attention(recorder, q_BSND, k_BKGD, v_BKGV, range, scores);
-  const Body body = [range, scores](const Recorder& r, const std::vector<at::Tensor>& in) -> std::vector<at::Tensor> {
-    return {core_attention(r, in[0], in[1], in[2], range, scores)};
-  };
-  return recompute(recorder, {q_BSND, k_BKGD, v_BKGV}, body)[0];
-}
-
-at::Tensor whole_sequence(const at::Tensor& x_BKGD, const comm::Mesh& mesh) {
-  const int64_t ranks = mesh.size(comm::Axis::kCp), rows = x_BKGD.size(0), own = x_BKGD.size(1);
-  if (ranks == 1) return x_BKGD;
-  const at::Tensor parts =
-      comm::gather_from(x_BKGD, mesh, comm::Axis::kCp).view({ranks, rows, 2, own / 2, x_BKGD.size(2), x_BKGD.size(3)});
-  // model/pass.h, context_places: rank r has chunk r and, from the end, chunk r.
-  const at::Tensor chunks = at::cat({parts.select(2, 0), parts.select(2, 1).flip(0)}, 0);
-  return chunks.transpose(0, 1).reshape({rows, ranks * own, x_BKGD.size(2), x_BKGD.size(3)});
+  return as_core(recorder, q_BSND, k_BKGD, v_BKGV, [range, scores](const Recorder& r, const auto& in) {
+    return core_attention(r, in[0], in[1], in[2], range, scores);
+  });
 }
 
 at::Tensor sharded_norm(const Recorder& recorder, const at::Tensor& x, const Norm& norm, const comm::Mesh& mesh) {

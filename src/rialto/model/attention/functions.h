@@ -29,15 +29,24 @@ struct Scores {
   double scale = 1;
   std::optional<double> softcap = {};
   const Weight* sinks = nullptr;
+  int64_t first_sink = 0;  ///< of the first head, where queries have some of the heads
   kernels::Dropout dropout = {};
+  kernels::WeightPlaces places = {};  ///< of the weights that may be dropped
 };
+/// What the kernels take, for `heads` query heads.
+kernels::Scoring scoring_of(const Scores& scores, int64_t heads);
+/// Where the gradient of those heads' sinks is added up; undefined without sinks.
+at::Tensor sink_gradient(const Scores& scores, int64_t heads);
+/// Queries, keys, values, output, logsumexp: in this order.
+void keep_attention(Tape& tape, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                    const kernels::AttentionOutput& out);
+/// Runs what computes attention of {q, k, v} as the module core_attn.
+using Core = std::function<at::Tensor(const Recorder& recorder, const std::vector<at::Tensor>& qkv)>;
+at::Tensor as_core(const Recorder& recorder, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                   const Core& core);
 /// The module core_attn: the plan may compute it again, or keep its tensors on the host.
 at::Tensor attention(const Recorder& recorder, const at::Tensor& q_BSND, const at::Tensor& k_BKGD,
                      const at::Tensor& v_BKGV, const kernels::KeyRange& range, const Scores& scores);
-
-/// Keys or values [B,S/cp,G,D] of every context-parallel rank -> [B,S,G,D] in the order of the sequence; the gradient
-/// is the sum of what all ranks' queries give. Collective over cp, forward and backward.
-at::Tensor whole_sequence(const at::Tensor& x_BKGD, const comm::Mesh& mesh);
 
 /// RMSNorm of x [T, N*D] over all heads together, of which this rank has its share: the sum of squares is added up over
 /// tensor-parallel ranks. Collective over tp, forward and backward. Source: Megatron Bridge minimax_m2_provider.py.

@@ -3,7 +3,7 @@
 // Shape letters as in attention/functions.h. Source: DeepSeek-V2 report (arXiv:2405.04434), 2.1 and appendix C.
 #include <ATen/Functions.h>
 
-#include "rialto/model/attention/functions.h"
+#include "rialto/model/attention/context_parallel.h"
 #include "rialto/model/cache.h"
 #include "rialto/model/layer.h"
 #include "rialto/model/recompute.h"
@@ -17,6 +17,7 @@ class LatentAttention final : public Mixer {
       : spec_(spec),
         place_(parts.prefix + "core_attention"),
         mesh_(parts.mesh),
+        way_(parts.mesh.layout().context_way(parts.layer)),
         heads_(spec.num_heads / parts.mesh.size(comm::Axis::kTp)),
         scores_{.scale = spec.softmax_scale} {
     if (spec.q_lora_rank) {
@@ -49,10 +50,14 @@ class LatentAttention final : public Mixer {
       return {q_TND, keys.k_TND, keys.v_TNV};
     };
     const Recomputed heads(recorder, Module::kMlaUpProj, {q_in, parts.latent_TC, parts.key_T1R}, up);
-    const auto& out = heads.outputs();
+    const auto rows = [&](size_t i) {
+      const at::Tensor& x = heads.outputs()[i];
+      return x.view({pass.rows(), pass.tokens(), x.size(1), x.size(2)});
+    };
     Scores scores = scores_;
     scores.dropout = pass.attention_dropout(place_);
-    return project(recorder, attend(heads.recorder(), out[0], {out[1], out[2]}, pass, pass.range({}), scores));
+    return project(recorder,
+                   context_attention(heads.recorder(), rows(0), rows(1), rows(2), pass, {}, scores, mesh_, way_));
   }
 
  private:
@@ -75,14 +80,6 @@ class LatentAttention final : public Mixer {
                        rotate(recorder, comm::into_tp(key_T1R, mesh_), rope), spec_.qk_nope_dim);
   }
 
-  /// -> [B*S, N*V].
-  at::Tensor attend(const Recorder& recorder, const at::Tensor& q_TND, const ExpandedKeys& keys, const Pass& pass,
-                    const kernels::KeyRange& range, const Scores& scores) const {
-    const auto rows = [&](const at::Tensor& x) { return x.view({pass.rows(), -1, x.size(1), x.size(2)}); };
-    return attention(recorder, rows(q_TND), whole_sequence(rows(keys.k_TND), mesh_),
-                     whole_sequence(rows(keys.v_TNV), mesh_), range, scores);
-  }
-
   /// Generation: appends the new rows and looks at all of them.
   at::Tensor continued(const Recorder& recorder, const at::Tensor& q_TND, const at::Tensor& latent_TC,
                        const at::Tensor& key_T1R, const Pass& pass, LayerCache& cache) const {
@@ -93,7 +90,9 @@ class LatentAttention final : public Mixer {
     const at::Tensor all = held.rows_BKC.flatten(0, 1);
     const at::Tensor latents = all.narrow(1, 0, spec_.kv_lora_rank).contiguous();
     const at::Tensor keys = all.narrow(1, spec_.kv_lora_rank, spec_.qk_rope_dim).unsqueeze(1);
-    return attend(recorder, q_TND, expand(recorder, latents, keys), pass, held.range, scores_);
+    const ExpandedKeys expanded = expand(recorder, latents, keys);
+    const auto by_row = [&](const at::Tensor& x) { return x.view({pass.rows(), -1, x.size(1), x.size(2)}); };
+    return attention(recorder, by_row(q_TND), by_row(expanded.k_TND), by_row(expanded.v_TNV), held.range, scores_);
   }
 
   /// One query per row: q_nope (W_k c) = (q_nope W_k) c, so the latent rows are the keys of all heads at once and their
@@ -119,6 +118,7 @@ class LatentAttention final : public Mixer {
   spec::LatentAttention spec_;
   std::string place_;
   const comm::Mesh& mesh_;
+  spec::ContextWay way_;
   int64_t heads_;
   Scores scores_;
   Linear q_down_, q_up_, kv_down_, kv_up_, proj_;
