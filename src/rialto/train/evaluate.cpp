@@ -48,7 +48,7 @@ EvalRecord evaluate(Setup& setup, const Hooks& hooks, EvalPart part) {
     }
     const auto most = static_cast<size_t>(pieces(pieces(batch_end - batch_start, micro), share.count));
     if (batches.size() < most && setup.mesh.layout().ep > 1)
-      batches.push_back(of_no_weight(make_batch(dataset, batch_end - 1, 1, setup.model_spec.vocab, setup.device)));
+      batches.push_back(of_no_weight(make_batch(dataset, batch_end - 1, 1, setup.batch_form())));
     const Totals totals = forward_only(stages, batches, hooks.forward_step);
     sum += totals.loss_sum;
     weight += totals.weight;
