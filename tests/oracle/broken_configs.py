@@ -41,6 +41,9 @@ def keys_of(rialto):
 
 def section_yaml(name, value):
     section, _, key = name.rpartition(".")
+    section, _, inner = section.partition(".")
+    if inner:   # on one line, which is the key's
+        return f"{section}:\n  {inner}: {{{key}: {value}}}\n"
     return f"{section}:\n  {key}: {value}\n" if section else f"{key}: {value}\n"
 
 
@@ -59,7 +62,7 @@ def unknown_keys(keys):
         wrong = misspelt(key)
         if not row["acts"] or not section or len(key) < 7 or wrong is None or f"{section}.{wrong}" in names:
             continue
-        yield f"misspelt {row['key']}", section_yaml(f"{section}.{wrong}", 1), [f"unknown key '{wrong}'", f"'{key}'?", ":3]"]
+        yield f"misspelt {row['key']}", section_yaml(f"{section}.{wrong}", 1), ["unknown key", f"{wrong}'", f"{key}'?", ":3]"]
 
 
 def wrong_types(keys):

@@ -113,8 +113,8 @@ def test_training_from_a_model_file(models, tmp_path):
     theirs = sentencepiece.SentencePieceProcessor(model_file=str(path))
     (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": text[:3000]}) + "\n" for text in real_texts() for _ in range(4)))
     rialto("data", "tokenize", tmp_path / "in.jsonl", "--tokenizer", path, "--output-prefix", tmp_path / "train")
-    keys = ["train", "quickstart", f"dataset.data_path=[{tmp_path / 'train'}]", f"tokenizer.tokenizer_model={path}", "model.seq_length=32", "train.train_iters=2", "train.global_batch_size=2",
-            "train.micro_batch_size=1", "scheduler.lr_warmup_iters=0", "scheduler.lr_wsd_decay_iters=1", "validation.eval_interval=null", "model.num_layers=1", "model.hidden_size=32", "model.ffn_hidden_size=64",
+    keys = ["train", "tiny_llama", "~model.vocab_size", f"dataset.data_path=[{tmp_path / 'train'}]", f"tokenizer.tokenizer_model={path}", "model.seq_length=32", "train.train_iters=2", "train.global_batch_size=2",
+            "train.micro_batch_size=1", "scheduler.lr_warmup_iters=0", "validation.eval_interval=null", "model.num_layers=1", "model.hidden_size=32", "model.ffn_hidden_size=64",
             f"checkpoint.save={tmp_path / 'run'}"]
     refused(rialto(*keys, "tokenizer.tokenizer_type=HuggingFaceTokenizer", exit_code=2), "tokenizer.tokenizer_type", "SentencePieceTokenizer")
     rialto(*keys, "tokenizer.tokenizer_type=SentencePieceTokenizer")
