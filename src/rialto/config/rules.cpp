@@ -15,6 +15,7 @@ const std::vector<Rule>& rules() {
     add_model_rules(out);
     add_memory_rules(out);
     add_parallel_rules(out);
+    add_parallel_limits(out);
     add_train_rules(out);
     add_validation_rules(out);
     add_optimizer_rules(out);
@@ -34,7 +35,12 @@ const std::vector<Rule>& rules() {
 }
 
 const std::vector<ModelRule>& model_rules() {
-  static const std::vector<ModelRule> all = parallel_model_rules();
+  static const std::vector<ModelRule> all = [] {
+    std::vector<ModelRule> out = parallel_model_rules();
+    std::ranges::copy(parallel_model_limits(), std::back_inserter(out));
+    std::ranges::sort(out, {}, &ModelRule::id);
+    return out;
+  }();
   return all;
 }
 

@@ -33,8 +33,9 @@ void add_memory_rows(std::vector<KeyRow>& rows);
 void add_memory_rules(std::vector<Rule>& rules);
 void add_parallel_rows(std::vector<KeyRow>& rows);
 void add_parallel_rules(std::vector<Rule>& rules);
-/// In the order of their numbers.
+void add_parallel_limits(std::vector<Rule>& rules);
 std::vector<ModelRule> parallel_model_rules();
+std::vector<ModelRule> parallel_model_limits();
 void add_recipe_rows(std::vector<KeyRow>& rows);
 void add_recipe_rules(std::vector<Rule>& rules);
 void add_train_rows(std::vector<KeyRow>& rows);
