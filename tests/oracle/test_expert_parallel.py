@@ -56,11 +56,6 @@ def alone(data, shelf, tmp_path_factory):  # noqa: F811
     return get
 
 
-def applies(row, model):
-    """Selection biases and biases of experts are of whole experts only (R475, R494)."""
-    return ROWS[row][1]["model.expert_tensor_parallel_size"] == 1 or model == "softmax"
-
-
 @pytest.mark.parametrize("dispatcher", DISPATCHERS)
 @pytest.mark.parametrize("row", ROWS)
 def test_ranks_are_one_process(row, dispatcher, alone, tmp_path):

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 #include <unordered_map>
 
@@ -11,6 +10,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/base/hash.h"
+#include "rialto/data/check_report.h"
 #include "rialto/data/entropy.h"
 #include "rialto/hub/special_tokens.h"
 
@@ -41,7 +41,7 @@ class Checker {
 
   void bad(const std::string& what) {
     ++rows_;
-    find("bad", what);
+    findings_.add("bad", what);
   }
 
   void row(const SftItem& item) {
@@ -52,10 +52,10 @@ class Checker {
       side(*item.rejected, item);
     }
     if (item.left_out || item.cut)
-      find("truncated", fmt::format("[{}] has {} tokens, more than {}", item.where, item.tokens_before_cut,
-                                    check_.files.max_tokens));
+      findings_.add("truncated", fmt::format("[{}] has {} tokens, more than {}", item.where, item.tokens_before_cut,
+                                             check_.files.max_tokens));
     if (rows_ <= kLookedThrough && encoder_.ignores_tools(item.row))
-      find("tools_ignored", fmt::format("[{}] has tools, which the template does not render", item.where));
+      findings_.add("tools_ignored", fmt::format("[{}] has tools, which the template does not render", item.where));
     duplicate(item);
   }
 
@@ -73,11 +73,11 @@ class Checker {
     }
     for (const auto& [marker, pieces] : unknown)
       if (knows_some)
-        find("template", fmt::format("[{}] the template writes {}, which the tokenizer cuts into {} tokens",
-                                     tokenizer.string(), marker, pieces));
+        findings_.add("template", fmt::format("[{}] the template writes {}, which the tokenizer cuts into {} tokens",
+                                              tokenizer.string(), marker, pieces));
     if (samples_ > 0 && !ends_)
-      find("no_end", fmt::format("[{}] no answer ends with a special token: the model would not learn to stop",
-                                 tokenizer.string()));
+      findings_.add("no_end", fmt::format("[{}] no answer ends with a special token: the model would not learn to stop",
+                                          tokenizer.string()));
   }
 
   Json report() const {
@@ -87,18 +87,18 @@ class Checker {
             {"tokens", tokens_},
             {"trained", trained_},
             {"weight", weight_},
-            {"lengths", lengths()},
+            {"lengths", lengths_.report()},
             {"unigram_nats", counter_.entropy().nats_per_token},
             {"uniform_nats", std::log(vocabulary)},
-            {"findings", findings_},
-            {"listed", listed_}};
+            {"findings", findings_.counts()},
+            {"listed", findings_.listed()}};
   }
 
  private:
   void side(const SftSample& sample, const SftItem& item) {
     ++samples_;
     const auto size = static_cast<int64_t>(sample.ids.size());
-    ++length_counts_[size];
+    lengths_.add(size);
     tokens_ += size;
     std::vector<int32_t> trained;
     for (size_t i = 0; i < sample.ids.size(); ++i) {
@@ -111,9 +111,9 @@ class Checker {
     counter_.add(trained);
     trained_ += static_cast<int64_t>(trained.size());
     if (check_.encoding.loss != LossMode::kFull && trained.size() == sample.ids.size())
-      find("all_trained", fmt::format("[{}] trains on every token", item.where));
+      findings_.add("all_trained", fmt::format("[{}] trains on every token", item.where));
     if (bos_ && size > 1 && sample.ids[0] == *bos_ && sample.ids[1] == *bos_)
-      find("double_bos", fmt::format("[{}] begins with the BOS twice", item.where));
+      findings_.add("double_bos", fmt::format("[{}] begins with the BOS twice", item.where));
   }
 
   void duplicate(const SftItem& item) {
@@ -124,27 +124,7 @@ class Checker {
       hasher.update(std::as_bytes(std::span(sample->weights)));
     }
     const auto [seen, fresh] = seen_.try_emplace(hasher.hex(), rows_);
-    if (!fresh) find("duplicates", fmt::format("[{}] is row {} again", item.where, seen->second));
-  }
-
-  void find(const char* kind, const std::string& what) {
-    findings_[kind] = findings_.value(kind, 0) + 1;
-    if (listed_.size() < check_.most_listed) listed_.push_back(what);
-  }
-
-  Json lengths() const {
-    if (length_counts_.empty()) return Json::object();
-    const auto at = [&](double share) {
-      int64_t left = static_cast<int64_t>(std::ceil(share * static_cast<double>(samples_)));
-      for (const auto& [length, count] : length_counts_)
-        if ((left -= count) <= 0) return length;
-      return length_counts_.rbegin()->first;
-    };
-    return {{"shortest", length_counts_.begin()->first},
-            {"mean", static_cast<double>(tokens_) / static_cast<double>(samples_)},
-            {"median", at(0.5)},
-            {"p95", at(0.95)},
-            {"longest", length_counts_.rbegin()->first}};
+    if (!fresh) findings_.add("duplicates", fmt::format("[{}] is row {} again", item.where, seen->second));
   }
 
   static constexpr int64_t kLookedThrough = 1000;
@@ -156,10 +136,10 @@ class Checker {
   int64_t rows_ = 0, pairs_ = 0, samples_ = 0, tokens_ = 0, trained_ = 0;
   double weight_ = 0;
   bool ends_ = false;
-  std::map<int64_t, int64_t> length_counts_;
+  LengthCounts lengths_;
   std::unordered_map<std::string, int64_t> seen_;
   UnigramCounter counter_;
-  Json findings_ = Json::object(), listed_ = Json::array();
+  Findings findings_{check_.most_listed};
 };
 
 }  // namespace

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <optional>
 #include <unordered_map>
 
@@ -11,6 +10,7 @@
 
 #include "rialto/base/error.h"
 #include "rialto/base/hash.h"
+#include "rialto/data/check_report.h"
 #include "rialto/data/entropy.h"
 #include "rialto/formats/indexed_dataset.h"
 #include "rialto/hub/special_tokens.h"
@@ -90,7 +90,7 @@ class Checker {
     if (some_end)
       for (const int64_t number : endless) find("no_end", prefix, number, "does not end with the end of text");
     else if (!endless.empty())
-      find("no_end", fmt::format("[{}] no document ends with the tokenizer's end of text", prefix.string()));
+      findings_.add("no_end", fmt::format("[{}] no document ends with the tokenizer's end of text", prefix.string()));
   }
 
   Json report() {
@@ -99,17 +99,19 @@ class Checker {
         std::log(static_cast<double>(std::max<int64_t>(vocabulary_ > 0 ? vocabulary_ : largest_ + 1, 1)));
     if (unigram.tokens > 10 * std::max<int64_t>(vocabulary_, largest_ + 1)) {
       if (unigram.nats_per_token > kEven * uniform)
-        find("expected_loss", fmt::format("[tokens] are spread evenly: their frequencies alone give {:.3f} nats a "
-                                          "token, an untrained model {:.3f}; is that text, of that tokenizer?",
-                                          unigram.nats_per_token, uniform));
+        findings_.add("expected_loss",
+                      fmt::format("[tokens] are spread evenly: their frequencies alone give {:.3f} nats a "
+                                  "token, an untrained model {:.3f}; is that text, of that tokenizer?",
+                                  unigram.nats_per_token, uniform));
       if (unigram.nats_per_token < kOneToken)
-        find("expected_loss",
-             fmt::format("[tokens] are nearly all the same: their frequencies alone give {:.3f} nats a token",
-                         unigram.nats_per_token));
+        findings_.add("expected_loss",
+                      fmt::format("[tokens] are nearly all the same: their frequencies alone give {:.3f} nats a token",
+                                  unigram.nats_per_token));
     }
-    Json report{{"documents", documents_}, {"tokens", tokens_},       {"distinct_tokens", unigram.distinct},
-                {"lengths", lengths()},    {"uniform_nats", uniform}, {"unigram_nats", unigram.nats_per_token},
-                {"findings", findings_},   {"listed", listed_}};
+    Json report{
+        {"documents", documents_},        {"tokens", tokens_},           {"distinct_tokens", unigram.distinct},
+        {"lengths", lengths_.report()},   {"uniform_nats", uniform},     {"unigram_nats", unigram.nats_per_token},
+        {"findings", findings_.counts()}, {"listed", findings_.listed()}};
     if (const auto nats = bigrams_.nats()) report["bigram_nats"] = *nats;
     return report;
   }
@@ -119,7 +121,7 @@ class Checker {
     ++documents_;
     const auto length = static_cast<int64_t>(tokens.size());
     tokens_ += length;
-    ++length_counts_[length];
+    lengths_.add(length);
     const bool only_end = length == 1 && end_ && tokens[0] == *end_;
     if (length == 0 || only_end) {
       find("empty", prefix, number, only_end ? "holds an end of text alone" : "holds no token");
@@ -153,37 +155,17 @@ class Checker {
   }
 
   void find(const char* kind, const fs::path& prefix, int64_t number, const std::string& what) {
-    find(kind, fmt::format("[{} document {}] {}", prefix.string(), number, what));
+    findings_.add(kind, fmt::format("[{} document {}] {}", prefix.string(), number, what));
   }
-  void find(const char* kind, const std::string& line) {
-    findings_[kind] = findings_.value(kind, 0) + 1;
-    if (listed_.size() < check_.most_listed) listed_.push_back(line);
-  }
-
-  Json lengths() const {
-    if (length_counts_.empty()) return Json::object();
-    const auto at = [&](double share) {
-      auto left = static_cast<int64_t>(std::ceil(share * static_cast<double>(documents_)));
-      for (const auto& [length, count] : length_counts_)
-        if ((left -= count) <= 0) return length;
-      return length_counts_.rbegin()->first;
-    };
-    return {{"shortest", length_counts_.begin()->first},
-            {"mean", static_cast<double>(tokens_) / static_cast<double>(documents_)},
-            {"median", at(0.5)},
-            {"p95", at(0.95)},
-            {"longest", length_counts_.rbegin()->first}};
-  }
-
   const TokenCheck& check_;
   int64_t vocabulary_ = 0;  ///< 0: any
   std::optional<int32_t> end_;
   int64_t documents_ = 0, tokens_ = 0, largest_ = 0;
-  std::map<int64_t, int64_t> length_counts_;
+  LengthCounts lengths_;
   std::unordered_map<uint64_t, std::pair<const fs::path*, int64_t>> seen_;
   UnigramCounter unigrams_;
   BigramCounter bigrams_;
-  Json findings_ = Json::object(), listed_ = Json::array();
+  Findings findings_{check_.most_listed};
 };
 
 }  // namespace
