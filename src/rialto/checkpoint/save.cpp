@@ -29,10 +29,6 @@ void alias_all(store::CheckpointWriter& writer, const store::ChunkSpec& chunk, c
 
 constexpr auto kDpCp = comm::Axis::kDpCp, kTp = comm::Axis::kTp, kPp = comm::Axis::kPp;
 
-/// The ranks that hold the parts of a weight, or of all of a layer's experts; and those that hold the same.
-comm::Axis parts_of(const spec::Param& param) { return param.expert_sharded ? comm::Axis::kExperts : kTp; }
-comm::Axis same_weights(const spec::Param& param) { return param.expert_sharded ? comm::Axis::kExpertDp : kDpCp; }
-
 /// Summed as integers: one rank alone is not 0 at each element, and its bits stay what they are, -0 too.
 void join_bits(const at::Tensor& fp32, const comm::Mesh& mesh, comm::Axis axis) {
   at::Tensor bits = fp32.view(at::kInt);
@@ -50,7 +46,7 @@ at::Tensor held_state(const optim::Optimizer& optimizer, const char* name, const
     const optim::Range part = range.shared_with(all);
     if (part.size() > 0) values.narrow(0, part.begin - all.begin, part.size()).copy_(optimizer.read(name, part));
   }
-  join_bits(values, mesh, same_weights(weight.param));
+  join_bits(values, mesh, comm::same_weights(weight.param.expert_sharded));
   return values;
 }
 
@@ -95,7 +91,7 @@ class Gatherer {
         box = box.narrow(static_cast<int64_t>(axis), own->box.lo[axis], own->box.hi[axis] - own->box.lo[axis]);
       box.copy_(held.view(box.sizes()));
     }
-    join_bits(whole, mesh_, parts_of(param));
+    join_bits(whole, mesh_, comm::parts_of_layer(param.expert_sharded));
     return whole.view(param.shape);
   }
   at::Tensor to_writer(const at::Tensor& whole, const spec::Param& param, int stage, at::ScalarType type) const {

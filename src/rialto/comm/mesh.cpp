@@ -48,26 +48,29 @@ std::vector<int> Mesh::ranks_along(Axis axis) const {
   std::vector<int> ranks;
   spec::Coords at = coords_;
   const auto add = [&] { ranks.push_back(spec::rank_of(layout_, at)); };
-  const auto along = [&](int& coordinate, int size, const auto& each) {
-    for (coordinate = 0; coordinate < size; ++coordinate) each();
+  /// The run of `count` places, from a multiple of it on, that this rank is in.
+  const auto neighbours = [](int& coordinate, int count, const auto& each) {
+    const int first = coordinate / count * count;
+    for (coordinate = first; coordinate < first + count; ++coordinate) each();
+    coordinate = first;
   };
   const int first_of_stage = spec::rank_of(layout_, {.pp = coords_.pp}), of_experts = layout_.etp * layout_.ep;
   const spec::ExpertCoords expert = spec::expert_coords_of(layout_, coords_);
   switch (axis) {
     case Axis::kTp:
-      along(at.tp, layout_.tp, add);
+      neighbours(at.tp, layout_.tp, add);
       break;
     case Axis::kCp:
-      along(at.cp, layout_.cp, add);
+      neighbours(at.cp, layout_.cp, add);
       break;
     case Axis::kDp:
-      along(at.dp, layout_.dp, add);
+      neighbours(at.dp, layout_.dp, add);
       break;
     case Axis::kPp:
-      along(at.pp, layout_.pp, add);
+      neighbours(at.pp, layout_.pp, add);
       break;
     case Axis::kDpCp:
-      along(at.dp, layout_.dp, [&] { along(at.cp, layout_.cp, add); });
+      neighbours(at.dp, layout_.dp, [&] { neighbours(at.cp, layout_.cp, add); });
       break;
     case Axis::kExperts:
       for (int i = 0; i < of_experts; ++i) ranks.push_back(first_of_stage + expert.edp * of_experts + i);
@@ -77,16 +80,10 @@ std::vector<int> Mesh::ranks_along(Axis axis) const {
         ranks.push_back(first_of_stage + i * of_experts + expert.ep * layout_.etp + expert.etp);
       break;
     case Axis::kKeyCopies:
-      for (int i = 0; i < layout_.key_copies; ++i) {
-        at.tp = coords_.tp / layout_.key_copies * layout_.key_copies + i;
-        add();
-      }
+      neighbours(at.tp, layout_.key_copies, add);
       break;
     case Axis::kCpInner:
-      for (int i = 0; i < layout_.cp_inner; ++i) {
-        at.cp = coords_.cp / layout_.cp_inner * layout_.cp_inner + i;
-        add();
-      }
+      neighbours(at.cp, layout_.cp_inner, add);
       break;
     case Axis::kCpOuter:
       for (at.cp = coords_.cp % layout_.cp_inner; at.cp < layout_.cp; at.cp += layout_.cp_inner) add();

@@ -17,6 +17,10 @@ namespace rialto::comm {
 /// experts. kKeyCopies: tensor-parallel neighbours that hold the same key/value head. kCpInner and kCpOuter: cp taken
 /// apart, neighbours that exchange heads and the rings through them.
 enum class Axis { kTp, kCp, kDp, kPp, kDpCp, kExperts, kExpertDp, kKeyCopies, kCpInner, kCpOuter };
+/// The ranks that hold the same weights, and so have parts of one gradient: of an expert, or of anything else.
+constexpr Axis same_weights(bool expert) { return expert ? Axis::kExpertDp : Axis::kDpCp; }
+/// The ranks that hold a layer together: each expert of it once, or the parts of anything else.
+constexpr Axis parts_of_layer(bool expert) { return expert ? Axis::kExperts : Axis::kTp; }
 /// Those that a rank's coordinates are on.
 inline constexpr Axis kAxes[] = {Axis::kTp, Axis::kCp, Axis::kDp, Axis::kPp};
 

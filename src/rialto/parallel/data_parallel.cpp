@@ -16,12 +16,8 @@
 namespace rialto::parallel {
 namespace {
 
+using comm::parts_of_layer, comm::same_weights;
 constexpr auto kTp = comm::Axis::kTp, kPp = comm::Axis::kPp;
-
-/// The ranks that hold the same weights.
-comm::Axis same_weights(bool experts) { return experts ? comm::Axis::kExpertDp : comm::Axis::kDpCp; }
-/// The ranks that hold the parts of a layer, or of all of a layer's experts.
-comm::Axis parts_of_layer(bool experts) { return experts ? comm::Axis::kExperts : kTp; }
 
 at::Tensor part_of(const at::Tensor& flat, const Range& range) {
   return flat.narrow(0, range.begin, range.end - range.begin);

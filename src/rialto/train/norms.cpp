@@ -40,7 +40,7 @@ std::vector<double> over_model(const std::vector<double>& values, const spec::Mo
       const auto found = own.find(param.name);
       if (param.expert_sharded == experts) some.push_back(found == own.end() ? 0 : found->second);
     }
-    comm::all_reduce_sum(some, mesh, experts ? comm::Axis::kExperts : comm::Axis::kTp);
+    comm::all_reduce_sum(some, mesh, comm::parts_of_layer(experts));
     auto next = some.begin();
     for (size_t p = 0; p < params.size(); ++p)
       if (params[p].expert_sharded == experts) whole[p] = *next++;
